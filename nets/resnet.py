@@ -1,0 +1,117 @@
+"""ResNet with bottleneck blocks (He et al., CVPR 2016, table 1)."""
+
+import numpy as np
+import tensorflow as tf
+
+from nets.layers import BatchNorm, Conv, Linear
+from ops import gap
+
+# Blocks of the four stages, by depth. 26 is the smallest of this family.
+BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# Kernel, stride, and whether a 3x3 max-pool of stride 2 follows.
+STEMS = {"7x7/4": (7, 2, True), "3x3/2": (3, 2, False), "3x3/1": (3, 1, False)}
+EXPANSION = 4
+
+
+class Bottleneck(tf.Module):
+    """relu(shortcut(x) + conv1x1(conv3x3(conv1x1(x)))), each with batch normalisation."""
+
+    def __init__(self, in_channels, width, *, stride, dilation, stride_on, rng, epsilon, name=None):
+        super().__init__(name=name)
+        out_channels = EXPANSION * width
+        first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+
+        def unit(*shape, gamma=1.0, **options):
+            return (Conv(*shape, rng=rng, **options),
+                    BatchNorm(shape[1], epsilon=epsilon, initial_gamma=gamma))
+
+        self.conv1, self.norm1 = unit(in_channels, width, 1, stride=first)
+        self.conv2, self.norm2 = unit(width, width, 3, stride=second, dilation=dilation)
+        # A block begins as the identity (Goyal et al., 2017, section 5.1).
+        self.conv3, self.norm3 = unit(width, out_channels, 1, gamma=0.0)
+        self.project, self.project_norm = (
+            unit(in_channels, out_channels, 1, stride=stride)
+            if in_channels != out_channels or stride > 1 else (None, None))
+
+    def __call__(self, x, training):
+        shortcut = x if self.project is None else self.project_norm(self.project(x), training)
+        y = tf.nn.relu(self.norm1(self.conv1(x), training))
+        y = tf.nn.relu(self.norm2(self.conv2(y), training))
+        return tf.nn.relu(self.norm3(self.conv3(y), training) + shortcut)
+
+
+def _strides_and_dilations(stem_stride, output_stride):
+    """Stride of each stage's first block; dilation of its first and of its other blocks.
+
+    Stages that would shrink the map below picture / output_stride keep its
+    size. What lies behind a stride taken out is dilated by it, so each kernel
+    still meets the positions it was trained on. The block that loses its
+    stride still reads the undilated map in front of it.
+    """
+    natural = 8 * stem_stride
+    if output_stride not in (natural, natural // 2, natural // 4):
+        raise ValueError(f"output_stride is {output_stride}; with this stem it must be "
+                         f"{natural}, {natural // 2} or {natural // 4}")
+    stride_so_far, dilation, plan = stem_stride, 1, []
+    for wanted in (1, 2, 2, 2):
+        first_dilation = dilation
+        if stride_so_far * wanted > output_stride:
+            dilation, wanted = dilation * wanted, 1
+        stride_so_far *= wanted
+        plan.append((wanted, first_dilation, dilation))
+    return plan
+
+
+class ResNet(tf.Module):
+    """Stem, four stages of bottleneck blocks, global average pooling, one linear layer.
+
+    classes        number of classes
+    depth          26, 50, 101 or 152
+    width          channels of the first stage's 3x3; the last stage has 32 width features
+    stem           "7x7/4" (published weights), or "3x3/2", "3x3/1" for 32-64 pixel pictures
+    stride_on      "3x3": v1.5, torchvision; "1x1": v1, the publication and Keras
+    output_stride  picture size over map size: the stem's times 8, 4 or 2
+    epsilon        of batch normalisation: torchvision 1e-5, Keras 1.001e-5
+    """
+
+    def __init__(self, classes, *, depth=50, width=64, stem="7x7/4", stride_on="3x3",
+                 output_stride=32, epsilon=1e-5, seed=0):
+        super().__init__(name="resnet")
+        for value, known, what in ((depth, BLOCKS, "depth"), (stem, STEMS, "stem"),
+                                   (stride_on, ("1x1", "3x3"), "stride_on")):
+            if value not in known:
+                raise ValueError(f"{what} is {value!r}; known are {', '.join(map(repr, known))}")
+        rng = np.random.default_rng(seed)
+        size, stride, self.pool_stem = STEMS[stem]
+        self.stem = Conv(3, width, size, stride=stride, rng=rng)
+        self.stem_norm = BatchNorm(width, epsilon=epsilon)
+        self.stages, channels = [], width
+        plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride)
+        for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(BLOCKS[depth], plan)):
+            self.stages.append([])
+            for block in range(blocks):
+                self.stages[-1].append(Bottleneck(
+                    channels, width << stage, stride=stride if block == 0 else 1,
+                    dilation=first_dilation if block == 0 else dilation,
+                    stride_on=stride_on, rng=rng, epsilon=epsilon))
+                channels = EXPANSION * (width << stage)
+        self.head = Linear(channels, classes, rng=rng)
+
+    def __call__(self, pictures, training=False):
+        """Logits, float32 [N, classes], and a dictionary of every named intermediate.
+
+        pictures: [N, H, W, 3] in the dtype to compute in, preprocessed as the
+        weights ask. The intermediates are "stem", "stage1" to "stage4",
+        "features" (the last stage, [N, h, w, C]) and "pooled" (float32 [N, C]).
+        """
+        x = tf.nn.relu(self.stem_norm(self.stem(pictures), training))
+        if self.pool_stem:
+            x = tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        named = {"stem": x}
+        for number, blocks in enumerate(self.stages, 1):
+            for block in blocks:
+                x = block(x, training)
+            named[f"stage{number}"] = x
+        named["features"] = x
+        named["pooled"] = gap(x)
+        return self.head(named["pooled"]), named

@@ -1,0 +1,157 @@
+"""This project's weights file: one .npz with everything that a localizer needs.
+
+Each variable is one array under its path in the network ("stages/0/1/conv2/kernel");
+the entry "meta" is JSON in UTF-8 bytes: network, classes, preprocessing, and how the
+weights were made. Nothing is pickled, nothing is compressed: what a file claims to
+hold can be checked against its size before any memory is taken.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from weights.errors import InputError
+from weights.preprocessing import Preprocessing
+
+FORMAT = "cam-weights/1"
+
+
+class Category(NamedTuple):
+    """A class as people name it: WordNet id (None where there is none) and words."""
+
+    wnid: str | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained network, without the code that runs it.
+
+    network        arguments for `nets.build`: {"name": "resnet", "depth": 26, ...}
+    tensors        path in the network -> float array
+    classes        one Category for each logit, in order
+    preprocessing  how its pictures are prepared
+    provenance     how it was made: free-form, JSON
+    """
+
+    network: dict
+    tensors: dict
+    classes: list
+    preprocessing: Preprocessing
+    provenance: dict = field(default_factory=dict)
+
+
+def save(path, weights, dtype="float16"):
+    """Write `weights` to `path`, kernels as float16 or float32, all or nothing.
+
+    Vectors (biases, batch-norm scales and statistics) stay float32: a variance
+    of 1e-8 is zero in float16.
+    """
+    arrays = {name: np.asarray(tensor, dtype if np.ndim(tensor) > 1 else np.float32)
+              for name, tensor in weights.tensors.items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} is not finite as {array.dtype}; {path} was not written")
+    meta = {"format": FORMAT, "network": weights.network,
+            "classes": [list(category) for category in weights.classes],
+            "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance}
+    arrays["meta"] = np.frombuffer(json.dumps(meta, ensure_ascii=False).encode(), np.uint8)
+    with replacing(path) as file:
+        np.savez(file, **arrays)
+
+
+class replacing:
+    """`with replacing(path) as file`: a new binary file that takes path's place only if all went well."""
+
+    def __init__(self, path):
+        self.path = os.path.abspath(path)
+
+    def __enter__(self):
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, exist_ok=True)
+        handle, self.temporary = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
+        self.file = os.fdopen(handle, "wb")
+        return self.file
+
+    def __exit__(self, kind, error, trace):
+        try:
+            self.file.close()
+            if kind is None:
+                mask = os.umask(0)
+                os.umask(mask)
+                os.chmod(self.temporary, 0o666 & ~mask)
+                os.replace(self.temporary, self.path)
+        finally:
+            if os.path.exists(self.temporary):
+                os.unlink(self.temporary)
+
+
+def load(path):
+    """Read a file that `save` wrote. The file is checked before it is believed.
+
+    Raises InputError, in one line, for anything else: truncated, compressed,
+    pickled, not finite, or of another format.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {entry.filename.removesuffix(".npy"): _read_array(archive, entry)
+                      for entry in archive.infolist()}
+        weights = _from_arrays(arrays)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, TypeError,
+            NotImplementedError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{path} is not a weights file of this project, or is damaged "
+                         f"({str(error) or type(error).__name__})") from None
+    return weights
+
+
+def _read_array(archive, entry):
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+        raise InputError(f"{entry.filename} is compressed; weights files never are")
+    if entry.file_size > os.fstat(archive.fp.fileno()).st_size:
+        raise InputError(f"{entry.filename} claims to be larger than its file")
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise InputError(f"{entry.filename} is in version {version} of the .npy format, not 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype not in (np.float16, np.float32, np.uint8) or fortran:
+            raise InputError(f"{entry.filename} holds {dtype}, not float16 or float32 in C order")
+        count = int(np.prod(shape, dtype=object))
+        if count < 0 or count * dtype.itemsize > entry.file_size:
+            raise InputError(f"{entry.filename} claims a shape of {shape}, more than it holds")
+        # Reading to the end also checks the entry's CRC.
+        data = file.read()
+        if len(data) != count * dtype.itemsize:
+            raise InputError(f"{entry.filename} does not hold its shape of {shape}")
+    array = np.frombuffer(data, dtype).reshape(shape)
+    if dtype != np.uint8 and not np.isfinite(array).all():
+        raise InputError(f"{entry.filename} holds numbers that are not finite")
+    return array
+
+
+def _from_arrays(arrays):
+    if "meta" not in arrays:
+        raise InputError("there is no entry 'meta': not a weights file of this project")
+    meta = json.loads(arrays.pop("meta").tobytes())
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise InputError(f"its format is not {FORMAT}")
+    classes = [Category(*pair) for pair in meta["classes"]]
+    for wnid, label in classes:
+        if not isinstance(label, str) or not (wnid is None or isinstance(wnid, str)):
+            raise InputError("a class is not a pair of wnid and label")
+    if not isinstance(meta["network"], dict) or not isinstance(meta["provenance"], dict):
+        raise InputError("network and provenance must be dictionaries")
+    for name, array in arrays.items():
+        if array.dtype == np.uint8:
+            raise InputError(f"{name} does not hold numbers")
+    return Weights(meta["network"], arrays, classes,
+                   Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"])
