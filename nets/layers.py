@@ -95,3 +95,14 @@ class Linear(tf.Module):
 
     def __call__(self, x):
         return tf.linalg.matmul(tf.cast(x, tf.float32), self.kernel) + self.bias
+
+
+def local_response_norm(x):
+    """x / (1 + 2e-5 * sum of squares over 5 neighbouring channels) ** 0.75.
+
+    Krizhevsky et al., 2012, section 3.3, with Caffe's constants: its alpha of
+    1e-4 is divided by the 5 channels. The CPU has this kernel in float32 only.
+    """
+    y = tf.nn.local_response_normalization(
+        tf.cast(x, tf.float32), depth_radius=2, bias=1.0, alpha=2e-5, beta=0.75)
+    return tf.cast(y, x.dtype)

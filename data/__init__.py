@@ -1,0 +1,13 @@
+"""Pictures: what they are of, where their boxes are, and how they reach a network."""
+
+from data.decode import decode, read_picture
+from data.layouts import is_picture, open_folder
+from data.picture_set import PictureSet
+from data.pipeline import broken_files, epoch_order, training_batches, viewing_batches
+from data.prepare import prepare, prepare_centre_crop
+from data.synthetic import open_synthetic
+
+
+def open_set(place, split):
+    """The PictureSet "synthetic", or the one in folder `place`; split is "train" or "val"."""
+    return open_synthetic(split) if place == "synthetic" else open_folder(place, split)

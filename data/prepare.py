@@ -1,0 +1,41 @@
+"""Pixels to network input, as the weights' preprocessing asks."""
+
+import tensorflow as tf
+
+
+def prepare(picture, preprocessing):
+    """The whole picture as a network sees it: float32 [size, size, 3].
+
+    picture: [H, W, 3], 0..255, RGB, any dtype. Both axes are resized on their
+    own, so a box in the input is a box in the picture by two factors.
+    """
+    size = preprocessing.size
+    return normalise_pixels(_resize(picture, [size, size], preprocessing), preprocessing)
+
+
+def prepare_centre_crop(picture, preprocessing):
+    """The picture as the weights' origin saw it to classify: float32 [size, size, 3].
+
+    The shorter side is resized to `preprocessing.centre_crop` (the longer one
+    rounded down, as torchvision does), and the centre is cut out.
+    """
+    size, shorter = preprocessing.size, preprocessing.centre_crop
+    if not shorter:
+        return prepare(picture, preprocessing)
+    sides = tf.shape(picture)[:2]
+    resized = _resize(picture, sides * shorter // tf.reduce_min(sides), preprocessing)
+    corner = tf.cast(tf.round((tf.cast(tf.shape(resized)[:2], tf.float64) - size) / 2), tf.int32)
+    crop = tf.slice(resized, [corner[0], corner[1], 0], [size, size, 3])
+    return normalise_pixels(crop, preprocessing)
+
+
+def normalise_pixels(picture, preprocessing):
+    """(pixels * scale - mean) / deviation in the weights' channel order; [..., 3] RGB 0..255 to float32."""
+    if preprocessing.channels == "BGR":
+        picture = tf.reverse(picture, [-1])
+    picture = tf.cast(picture, tf.float32) * preprocessing.scale
+    return (picture - preprocessing.mean) / preprocessing.deviation
+
+
+def _resize(picture, size, preprocessing):
+    return tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)

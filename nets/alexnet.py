@@ -1,0 +1,78 @@
+"""AlexNet's convolutions with the heads of Zhou et al. (CVPR 2016), for class activation maps."""
+
+import numpy as np
+import tensorflow as tf
+
+from nets.layers import Conv, Linear, local_response_norm
+from ops import gap
+
+
+class AlexNet(tf.Module):
+    """conv1-conv5 as BVLC/Caffe defines them, then one of the two published heads.
+
+    classes      number of classes
+    head         "gap": one 3x3 convolution of 1024 units on the 13x13 map
+                 (AlexNet-GAP, section 3.1 of the publication);
+                 "star": AlexNet*-GAP as its authors released it: a 3x3 max-pool of
+                 stride 1 (13 to 11), conv6 and conv7 of 512 units in 2 groups,
+                 and dropout of 0.5 behind the pooling
+    conv5_units  256 as in the Toronto weights; the authors' AlexNet*-GAP has 384
+
+    The input has 227x227 pixels. There are no fully connected layers and no
+    max-pool behind conv5: the map keeps its resolution.
+    """
+
+    def __init__(self, classes, *, head="gap", conv5_units=256, seed=0):
+        super().__init__(name="alexnet")
+        if head not in ("gap", "star"):
+            raise ValueError(f"head is {head!r}; known are 'gap' and 'star'")
+        rng = np.random.default_rng(seed)
+
+        def conv(*shape, groups=1, **options):
+            return Conv(*shape, rng=rng, groups=groups, bias=True, **options)
+
+        self.conv1 = conv(3, 96, 11, stride=4, padding="VALID")
+        self.conv2 = conv(96, 256, 5, groups=2)
+        self.conv3 = conv(256, 384, 3)
+        self.conv4 = conv(384, 384, 3, groups=2)
+        self.conv5 = conv(384, conv5_units, 3, groups=2)
+        self.star = head == "star"
+        if self.star:
+            self.conv6 = conv(conv5_units, 512, 3, groups=2)
+            self.conv7 = conv(512, 512, 3, groups=2)
+        else:
+            self.conv6 = conv(conv5_units, 1024, 3)
+        self.head = Linear(512 if self.star else 1024, classes, rng=rng)
+
+    def __call__(self, pictures, training=False):
+        """Logits, float32 [N, classes], and a dictionary of every named intermediate.
+
+        pictures: [N, 227, 227, 3] in the dtype to compute in, preprocessed as
+        the weights ask. The intermediates are "conv1" to "conv5" (behind their
+        ReLU), those of the head, "features" (the map in front of the pooling,
+        [N, h, w, C]) and "pooled" (float32 [N, C]).
+        """
+        named = {}
+
+        def unit(layer, x):
+            named[layer] = tf.nn.relu(getattr(self, layer)(x))
+            return named[layer]
+
+        x = _pool(local_response_norm(unit("conv1", pictures)))
+        x = _pool(local_response_norm(unit("conv2", x)))
+        for layer in ("conv3", "conv4", "conv5"):
+            x = unit(layer, x)
+        if self.star:
+            x = unit("conv6", tf.nn.max_pool2d(x, 3, 1, "VALID"))
+            x = unit("conv7", x)
+        else:
+            x = unit("conv6", x)
+        named["features"], named["pooled"] = x, gap(x)
+        pooled = named["pooled"]
+        if self.star and training:
+            pooled = tf.nn.dropout(pooled, 0.5)
+        return self.head(pooled), named
+
+
+def _pool(x):
+    return tf.nn.max_pool2d(x, 3, 2, "VALID")
