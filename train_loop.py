@@ -1,0 +1,308 @@
+"""Train a network that localizes, from image labels alone: `python train_loop.py --help`."""
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+import data
+import nets
+import weights
+from weights import InputError, Preprocessing, Weights
+
+MOMENTUM = 0.9
+INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+
+
+# ---------------------------------------------------------------- settings
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="train_loop.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Train a network that ends in global average pooling and one linear layer.")
+    add = parser.add_argument
+    add("--data", default="synthetic", help="folder of a data set, or 'synthetic'")
+    add("--classes", type=int, help="only the first so many classes")
+    add("--rows", type=int, help="only so many training pictures, spread over the classes")
+    add("--out", help="folder of this run (default: runs/<data>-<network>)")
+    add("--resume", metavar="RUN", help="go on with the run in this folder; no other option goes with it")
+    add("--network", choices=sorted(nets.NETWORKS), default="resnet")
+    add("--depth", type=int, default=26, help="resnet: 26, 50, 101 or 152")
+    add("--width", type=int, default=32, help="resnet: channels of the first stage; published weights have 64")
+    add("--stem", default="3x3/2", help="resnet: 7x7/4, or 3x3/2 and 3x3/1 for small pictures")
+    add("--output-stride", type=int, default=8, help="resnet: picture size over map size")
+    add("--head", choices=("gap", "star"), default="gap", help="alexnet: AlexNet-GAP or AlexNet*-GAP")
+    add("--size", type=int, help="side of the input in pixels (default: 64; alexnet: 227)")
+    add("--epochs", type=int, default=12)
+    add("--batch", type=int, default=64)
+    add("--learning-rate", type=float, default=0.05, help="at its peak, after warm-up")
+    add("--warm-up", type=float, default=1.0, help="epochs of linear warm-up; then a cosine down to 0")
+    add("--weight-decay", type=float, default=5e-4, help="on kernels; never on biases and batch norm")
+    add("--label-smoothing", type=float, default=0.1)
+    add("--clip", type=float, default=0.0, help="largest global norm of the gradient; 0: any")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        help="to compute in; auto: bfloat16 where the hardware has it")
+    add("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    if options.resume:
+        if len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
+            raise InputError("--resume takes all settings from the run: give no other option with it")
+        return _saved_settings(options.resume)
+    for name, least in (("epochs", 1), ("batch", 1), ("width", 8), ("size", 16)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} is {value}; it must be at least {least}")
+    if options.network == "alexnet":
+        options.size = options.size or 227
+        config = {"name": "alexnet", "head": options.head}
+    else:
+        options.size = options.size or 64
+        config = {"name": "resnet", "depth": options.depth, "width": options.width,
+                  "stem": options.stem, "output_stride": options.output_stride}
+    place = os.path.basename(os.path.abspath(options.data))
+    settings = vars(options) | {"out": options.out or os.path.join("runs", f"{place}-{options.network}"),
+                                "network": config}
+    for spent in ("resume", "depth", "width", "stem", "output_stride", "head"):
+        del settings[spent]
+    if settings["precision"] == "auto":
+        settings["precision"] = "bfloat16" if hardware_has_bfloat16() else "float32"
+    if os.path.exists(os.path.join(settings["out"], "settings.json")):
+        raise InputError(f"{settings['out']} already holds a run: go on with it by --resume "
+                         f"{settings['out']}, or choose another folder by --out")
+    return argparse.Namespace(**settings)
+
+
+def _saved_settings(run):
+    try:
+        with open(os.path.join(run, "settings.json"), encoding="utf-8") as file:
+            return argparse.Namespace(**json.load(file) | {"out": run})
+    except (OSError, ValueError, TypeError):
+        raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
+
+
+def hardware_has_bfloat16():
+    """Whether bfloat16 products are native: an NVIDIA GPU of compute capability 8, or a CPU that says so."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0,))[0] >= 8
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return any(flag in file.read(8192) for flag in ("amx_bf16", "avx512_bf16"))
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------- the step
+
+class Trainer(tf.Module):
+    """A network, its momenta, and the place in the training: all that a checkpoint holds."""
+
+    def __init__(self, net, settings, steps_per_epoch):
+        super().__init__()
+        self.net = net
+        self.kernels = [v for name, v in nets.named_variables(net).items() if name.endswith("kernel")]
+        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in net.trainable_variables]
+        self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
+        self.settings = settings
+        self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
+        self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
+        self.compute_dtype = tf.as_dtype(settings.precision)
+        # On a CPU, XLA makes this step four times slower.
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self.step = tf.function(self._step, jit_compile=on_gpu, reduce_retracing=True)
+
+    def _step(self, pictures, labels):
+        """One step of SGD with Nesterov's momentum; returns the loss."""
+        variables = self.net.trainable_variables
+        with tf.GradientTape() as tape:
+            logits, _ = self.net(tf.cast(pictures, self.compute_dtype), training=True)
+            loss = self._loss(logits, labels)
+        gradients = tape.gradient(loss, variables)
+        if self.settings.clip:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
+        rate = self._learning_rate()
+        decayed = {kernel.ref() for kernel in self.kernels}
+        for variable, momentum, gradient in zip(variables, self.momenta, gradients):
+            if variable.ref() in decayed:
+                gradient += self.settings.weight_decay * variable
+            tf.raw_ops.ResourceApplyMomentum(
+                var=variable.handle, accum=momentum.handle, lr=rate, grad=gradient,
+                momentum=MOMENTUM, use_nesterov=True)
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        self.totals.assign_add(tf.stack([loss * count, right, count]))
+        self.step_number.assign_add(1)
+        return loss
+
+    def _loss(self, logits, labels):
+        """Cross-entropy with label smoothing (Szegedy et al., 2016, section 7)."""
+        smoothing, classes = self.settings.label_smoothing, logits.shape[1]
+        targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+
+    def _learning_rate(self):
+        step = tf.cast(self.step_number, tf.float32)
+        rising = (step + 1) / self.warm_up
+        part = tf.clip_by_value((step - self.warm_up) / (self.last_step - self.warm_up), 0, 1)
+        falling = 0.5 * (1 + tf.cos(math.pi * part))
+        return self.settings.learning_rate * tf.minimum(rising, falling)
+
+
+# ---------------------------------------------------------------- epochs
+
+class StopAfterStep:
+    """Ctrl-C asks to stop after the current step; a second one stops at once."""
+
+    def __enter__(self):
+        self.asked = False
+        self.before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_):
+        self.asked = True
+        signal.signal(signal.SIGINT, self.before)
+
+    def __exit__(self, *_):
+        signal.signal(signal.SIGINT, self.before)
+
+
+def train_epoch(trainer, pictures, preprocessing, checkpoints, stop, seen):
+    """Run the present epoch from where it stands; False if Ctrl-C ended it early. `seen` marks rows read."""
+    settings, epoch = trainer.settings, int(trainer.epoch.numpy())
+    order = data.epoch_order(pictures, settings.seed, epoch)
+    start = int(trainer.position.numpy())
+    batches = data.training_batches(pictures, preprocessing, settings.batch,
+                                    seed=settings.seed, epoch=epoch, start=start)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"),
+               TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(f"epoch {epoch + 1}/{settings.epochs}", total=len(order), completed=start, figures="")
+        began, done = time.perf_counter(), 0
+        for inputs, labels, positions in batches:
+            loss = float(trainer.step(inputs, labels))
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"the loss is {loss} at step {int(trainer.step_number)}: try a lower --learning-rate; "
+                    f"the last good checkpoint is {checkpoints.latest_checkpoint or 'none yet'}")
+            trainer.position.assign(positions[-1] + 1)
+            seen[order[positions.numpy()]] = True
+            done += len(labels)
+            total, right, count = trainer.totals.numpy()
+            rate = done / (time.perf_counter() - began)
+            bar.update(task, completed=int(trainer.position), figures=
+                       f"loss {total / count:.3f}  accuracy {right / count:.3f}  {rate:.0f} pictures/s")
+            if stop.asked:
+                return False
+    return True
+
+
+def validate(trainer, pictures, preprocessing):
+    """(top-1, top-5) accuracy of the network as it stands."""
+    top1 = top5 = count = 0
+    k = min(5, len(pictures.categories))
+    classify = tf.function(lambda x: trainer.net(tf.cast(x, trainer.compute_dtype))[0])
+    for inputs, labels, _, _ in data.viewing_batches(pictures, preprocessing, 100):
+        guesses = tf.math.top_k(classify(inputs), k).indices.numpy()[:len(labels)]
+        right = guesses == labels.numpy()[:, None]
+        top1, top5, count = top1 + right[:, 0].sum(), top5 + right.any(1).sum(), count + len(labels)
+    return top1 / max(count, 1), top5 / max(count, 1)
+
+
+def export(trainer, pictures, preprocessing, path):
+    """Write the network as it stands to `path`, with all that localize.py needs."""
+    settings = trainer.settings
+    tensors = {name: v.numpy() for name, v in nets.named_variables(trainer.net).items()}
+    provenance = {"trained_on": pictures.name, "pictures": len(pictures),
+                  "epochs_done": int(trainer.epoch), "tensorflow": tf.__version__,
+                  "settings": {k: v for k, v in vars(settings).items() if k not in ("out", "data")}}
+    weights.save(path, Weights(settings.network, tensors, pictures.categories, preprocessing, provenance))
+
+
+# ---------------------------------------------------------------- main
+
+def open_data(settings):
+    sets = [data.open_set(settings.data, split) for split in ("train", "val")]
+    if settings.classes:
+        sets = [pictures.first_classes(settings.classes) for pictures in sets]
+    if settings.rows:
+        sets[0] = sets[0].first_rows(settings.rows)
+    return sets
+
+
+def main(arguments):
+    settings = parse(arguments)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    training, validation = open_data(settings)
+    preprocessing = Preprocessing(size=settings.size)
+    try:
+        net = nets.build(settings.network, len(training.categories), settings.seed)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    trainer = Trainer(net, settings, max(1, len(training) // settings.batch))
+    checkpoints = tf.train.CheckpointManager(
+        tf.train.Checkpoint(trainer=trainer), os.path.join(settings.out, "checkpoints"), max_to_keep=2)
+    os.makedirs(settings.out, exist_ok=True)
+    with weights.replacing(os.path.join(settings.out, "settings.json")) as file:
+        file.write(json.dumps(vars(settings), indent=1).encode())
+    if checkpoints.latest_checkpoint:
+        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_consumed()
+    if settings.data == "synthetic":
+        print("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
+    print(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision}, "
+          f"run folder {settings.out}")
+    return run(trainer, training, validation, preprocessing, checkpoints)
+
+
+def run(trainer, training, validation, preprocessing, checkpoints):
+    settings = trainer.settings
+    summary = tf.summary.create_file_writer(os.path.join(settings.out, "tensorboard"))
+    while trainer.epoch < settings.epochs:
+        began, seen = time.perf_counter(), np.zeros(len(training), bool)
+        fresh = trainer.position == 0
+        with StopAfterStep() as stop:
+            finished = train_epoch(trainer, training, preprocessing, checkpoints, stop, seen)
+        if not finished:
+            checkpoints.save()
+            print(f"\nstopped; go on with: python train_loop.py --resume {settings.out}")
+            return INTERRUPTED
+        seconds = time.perf_counter() - began
+        loss, right, count = trainer.totals.numpy()
+        trainer.epoch.assign_add(1)
+        trainer.position.assign(0)
+        trainer.totals.assign(tf.zeros(3))
+        checkpoints.save()
+        export(trainer, training, preprocessing, os.path.join(settings.out, "weights.npz"))
+        top1, top5 = validate(trainer, validation, preprocessing)
+        record = {"epoch": int(trainer.epoch), "step": int(trainer.step_number),
+                  "loss": float(loss / count), "accuracy": float(right / count),
+                  "validation_top1": float(top1), "validation_top5": float(top5),
+                  "seconds": round(seconds, 1), "pictures_per_second": round(float(count) / seconds, 1)}
+        with open(os.path.join(settings.out, "log.jsonl"), "a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        with summary.as_default(step=record["epoch"]):
+            for name in ("loss", "accuracy", "validation_top1", "validation_top5"):
+                tf.summary.scalar(name, record[name])
+        print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+                        for key, value in record.items()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        print(f"train_loop.py: {error}", file=sys.stderr)
+        sys.exit(2)
