@@ -1,0 +1,124 @@
+"""Resizing maps and scaling them to [0, 1], in TensorFlow and in NumPy.
+
+Both functions answer a tensor with a tensor and anything else with a NumPy
+array. Sizes that change from picture to picture belong to NumPy: XLA compiles
+again for each new one.
+"""
+
+import operator
+
+import numpy as np
+import tensorflow as tf
+
+# What rounding can leave of a constant float32 map after interpolation: a map
+# that varies by less, relative to its values, is constant.
+ROUNDING = 8 * np.finfo(np.float32).eps
+
+
+def upsample(maps, size):
+    """Bilinear interpolation with half-pixel centres: rows, then columns.
+
+    Equal to `tf.image.resize(..., "bilinear")` without antialiasing, as two
+    products with constant matrices, which XLA compiles to something far
+    faster. A smaller size is possible: it samples.
+
+    maps     [..., h, w], any float dtype; a tensor or a NumPy array
+    size     (H, W), Python ints
+    returns  [..., H, W], float32; a tensor for a tensor, else a NumPy array
+    raises   ValueError when h or w is unknown or zero, when the size is not
+             positive, or when a NumPy array is not finite
+    """
+    height, width = map(operator.index, size)
+    maps = _as_float32(maps)
+    rows = interpolation_matrix(maps.shape[-2], height)
+    columns = interpolation_matrix(maps.shape[-1], width)
+    if tf.is_tensor(maps):
+        return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
+    return rows @ maps @ columns.T
+
+
+def normalise(maps):
+    """Scales each map to [0, 1] by its own minimum and maximum.
+
+    A constant map becomes all zeros; a tensor's map with a value that is not
+    finite becomes all NaN.
+
+    maps     [..., h, w], any float dtype; a tensor or a NumPy array
+    returns  [..., h, w], float32; a tensor for a tensor, else a NumPy array
+    raises   ValueError when a NumPy array is not finite
+    """
+    maps = _as_float32(maps)
+    if tf.is_tensor(maps):
+        return nan_unless_finite(maps, scale(maps, *extremes(maps)))
+    return scale(maps, maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True))
+
+
+def extremes(maps):
+    """Minimum and maximum over the last two axes, which are kept: [..., 1, 1]."""
+    return (tf.reduce_min(maps, axis=(-2, -1), keepdims=True),
+            tf.reduce_max(maps, axis=(-2, -1), keepdims=True))
+
+
+def scale(maps, low, high):
+    """(maps - low) / (high - low), and 0 where that range is nothing but rounding."""
+    library = tf if tf.is_tensor(maps) else np
+    spread = high - low
+    constant = spread <= ROUNDING * library.maximum(library.abs(low), library.abs(high))
+    # Both branches of `where` have a gradient: the second must not divide by 0.
+    scaled = (maps - low) / library.where(constant, library.ones_like(spread), spread)
+    return library.where(constant, library.zeros_like(maps), scaled)
+
+
+def nan_unless_finite(maps, scaled):
+    """`scaled`, all NaN where the map that it came from has values that are not finite.
+
+    XLA's minimum and maximum on a CPU pass over NaN: a broken network would
+    look like one that has found nothing.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(maps), axis=(-2, -1), keepdims=True)
+    return tf.where(finite, scaled, np.nan)
+
+
+def interpolation_matrix(size, new_size):
+    """float32 [new_size, size]: the weights of the old samples in each new one."""
+    source = _source_positions(size, new_size)
+    # The last old sample has no right neighbour: it is the end of the interval before it.
+    left = np.minimum(source.astype(int), max(size - 2, 0))
+    fraction = source - left
+    matrix = np.zeros((new_size, size), np.float32)
+    new = np.arange(new_size)
+    matrix[new, left] = 1 - fraction
+    if size > 1:
+        matrix[new, left + 1] = fraction
+    return matrix
+
+
+def interval_ends(size, new_size):
+    """Indices of the first and last new sample of every interval between old ones.
+
+    At most 2 size of them. A bilinear map has its extremes at these rows and
+    columns: within an interval it is linear along each axis.
+    """
+    interval = _source_positions(size, new_size).astype(int)
+    last = np.flatnonzero(np.diff(interval))
+    return np.union1d([0, new_size - 1], [last, last + 1]).astype(int)
+
+
+def _source_positions(size, new_size):
+    """Where the new samples lie on the old axis, 0 to size - 1, by half-pixel centres."""
+    if not size:
+        raise ValueError(f"the height and width of a map must be known and not zero, not {size}")
+    if new_size < 1:
+        raise ValueError(f"a map cannot be resized to {new_size} pixels")
+    return np.clip((np.arange(new_size) + 0.5) * (size / new_size) - 0.5, 0, size - 1)
+
+
+def _as_float32(maps):
+    """The maps in float32; a NumPy array or a list of numbers must be finite."""
+    if not tf.is_tensor(maps):
+        maps = np.asarray(maps, np.float32)
+        if not np.isfinite(maps).all():
+            raise ValueError("the maps have values that are not finite")
+    if len(maps.shape) < 2:
+        raise ValueError(f"maps must be [..., h, w]; their shape is {tuple(maps.shape)}")
+    return tf.cast(maps, tf.float32) if tf.is_tensor(maps) else maps
