@@ -1,0 +1,80 @@
+"""Boxes from heat maps, and how well two boxes agree. NumPy only.
+
+A box is x0, y0, x1, y1 in pixels, half-open: x1 and y1 are the first column
+and row outside it.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+# Pixels that touch at a corner belong together, as in OpenCV's contours.
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+def boxes_from_heat_maps(heat_maps, threshold=0.2):
+    """The box around the largest segment of each heat map (section 3.2).
+
+    A segment is a set of connected pixels (8 neighbours) whose value is above
+    `threshold` times the maximum of its map. Of equally large segments, the
+    first in reading order counts. A constant map has no segment of its own and
+    gets the whole picture.
+
+    heat_maps  [..., H, W], finite, at least 0: one box per map
+    threshold  fraction of the maximum, in [0, 1); the paper's is 0.2
+    returns    int32 [..., 4]: x0, y0, x1, y1, half-open, in pixels of the heat map
+    raises     ValueError when the threshold is outside [0, 1), or when a heat
+               map is empty, negative or not finite
+    """
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
+    heat_maps = np.asarray(heat_maps)
+    if heat_maps.ndim < 2 or 0 in heat_maps.shape[-2:]:
+        raise ValueError(f"heat maps must be [..., H, W]; their shape is {heat_maps.shape}")
+    if not (np.isfinite(heat_maps).all() and (heat_maps >= 0).all()):
+        raise ValueError("heat maps must be finite and not negative")
+    flat = heat_maps.reshape(-1, *heat_maps.shape[-2:])
+    boxes = [_box_of_largest_segment(heat_map > threshold * heat_map.max()) for heat_map in flat]
+    return np.array(boxes, np.int32).reshape(*heat_maps.shape[:-2], 4)
+
+
+def _box_of_largest_segment(mask):
+    if not mask.any():
+        return 0, 0, mask.shape[1], mask.shape[0]
+    # Labelling is the slow part, and the box around all segments is often small.
+    x0, y0, x1, y1 = _extent(mask)
+    labels, segments = ndimage.label(mask[y0:y1, x0:x1], EIGHT_NEIGHBOURS)
+    if segments == 1:
+        return x0, y0, x1, y1
+    sizes = np.bincount(labels.ravel())[1:]
+    left, top, right, bottom = _extent(labels == 1 + sizes.argmax())
+    return x0 + left, y0 + top, x0 + right, y0 + bottom
+
+
+def _extent(mask):
+    """The smallest box that holds every true pixel of a mask that has one."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def iou(a, b):
+    """Intersection over union of boxes, |a and b| / |a or b|.
+
+    ILSVRC's boxes hold their last pixel. Add 1 to their x1 and y1, and this is
+    the IoU of its development kit.
+
+    a, b     [..., 4]: x0, y0, x1, y1, half-open, pixels or fractions, shapes
+             that broadcast against each other
+    returns  float64 [...], 0 to 1; 0 with a box of no area
+    raises   ValueError when the last axis is not 4
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape[-1:] != (4,) or b.shape[-1:] != (4,):
+        raise ValueError(f"boxes must be [..., 4]; their shapes are {a.shape} and {b.shape}")
+    corner = np.maximum(a[..., :2], b[..., :2])
+    intersection = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - corner, 0, None).prod(-1)
+    union = _area(a) + _area(b) - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def _area(boxes):
+    return np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(-1)
