@@ -1,0 +1,44 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from ops import overlay, upsample
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def test_opacity_runs_from_the_picture_to_the_colours():
+    heat = np.linspace(0, 1, 48).reshape(6, 8)
+    np.testing.assert_array_equal(overlay(PICTURE, heat, opacity=0), PICTURE)
+    colours = matplotlib.colormaps["jet"](np.rint(heat * 255).astype(int))[..., :3] * 255
+    np.testing.assert_allclose(overlay(PICTURE, heat, opacity=1), colours, atol=0.51)
+    half = overlay(PICTURE, heat)
+    assert half.dtype == np.uint8 and half.shape == PICTURE.shape
+    np.testing.assert_allclose(half, (PICTURE + colours) / 2, atol=0.51)
+
+
+def test_cold_is_blue_and_hot_is_red():
+    cold, hot = overlay(np.zeros((1, 2, 3), np.uint8), [[0, 1]], opacity=1)[0]
+    assert cold.argmax() == 2 and hot.argmax() == 0
+
+
+def test_a_small_heat_map_is_upsampled_to_the_picture():
+    heat = np.random.default_rng(1).random((2, 3))
+    np.testing.assert_array_equal(overlay(PICTURE, heat), overlay(PICTURE, upsample(heat, (6, 8))))
+
+
+def test_any_colour_map_of_matplotlib_will_do():
+    black, white = overlay(PICTURE[:1, :2], [[0, 1]], opacity=1, colour_map="gray")[0]
+    assert black.tolist() == [0, 0, 0] and white.tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"picture": PICTURE / 255}, "uint8"), ({"picture": PICTURE[..., 0]}, "uint8"),
+    ({"picture": np.zeros((6, 8, 4), np.uint8)}, "uint8"),
+    ({"heat_map": np.full((6, 8), 1.5)}, r"\[0, 1\]"), ({"heat_map": np.full((6, 8), np.nan)}, r"\[0, 1\]"),
+    ({"heat_map": np.zeros((1, 6, 8))}, r"\[h, w\]"),
+    ({"opacity": 50}, "opacity"), ({"colour_map": "rainbow trout"}, "colour map")])
+def test_refuses_what_does_not_fit(change, message):
+    arguments = {"picture": PICTURE, "heat_map": np.zeros((6, 8))} | change
+    with pytest.raises(ValueError, match=message):
+        overlay(**arguments)
