@@ -7,6 +7,7 @@ hold can be checked against its size before any memory is taken.
 """
 
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -57,12 +58,17 @@ def save(path, weights, dtype="float16"):
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise InputError(f"{name} is not finite as {array.dtype}; {path} was not written")
+    arrays["meta"] = np.frombuffer(describe(weights), np.uint8)
+    with replacing(path) as file:
+        np.savez(file, **arrays)
+
+
+def describe(weights):
+    """All of `weights` but the tensors, as JSON in UTF-8 bytes."""
     meta = {"format": FORMAT, "network": weights.network,
             "classes": [list(category) for category in weights.classes],
             "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance}
-    arrays["meta"] = np.frombuffer(json.dumps(meta, ensure_ascii=False).encode(), np.uint8)
-    with replacing(path) as file:
-        np.savez(file, **arrays)
+    return json.dumps(meta, ensure_ascii=False).encode()
 
 
 class replacing:
@@ -91,33 +97,36 @@ class replacing:
                 os.unlink(self.temporary)
 
 
-def load(path):
-    """Read a file that `save` wrote. The file is checked before it is believed.
+def read(path):
+    """Weights of a file that `save` wrote. The file is checked before it is believed.
 
-    Raises InputError, in one line, for anything else: truncated, compressed,
-    pickled, not finite, or of another format.
+    Raises InputError for anything else: compressed, pickled, not finite, or of
+    another format. `weights.load` is the entry that says it in one line.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = {entry.filename.removesuffix(".npy"): _read_array(archive, entry)
-                      for entry in archive.infolist()}
-        weights = _from_arrays(arrays)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, TypeError,
-            NotImplementedError, RuntimeError, OverflowError) as error:
-        raise InputError(f"{path} is not a weights file of this project, or is damaged "
-                         f"({str(error) or type(error).__name__})") from None
-    return weights
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(".npy"): _read_array(archive, entry)
+                  for name, entry in stored_entries(archive).items()}
+    if "meta" not in arrays:
+        raise InputError("there is no entry 'meta': not a weights file of this project")
+    return from_arrays(arrays, arrays.pop("meta").tobytes())
+
+
+def stored_entries(archive):
+    """{name: entry} of a zip file in which nothing is compressed and nothing is there twice.
+
+    So all entries together are no larger than the file, whatever they claim.
+    """
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    size = os.fstat(archive.fp.fileno()).st_size
+    for name, entry in entries.items():
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise InputError(f"its entry {name[:60]} is compressed; weights files never are")
+    if len(entries) != len(archive.infolist()) or sum(entry.file_size for entry in entries.values()) > size:
+        raise InputError("its entries claim to be larger than the file")
+    return entries
 
 
 def _read_array(archive, entry):
-    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-        raise InputError(f"{entry.filename} is compressed; weights files never are")
-    if entry.file_size > os.fstat(archive.fp.fileno()).st_size:
-        raise InputError(f"{entry.filename} claims to be larger than its file")
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
@@ -125,12 +134,9 @@ def _read_array(archive, entry):
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         if dtype not in (np.float16, np.float32, np.uint8) or fortran:
             raise InputError(f"{entry.filename} holds {dtype}, not float16 or float32 in C order")
-        count = int(np.prod(shape, dtype=object))
-        if count < 0 or count * dtype.itemsize > entry.file_size:
-            raise InputError(f"{entry.filename} claims a shape of {shape}, more than it holds")
         # Reading to the end also checks the entry's CRC.
         data = file.read()
-        if len(data) != count * dtype.itemsize:
+        if math.prod(shape) * dtype.itemsize != len(data):
             raise InputError(f"{entry.filename} does not hold its shape of {shape}")
     array = np.frombuffer(data, dtype).reshape(shape)
     if dtype != np.uint8 and not np.isfinite(array).all():
@@ -138,10 +144,9 @@ def _read_array(archive, entry):
     return array
 
 
-def _from_arrays(arrays):
-    if "meta" not in arrays:
-        raise InputError("there is no entry 'meta': not a weights file of this project")
-    meta = json.loads(arrays.pop("meta").tobytes())
+def from_arrays(arrays, meta):
+    """Weights from {path: array} and what `describe` made; InputError when they are not both whole."""
+    meta = json.loads(meta)
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(f"its format is not {FORMAT}")
     classes = [Category(*pair) for pair in meta["classes"]]
@@ -151,7 +156,7 @@ def _from_arrays(arrays):
     if not isinstance(meta["network"], dict) or not isinstance(meta["provenance"], dict):
         raise InputError("network and provenance must be dictionaries")
     for name, array in arrays.items():
-        if array.dtype == np.uint8:
+        if array.dtype not in (np.float16, np.float32):
             raise InputError(f"{name} does not hold numbers")
     return Weights(meta["network"], arrays, classes,
                    Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"])

@@ -1,0 +1,110 @@
+"""`python -m weights`: list, fetch, convert, inspect."""
+
+import argparse
+import math
+import os
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from weights import formats, published
+from weights.catalogue import CATALOGUE
+from weights.errors import InputError
+from weights.store import save
+
+INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="python -m weights", description="Published and own weights files.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the published weights that are known by name")
+    fetch = commands.add_parser("fetch", help="download published weights")
+    fetch.add_argument("name")
+    fetch.add_argument("--mirror", metavar="ADDRESS", help="folder to fetch from instead of the publisher's, as "
+                       f"https://... or file:///...; also ${published.MIRROR}")
+    convert = commands.add_parser("convert", help="write a file of any known format as this project's .npz, "
+                                                  "with only what the network uses, as float32")
+    convert.add_argument("file", help="a file, or the name of published weights")
+    convert.add_argument("--out", required=True, metavar="X.npz")
+    inspect = commands.add_parser("inspect", help="what a weights file holds")
+    inspect.add_argument("file", help="a file, or the name of published weights")
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.command == "list":
+        show_list()
+    elif options.command == "fetch":
+        print(published.fetch(options.name, options.mirror))
+    elif options.command == "convert":
+        convert(published.resolve(options.file), options.out)
+    else:
+        inspect(published.resolve(options.file))
+    return 0
+
+
+def show_list():
+    table = Table("name", "MB", "file", "here")
+    for entry in CATALOGUE.values():
+        here = "yes" if os.path.exists(published.place(entry)) else ""
+        table.add_row(entry.name, f"{entry.megabytes:.0f}", entry.file, here)
+    Console().print(table)
+    print(f"They are kept in {published.folder()} (${published.FOLDER}).")
+
+
+def convert(path, out):
+    if os.path.exists(out) and os.path.samefile(path, out):
+        raise InputError(f"{out} is the file that is read; give --out another name")
+    weights = formats.load(path)
+    try:
+        save(out, weights, dtype="float32")
+    except OSError as error:
+        raise InputError(f"{out} could not be written: {error.strerror or error}") from None
+    print(f"{out}: {len(weights.tensors)} tensors, {os.path.getsize(out) / 1e6:.1f} MB")
+
+
+def inspect(path):
+    weights = formats.load(path)
+    table = Table("tensor", "shape", "type")
+    for name, tensor in weights.tensors.items():
+        table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype))
+    console = Console()
+    console.print(table)
+    sizes = {name: math.prod(tensor.shape) for name, tensor in weights.tensors.items()}
+    statistics = sum(size for name, size in sizes.items() if name.endswith(("/mean", "/variance")))
+    parameters = sum(sizes.values()) - statistics
+    labels = [category.label for category in weights.classes]
+    facts = {
+        "file": path,
+        "format": formats.recognise(path) if os.path.isfile(path) else "tf.train.Checkpoint",
+        "SHA-256": formats.file_hash(path, "sha256") if os.path.isfile(path) else "",
+        "network": _pairs(weights.network),
+        "parameters": f"{parameters:,}, and {statistics:,} statistics of batch norm",
+        "classes": f"{len(labels)}: {', '.join(labels[:3])} ... {labels[-1]}" if labels
+                   else "none: its head has to be trained",
+        "preprocessing": _pairs(weights.preprocessing.to_dict()),
+        "provenance": _pairs(weights.provenance),
+    }
+    for name, value in facts.items():
+        console.print(f"{name:14} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _pairs(dictionary):
+    return ", ".join(f"{key}={value}" for key, value in dictionary.items())
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        print(f"python -m weights: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; what was fetched so far is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,31 @@
+"""`tf.train.Checkpoint`s of this project's training; the only reader that imports TensorFlow."""
+
+from weights.errors import InputError
+from weights.store import from_arrays
+
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def read(prefix):
+    """Weights of the network in a checkpoint, given as the path in front of ".index".
+
+    The checkpointed object holds the network as `net`, and as `meta` a string
+    variable: `weights.describe(weights)`, without which tensors mean nothing.
+    """
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        names = [name.removesuffix(VALUE) for name in reader.get_variable_to_shape_map()
+                 if name.endswith(VALUE) and "/.OPTIMIZER_SLOT/" not in name]
+        meta = [name for name in names if name.split("/")[-1] == "meta"]
+        roots = {name[:name.index("net/")] for name in names if name.startswith("net/") or "/net/" in name}
+        if len(meta) != 1 or len(roots) != 1:
+            raise InputError("it does not hold a network `net` and its description `meta`: "
+                             "it is not a checkpoint of this project's training")
+        root = roots.pop() + "net/"
+        arrays = {name.removeprefix(root): reader.get_tensor(name + VALUE)
+                  for name in names if name.startswith(root)}
+        return from_arrays(arrays, reader.get_tensor(meta[0] + VALUE))
+    except tf.errors.OpError as error:
+        raise InputError(f"its checkpoint is damaged ({error.message.splitlines()[0][:160]})") from None

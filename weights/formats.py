@@ -1,0 +1,134 @@
+"""One entry for every weights file that is understood: what it is is seen from its content."""
+
+import hashlib
+import os
+import re
+import struct
+import zipfile
+from dataclasses import replace
+
+from weights import safetensors_file, store, torch_file, toronto, torchvision
+from weights.catalogue import by_file, by_sha256, check_hash
+from weights.errors import InputError
+
+OWN = "cam-weights .npz"
+# What a reader may stumble over in a damaged file, besides what it refuses itself.
+DAMAGE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, EOFError, MemoryError,
+          struct.error, zipfile.BadZipFile)
+
+
+def load(path):
+    """Weights of `path`, which may be of any of these formats, whatever it is called:
+
+    this project's .npz and its training's checkpoints; the Toronto AlexNet .npy;
+    Keras ResNet .h5 and .weights.h5; torchvision ResNet .pth and .safetensors.
+    A hash that the file's name claims, or that lies beside it as <path>.sha256,
+    is checked before anything is parsed. Raises InputError, in one line.
+    """
+    path = os.fspath(path)
+    prefix = path.removesuffix(".index")
+    try:
+        if not os.path.isfile(path) or path != prefix:
+            if os.path.isfile(prefix + ".index"):
+                from weights import checkpoint
+                return checkpoint.read(prefix)
+        sha256 = checked_sha256(path)
+        kind = recognise(path)
+        weights = READERS[kind](path, sha256)
+    except OSError as error:
+        raise InputError(f"{path}: {_one_line(error.strerror or error)}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {_one_line(error)}") from None
+    except DAMAGE as error:
+        raise InputError(f"{path} is damaged ({_one_line(str(error) or type(error).__name__)})") from None
+    if kind == OWN:
+        return weights
+    about = {"format": kind, "file": os.path.basename(path), "sha256": sha256}
+    return replace(weights, provenance=weights.provenance | about)
+
+
+def checked_sha256(path):
+    """The file's SHA-256 in hex; InputError if its name, or the file beside it, claims another."""
+    name = os.path.basename(path)
+    sha256 = file_hash(path, "sha256")
+    published = by_file(name)
+    if published and published.hash:
+        check_hash(published, sha256 if published.hash_kind() == "sha256" else file_hash(path, "md5"))
+    claim = re.search(r"-([0-9a-f]{8})\.pth$", name)
+    if claim and not sha256.startswith(claim[1]):
+        raise InputError(f"its SHA-256 begins with {sha256[:8]}, not with {claim[1]} as its name says: "
+                         "it is damaged, or not that file")
+    recorded = f"{path}.sha256"
+    if os.path.isfile(recorded):
+        check_recorded(recorded, sha256)
+    return sha256
+
+
+def check_recorded(record, sha256):
+    """InputError if the file `record`, written when the weights were first used, has another hash."""
+    with open(record, encoding="ascii", errors="replace") as file:
+        if file.read(64) != sha256:
+            raise InputError(f"its SHA-256 is not the one in {record}: it is not the file that was used first")
+
+
+def file_hash(path, kind):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def recognise(path):
+    """The format of a file, one of READERS, from its first bytes and its table of contents."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+        size = os.fstat(file.fileno()).st_size
+    if start.startswith(b"\x93NUMPY"):
+        return "Toronto .npy"
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "Keras .h5"
+    if start.startswith(b"PK"):
+        return _kind_of_zip(path)
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
+        return "safetensors"
+    if start[:1] == b"\x80" and b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in start:
+        raise InputError("it is in PyTorch's format from before 1.6, which is not read here; "
+                         "torch.save its state dictionary again with a newer PyTorch")
+    if start[:1] == b"\x80":
+        raise InputError("it is a bare pickle, which could run anything: refused")
+    raise InputError("it is of no format that is read here: the project's .npz, the Toronto .npy, "
+                     "Keras' .h5, torchvision's .pth, or .safetensors")
+
+
+def _kind_of_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if "meta.npy" in names:
+        return OWN
+    if any(name.endswith("/data.pkl") for name in names):
+        return "PyTorch .pth"
+    if "model.weights.h5" in names:
+        raise InputError("it is a .keras archive: take model.weights.h5 out of it (it is a zip file) and give that")
+    raise InputError("it is a zip file, but neither weights of this project nor of PyTorch")
+
+
+def _read_keras(path, _):
+    from weights import keras_h5  # h5py is only needed here
+    return keras_h5.read(path)
+
+
+def _read_torch(path, sha256):
+    published = by_sha256(sha256)
+    second_recipe = published is not None and published.name.endswith("-v2")
+    return torchvision.convert(torch_file.read_arrays(path), second_recipe)
+
+
+READERS = {
+    OWN: lambda path, _: store.read(path),
+    "Toronto .npy": lambda path, _: toronto.read(path),
+    "Keras .h5": _read_keras,
+    "PyTorch .pth": _read_torch,
+    "safetensors": lambda path, _: torchvision.convert(safetensors_file.read_arrays(path)),
+}
+
+
+def _one_line(text):
+    return " ".join(str(text).split())[:400]

@@ -1,0 +1,87 @@
+"""How our networks' tensors are called and shaped, and how a foreign file's are taken, one by one."""
+
+import numpy as np
+
+from weights.errors import InputError
+
+# As nets.resnet.BLOCKS, which cannot be imported here without TensorFlow.
+RESNET_BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+NORM_OF = {"conv1": "norm1", "conv2": "norm2", "conv3": "norm3", "project": "project_norm"}
+
+
+def resnet_units(depth, width):
+    """(path, part, convolution's path, norm's path, kernel's shape) of each convolution of a ResNet.
+
+    path is (stage, block), None for the stem; part one of the keys of NORM_OF.
+    In the order in which the pictures meet them, the projection last.
+    """
+    yield None, "stem", "stem", "stem_norm", (7, 7, 3, width)
+    channels = width
+    for stage, blocks in enumerate(RESNET_BLOCKS[depth]):
+        inner, outer = width << stage, 4 * width << stage
+        for block in range(blocks):
+            kernels = {"conv1": (1, 1, channels, inner), "conv2": (3, 3, inner, inner),
+                       "conv3": (1, 1, inner, outer)}
+            if block == 0:
+                kernels["project"] = (1, 1, channels, outer)
+            for part, shape in kernels.items():
+                path = f"stages/{stage}/{block}"
+                yield (stage, block), part, f"{path}/{part}", f"{path}/{NORM_OF[part]}", shape
+            channels = outer
+
+
+def resnet_depth(blocks):
+    """The depth whose four stages have so many blocks; InputError when there is none."""
+    for depth, known in RESNET_BLOCKS.items():
+        if tuple(blocks) == known:
+            return depth
+    raise InputError(f"a ResNet with {', '.join(map(str, blocks))} blocks in its stages is not one that "
+                     f"we know ({', '.join(f'ResNet-{depth}' for depth in RESNET_BLOCKS)})")
+
+
+class Foreign:
+    """The arrays of another project's file by their names there, each taken once and checked.
+
+    arrays: name -> anything with `shape` and `dtype` that NumPy can read
+    (an array, a view of the file, an HDF5 data set). Nothing is read before
+    its shape was compared with the one that the network has.
+    """
+
+    def __init__(self, arrays):
+        self.left = dict(arrays)
+
+    def __contains__(self, name):
+        return name in self.left
+
+    def shape(self, name):
+        if name not in self.left:
+            raise InputError(f"there is no {name} in it: it is of another network, or not complete")
+        return tuple(self.left[name].shape)
+
+    def take(self, name, shape, axes=None):
+        """float32 array of `shape`, in our order of axes.
+
+        axes: as of np.transpose, from the file's order to ours. Raises
+        InputError when it is missing, of another shape, or not finite.
+        """
+        order = tuple(range(len(shape))) if axes is None else axes
+        found = self.shape(name)
+        if len(found) != len(shape) or tuple(found[axis] for axis in order) != tuple(shape):
+            wanted = [0] * len(shape)
+            for place, axis in enumerate(order):
+                wanted[axis] = shape[place]
+            raise InputError(f"{name} has the shape {list(found)}, not {wanted}: it is of another network")
+        array = self.left.pop(name)
+        if array.dtype.kind != "f":
+            raise InputError(f"{name} holds {array.dtype}, not floating-point numbers")
+        with np.errstate(over="ignore"):
+            array = np.array(np.asarray(array).transpose(order), np.float32, order="C")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} holds numbers that are not finite")
+        return array
+
+    def finish(self):
+        """InputError if anything was not taken: then the file means more than we understood."""
+        if self.left:
+            raise InputError(f"it also holds {min(self.left)} (and {len(self.left) - 1} more), which this "
+                             "network does not have: it is of another network")

@@ -1,0 +1,99 @@
+"""Published weights by name: from their publishers' addresses to a folder of the user's."""
+
+import difflib
+import os
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from weights import formats
+from weights.catalogue import CATALOGUE, check_hash
+from weights.download import download
+from weights.errors import InputError
+from weights.store import replacing
+
+# Environment variables; the second replaces the publishers' folders: an address, or file:///folder.
+FOLDER, MIRROR = "CAM_WEIGHTS", "CAM_WEIGHTS_MIRROR"
+
+
+def folder():
+    """Where fetched files are: $CAM_WEIGHTS, or the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get(FOLDER) or os.path.join(cache, "cam-weights")
+
+
+def place(published):
+    """The path of a published file once it is fetched."""
+    return os.path.join(folder(), published.file)
+
+
+def address(published, mirror=None):
+    """Where it is fetched from: the mirror's folder if there is one, else its publisher's."""
+    mirror = mirror or os.environ.get(MIRROR)
+    return f"{mirror.rstrip('/')}/{published.file}" if mirror else published.address
+
+
+def resolve(name_or_path):
+    """The path of a weights file that is named or given; a published one is fetched on first use."""
+    if name_or_path in CATALOGUE:
+        return fetch(name_or_path)
+    if os.path.exists(name_or_path) or os.path.exists(f"{name_or_path}.index"):
+        return name_or_path
+    near = difflib.get_close_matches(name_or_path, CATALOGUE, n=1)
+    hint = f"; did you mean {near[0]}?" if near else " (published ones: python -m weights list)"
+    raise InputError(f"{name_or_path}: no such weights file{hint}")
+
+
+def fetch(name, mirror=None):
+    """Path of the published weights `name`, fetched unless they are there and whole.
+
+    Says on stderr how large they are and where they go, and shows progress.
+    Raises InputError, with the address and the place for doing it by hand.
+    """
+    if name not in CATALOGUE:
+        raise InputError(f"no published weights are called {name}; known are {', '.join(CATALOGUE)}")
+    published = CATALOGUE[name]
+    target = place(published)
+    if os.path.exists(target):
+        try:
+            accept(published, target, target)
+            return target
+        except InputError as error:
+            print(f"{target} is not whole ({error}); fetching it again", file=sys.stderr)
+    source = address(published, mirror)
+    print(f"{name}: {published.megabytes:g} MB from {source} to {target}", file=sys.stderr)
+    try:
+        with _progress() as bar:
+            task = bar.add_task(published.file, total=published.size)
+            download(source, target, published.size, lambda part: accept(published, part, target),
+                     lambda done, total: bar.update(task, completed=done, total=total))
+    except InputError as error:
+        raise InputError(f"{error}; by hand: put {source} at {target}") from None
+    return target
+
+
+def accept(published, path, target):
+    """InputError unless `path` is the published file, by size and hash.
+
+    Where no hash is published, its structure is checked, and its SHA-256 is
+    recorded beside `target`, to be checked from then on.
+    """
+    size = os.path.getsize(path)
+    if published.size not in (None, size):
+        raise InputError(f"it has {size} bytes, not {published.size}")
+    if published.hash:
+        check_hash(published, formats.file_hash(path, published.hash_kind()))
+        return
+    record, sha256 = f"{target}.sha256", formats.file_hash(path, "sha256")
+    if os.path.exists(record):
+        formats.check_recorded(record, sha256)
+        return
+    formats.load(path)
+    with replacing(record) as file:
+        file.write(f"{sha256}\n".encode())
+
+
+def _progress():
+    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+                    TimeRemainingColumn(), console=Console(stderr=True), transient=True)

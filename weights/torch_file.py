@@ -1,0 +1,107 @@
+"""PyTorch's zip format (`torch.save` since 1.6), without PyTorch: one pickle, and one entry for each storage."""
+
+import math
+import zipfile
+
+import numpy as np
+
+from weights.errors import InputError
+from weights.safetensors_file import from_bfloat16
+from weights.store import stored_entries
+from weights.unpickle import Unpickler
+
+STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
+            "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1",
+            "ByteStorage": "u1", "BoolStorage": "?"}
+
+
+def read_arrays(path):
+    """{name: array} of a file that holds a state dictionary, and nothing but one.
+
+    Tensors are views of their storages, by any strides that stay inside;
+    bfloat16 becomes float32. Raises InputError for anything else.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = stored_entries(archive)
+        pickles = [name for name in entries if name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise InputError("it does not hold one pickled state dictionary")
+        prefix = pickles[0].removesuffix("data.pkl")
+        order = entries.get(prefix + "byteorder")
+        if order and archive.read(order).strip() != b"little":
+            raise InputError("it was written by a big-endian machine, which is not read here")
+        storages = Storages(archive, entries, prefix)
+        state = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages.read).load()
+    if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
+        raise InputError("it is not a state dictionary (save `model.state_dict()`, nothing around it)")
+    return state
+
+
+class Storages:
+    """The file's storages, each read once; reading checks the entry's CRC."""
+
+    def __init__(self, archive, entries, prefix):
+        self.archive, self.entries, self.prefix, self.known = archive, entries, prefix, {}
+
+    def read(self, identity):
+        """The array that a persistent id ("storage", type, key, location, count) stands for."""
+        if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
+            raise InputError("its pickle refers to something that is not a storage")
+        _, kind, key, _, count = identity
+        dtype = getattr(getattr(kind, "call", None), "dtype", None)
+        entry = self.entries.get(f"{self.prefix}data/{key}") if isinstance(key, str) else None
+        if dtype is None or entry is None:
+            raise InputError(f"its storage {str(key)[:20]} is missing, or of a type that is not read here")
+        if key not in self.known:
+            # Some versions count bytes, some count elements: the entry itself decides.
+            self.known[key] = np.frombuffer(self.archive.read(entry), np.uint8)
+        data = self.known[key]
+        if type(count) is not int or count * dtype.itemsize > len(data) or len(data) % dtype.itemsize:
+            raise InputError(f"its storage {key} is shorter than it says")
+        array = data.view(dtype)[:count]
+        return from_bfloat16(array) if kind.call.bfloat16 else array
+
+
+class StorageType:
+    """torch.FloatStorage and its kin: only a name for a type of number, never called."""
+
+    def __init__(self, name):
+        self.dtype, self.bfloat16 = np.dtype(STORAGES[name]), name == "BFloat16Storage"
+
+    def __call__(self, *_):
+        raise InputError("its pickle makes a storage of its own: refused")
+
+
+def _rebuild_tensor(storage, offset, size, stride, *_):
+    """torch._utils._rebuild_tensor_v2: a strided view of a storage, inside of it."""
+    whole = (type(offset), *map(type, size), *map(type, stride))
+    if not isinstance(storage, np.ndarray) or set(whole) != {int} \
+            or not isinstance(size, tuple) or not isinstance(stride, tuple) or len(size) != len(stride) \
+            or len(size) > 8 or min((offset, *size, *stride)) < 0:
+        raise InputError("a tensor's description is damaged")
+    last = offset + sum((side - 1) * step for side, step in zip(size, stride))
+    count = math.prod(size)
+    # Expanded tensors (stride 0) can be of any size in a few bytes; weights never are.
+    if count > len(storage) or (count and last >= len(storage)):
+        raise InputError("a tensor reaches beyond its storage")
+    return np.lib.stride_tricks.as_strided(
+        storage[offset:], size, [step * storage.itemsize for step in stride], writeable=False)
+
+
+def _rebuild_parameter(tensor, *_):
+    """torch._utils._rebuild_parameter: the tensor itself, whether it needs gradients or not."""
+    if not isinstance(tensor, np.ndarray):
+        raise InputError("a parameter is not a tensor")
+    return tensor
+
+
+def _ordered_dictionary(*pairs):
+    if pairs:
+        raise InputError("its pickle fills a dictionary in a way that PyTorch does not: refused")
+    return {}
+
+
+TORCH = {("collections", "OrderedDict"): _ordered_dictionary,
+         ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+         **{("torch", name): StorageType(name) for name in STORAGES}}

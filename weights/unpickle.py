@@ -1,0 +1,205 @@
+"""A reader of pickles that can run nothing: it knows data, and a short list of constructors.
+
+Python's own unpickler imports what a file names and calls it. This one is a
+small machine of its own (opcodes as in the standard library's `pickletools`).
+What a GLOBAL opcode names is looked up in the caller's dictionary, and nothing
+else exists. Long strings and bytes are slices of the file, never copies, and
+the number of steps is limited: a file of a few bytes cannot fill the memory.
+"""
+
+import struct
+
+from weights.errors import InputError
+
+# ResNet-152's state dictionary takes about 40 000.
+MAX_STEPS = 400_000
+MAX_TEXT = 4096
+MARK = object()
+
+
+class Unpickler:
+    """One run over one pickle.
+
+    data        bytes-like, read from its beginning; what follows its end is left alone
+    admitted    {(module, name): function}: all that the pickle may call
+    persistent  what a persistent id stands for (torch's storages), or None
+    """
+
+    def __init__(self, data, admitted, persistent=None):
+        self.data, self.position = memoryview(data), 0
+        self.admitted, self.persistent = admitted, persistent
+        self.stack, self.memo = [], {}
+
+    def load(self):
+        """What the pickle describes. InputError for whatever an array file does not need.
+
+        Arrays, and whatever the admitted functions return, stand where they
+        were called; strings of Python 2 are str by latin-1 up to 255 bytes,
+        and slices of `data` beyond.
+        """
+        for _ in range(MAX_STEPS):
+            code = self._take(1)[0]
+            if code == ord("."):
+                return self._pop()
+            step = STEPS.get(code)
+            if step is None:
+                raise InputError(f"its pickle has an opcode {bytes([code])!r} that arrays do not need: refused")
+            step(self)
+        raise InputError(f"its pickle takes more than {MAX_STEPS} steps: refused")
+
+    def _take(self, count):
+        piece = self.data[self.position:self.position + count]
+        if len(piece) < count:
+            raise InputError("its pickle ends too early: the file is truncated or damaged")
+        self.position += count
+        return piece
+
+    def _number(self, form):
+        return struct.unpack("<" + form, self._take(struct.calcsize(form)))[0]
+
+    def _line(self):
+        line = bytes(self.data[self.position:self.position + 256]).partition(b"\n")
+        self._take(len(line[0]) + 1)
+        return line[0].decode("ascii", "replace")
+
+    def _push(self, value):
+        self.stack.append(value)
+
+    def _top(self):
+        if not self.stack or self.stack[-1] is MARK:
+            raise InputError("its pickle is damaged: it takes a value that is not there")
+        return self.stack[-1]
+
+    def _pop(self):
+        self._top()
+        return self.stack.pop()
+
+    def _pop_to_mark(self):
+        for place in range(len(self.stack) - 1, -1, -1):
+            if self.stack[place] is MARK:
+                values = self.stack[place + 1:]
+                del self.stack[place:]
+                return values
+        raise InputError("its pickle is damaged: a mark is missing")
+
+    def _remember(self, place):
+        self.memo[place] = self._top()
+
+    def _recall(self, place):
+        if place not in self.memo:
+            raise InputError("its pickle is damaged: it refers to what is not there")
+        self._push(self.memo[place])
+
+    def _append(self, values):
+        target = self._top()
+        if type(target) is not list:
+            raise InputError(f"its pickle appends to a {type(target).__name__}: refused")
+        target.extend(values)
+
+    def _set(self, values):
+        target = self._top()
+        if type(target) is not dict or len(values) % 2:
+            raise InputError(f"its pickle sets items of a {type(target).__name__}: refused")
+        for key, value in zip(values[::2], values[1::2]):
+            # A key of nested tuples would be hashed by recursion, as deep as the file likes.
+            if type(key) not in (str, int):
+                raise InputError(f"its pickle has a dictionary key of type {type(key).__name__}: refused")
+            target[key] = value
+
+    def _global(self, module, name):
+        if (module, name) not in self.admitted:
+            raise InputError(f"its pickle asks for {module}.{name}, which arrays do not need: refused")
+        self._push(Admitted(self.admitted[module, name]))
+
+    def _stack_global(self):
+        name, module = self._pop(), self._pop()
+        if type(name) is not str or type(module) is not str:
+            raise InputError("its pickle names a function by something that is not text: refused")
+        self._global(module, name)
+
+    def _reduce(self):
+        arguments, function = self._pop(), self._pop()
+        if type(function) is not Admitted or type(arguments) is not tuple:
+            raise InputError(f"its pickle calls a {type(function).__name__}: refused")
+        self._push(function.call(*arguments))
+
+    def _build(self):
+        state, value = self._pop(), self._top()
+        if isinstance(value, Buildable):
+            value.build(state)
+        elif type(value) is not dict:  # an OrderedDict's attributes say nothing that we need
+            raise InputError(f"its pickle sets the state of a {type(value).__name__}: refused")
+
+    def _persistent(self):
+        if self.persistent is None:
+            raise InputError("its pickle refers to data outside of itself: refused")
+        self._push(self.persistent(self._pop()))
+
+    def _tuple(self, count):
+        self._push(tuple(reversed([self._pop() for _ in range(count)])))
+
+    def _text(self, length):
+        if length > MAX_TEXT:
+            raise InputError(f"its pickle holds a text of {length} bytes, which arrays do not need: refused")
+        self._push(str(self._take(length), "utf-8"))
+
+    def _old_string(self, length):
+        """Python 2's `str`: text when short, bytes of an array when long."""
+        piece = self._take(length)
+        self._push(str(piece, "latin-1") if length < 256 else piece)
+
+    def _long(self, length):
+        self._push(int.from_bytes(self._take(length), "little", signed=True))
+
+
+class Admitted:
+    """A function that the caller admitted; the pickle can do nothing with it but call it."""
+
+    def __init__(self, call):
+        self.call = call
+
+
+class Buildable:
+    """What may be given a state by the BUILD opcode, through its method `build`."""
+
+
+STEPS = {
+    0x80: lambda u: u._take(1),  # PROTO
+    0x95: lambda u: u._take(8),  # FRAME
+    ord("("): lambda u: u._push(MARK),
+    ord("N"): lambda u: u._push(None),
+    0x88: lambda u: u._push(True),
+    0x89: lambda u: u._push(False),
+    ord("J"): lambda u: u._push(u._number("i")),
+    ord("K"): lambda u: u._push(u._number("B")),
+    ord("M"): lambda u: u._push(u._number("H")),
+    0x8a: lambda u: u._long(u._number("B")),
+    ord("U"): lambda u: u._old_string(u._number("B")),
+    ord("T"): lambda u: u._old_string(u._number("I")),
+    ord("X"): lambda u: u._text(u._number("I")),
+    0x8c: lambda u: u._text(u._number("B")),
+    ord("C"): lambda u: u._push(u._take(u._number("B"))),
+    ord("B"): lambda u: u._push(u._take(u._number("I"))),
+    0x8e: lambda u: u._push(u._take(u._number("Q"))),
+    ord("]"): lambda u: u._push([]),
+    ord(")"): lambda u: u._push(()),
+    ord("}"): lambda u: u._push({}),
+    ord("t"): lambda u: u._push(tuple(u._pop_to_mark())),
+    0x85: lambda u: u._tuple(1),
+    0x86: lambda u: u._tuple(2),
+    0x87: lambda u: u._tuple(3),
+    ord("a"): lambda u: u._append([u._pop()]),
+    ord("e"): lambda u: u._append(u._pop_to_mark()),
+    ord("s"): lambda u: u._set([u._pop(), u._pop()][::-1]),
+    ord("u"): lambda u: u._set(u._pop_to_mark()),
+    ord("q"): lambda u: u._remember(u._number("B")),
+    ord("r"): lambda u: u._remember(u._number("I")),
+    0x94: lambda u: u._remember(len(u.memo)),
+    ord("h"): lambda u: u._recall(u._number("B")),
+    ord("j"): lambda u: u._recall(u._number("I")),
+    ord("c"): lambda u: u._global(u._line(), u._line()),
+    0x93: lambda u: u._stack_global(),
+    ord("R"): lambda u: u._reduce(),
+    ord("b"): lambda u: u._build(),
+    ord("Q"): lambda u: u._persistent(),
+}
