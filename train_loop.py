@@ -96,7 +96,8 @@ def hardware_has_bfloat16():
         return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0,))[0] >= 8
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return any(flag in file.read(8192) for flag in ("amx_bf16", "avx512_bf16"))
+            flags = file.read(8192).split()
+        return "amx_bf16" in flags or "avx512_bf16" in flags
     except OSError:
         return False
 
