@@ -1,5 +1,7 @@
 """Train a network that localizes, from image labels alone: `python train_loop.py --help`."""
 
+import quiet_tensorflow  # noqa: F401  (before TensorFlow)
+
 import argparse
 import json
 import math
@@ -7,8 +9,6 @@ import os
 import signal
 import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
@@ -74,7 +74,7 @@ def parse(arguments):
     for spent in ("resume", "depth", "width", "stem", "output_stride", "head"):
         del settings[spent]
     if settings["precision"] == "auto":
-        settings["precision"] = "bfloat16" if hardware_has_bfloat16() else "float32"
+        settings["precision"] = "bfloat16" if nets.hardware_has_bfloat16() else "float32"
     if os.path.exists(os.path.join(settings["out"], "settings.json")):
         raise InputError(f"{settings['out']} already holds a run: go on with it by --resume "
                          f"{settings['out']}, or choose another folder by --out")
@@ -87,19 +87,6 @@ def _saved_settings(run):
             return argparse.Namespace(**json.load(file) | {"out": run})
     except (OSError, ValueError, TypeError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
-
-
-def hardware_has_bfloat16():
-    """Whether bfloat16 products are native: an NVIDIA GPU of compute capability 8, or a CPU that says so."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0,))[0] >= 8
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = file.read(8192).split()
-        return "amx_bf16" in flags or "avx512_bf16" in flags
-    except OSError:
-        return False
 
 
 # ---------------------------------------------------------------- the step

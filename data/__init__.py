@@ -1,5 +1,6 @@
 """Pictures: what they are of, where their boxes are, and how they reach a network."""
 
+from data.categories import find_class, match_classes
 from data.decode import decode, read_picture
 from data.layouts import is_picture, open_folder
 from data.picture_set import PictureSet

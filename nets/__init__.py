@@ -3,6 +3,7 @@
 import numpy as np
 
 from nets.alexnet import AlexNet
+from nets.precision import hardware_has_bfloat16
 from nets.resnet import ResNet
 
 NETWORKS = {"alexnet": AlexNet, "resnet": ResNet}

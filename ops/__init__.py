@@ -5,6 +5,8 @@ Nothing here imports anything else of this project.
 
 from ops.boxes import boxes_from_heat_maps, iou
 from ops.cam import class_activation_maps, heat_maps
+from ops.centre_box import centre_box_baseline
 from ops.heatmap import normalise, upsample
 from ops.overlay import overlay
+from ops.panels import panels
 from ops.pooling import gap, gmp
