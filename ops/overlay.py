@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ops.heatmap import upsample
+from ops.heatmap import ROUNDING, upsample
 
 
 def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
@@ -19,7 +19,7 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     picture, heat_map = np.asarray(picture), np.asarray(heat_map)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {picture.shape}")
-    if heat_map.ndim != 2 or not ((heat_map >= 0) & (heat_map <= 1)).all():
+    if heat_map.ndim != 2 or not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
         raise ValueError(f"heat map must be [h, w] in [0, 1]; its shape is {heat_map.shape}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")

@@ -27,6 +27,12 @@ def test_a_small_heat_map_is_upsampled_to_the_picture():
     np.testing.assert_array_equal(overlay(PICTURE, heat), overlay(PICTURE, upsample(heat, (6, 8))))
 
 
+def test_rounding_beyond_the_range_is_forgiven():
+    # An interpolated map whose weights sum to a little more than one.
+    heat = np.full((6, 8), np.nextafter(np.float32(1), 2))
+    np.testing.assert_array_equal(overlay(PICTURE, heat), overlay(PICTURE, np.ones((6, 8))))
+
+
 def test_any_colour_map_of_matplotlib_will_do():
     black, white = overlay(PICTURE[:1, :2], [[0, 1]], opacity=1, colour_map="gray")[0]
     assert black.tolist() == [0, 0, 0] and white.tolist() == [255, 255, 255]
