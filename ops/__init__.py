@@ -7,6 +7,10 @@ from ops.boxes import boxes_from_heat_maps, iou
 from ops.cam import class_activation_maps, heat_maps
 from ops.centre_box import centre_box_baseline
 from ops.heatmap import normalise, upsample
+from ops.max_box_acc import MaxBoxAcc, MaxBoxAccV2
 from ops.overlay import overlay
 from ops.panels import panels
 from ops.pooling import gap, gmp
+from ops.pxap import PxAP
+from ops.score_maps import resize_bicubic, resize_nearest, scale_boxes, score_map
+from ops.threshold_boxes import level_boxes

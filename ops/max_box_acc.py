@@ -1,0 +1,122 @@
+"""MaxBoxAcc and MaxBoxAccV2 (Choe et al., CVPR 2020), for anyone's score maps.
+
+Both ask how often the box drawn around the pixels above a threshold overlaps a
+true box, and take the threshold that does best over the whole data set:
+
+    boxes = level_boxes(score_map(class_map))
+    true = scale_boxes(true_boxes, (width, height))
+    metric.add(boxes, true)         # for every picture
+    metric.result().accuracy
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ops.boxes import iou
+
+THRESHOLDS = np.arange(0, 1, 0.001)
+
+
+class BestThreshold(NamedTuple):
+    """accuracy: fraction of pictures; threshold: where it is reached (the lowest,
+    when there are several); curve: float64 [thresholds], the accuracy at each."""
+
+    accuracy: float
+    threshold: float
+    curve: np.ndarray
+
+
+class MaxBoxAcc:
+    """The largest contour's box against any true box, at IoU >= 0.5.
+
+    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
+
+    Attribute hits: bool [pictures, t], from which the metric of any subset or
+    resample of the pictures follows (`bootstrap.best_threshold_samples`).
+    """
+
+    def __init__(self, thresholds=THRESHOLDS):
+        self.thresholds = np.asarray(thresholds)
+        self._hits = []
+
+    def add(self, boxes, true_boxes):
+        """Judge one picture.
+
+        boxes       LevelBoxes of its score map
+        true_boxes  int [m, 4], m >= 1: x0, y0, x1, y1 in pixels of the score
+                    map, inclusive (see `scale_boxes`)
+        """
+        best = _iou(boxes.largest, true_boxes, boxes.shape)
+        self._hits.append(best[boxes.levels_of(self.thresholds)] >= 0.5)
+
+    @property
+    def hits(self):
+        return np.array(self._hits).reshape(-1, len(self.thresholds))
+
+    def result(self):
+        """BestThreshold over all pictures added; ValueError when there are none."""
+        return best_threshold(self.hits, self.thresholds)
+
+
+class MaxBoxAccV2:
+    """The best of all contours' boxes, at IoU >= 0.3, 0.5 and 0.7: the mean of three.
+
+    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
+
+    Attribute hits: bool [3, pictures, t].
+    """
+
+    IOUS = 0.3, 0.5, 0.7
+
+    def __init__(self, thresholds=THRESHOLDS):
+        self.thresholds = np.asarray(thresholds)
+        self._reached = []  # how many of the three IoUs, which contain each other
+
+    def add(self, boxes, true_boxes):
+        """Judge one picture; see `MaxBoxAcc.add`."""
+        # A level without contours has the box 0, 0, 0, 0.
+        best = _iou(boxes.largest, true_boxes, boxes.shape)
+        np.maximum.at(best, boxes.level, _iou(boxes.box, true_boxes, boxes.shape))
+        best = best[boxes.levels_of(self.thresholds)]
+        self._reached.append(np.searchsorted(self.IOUS, best, side="right").astype(np.uint8))
+
+    @property
+    def hits(self):
+        reached = np.array(self._reached, np.uint8).reshape(-1, len(self.thresholds))
+        return reached > np.arange(len(self.IOUS))[:, None, None]
+
+    def result(self):
+        """(mean accuracy, three BestThreshold); ValueError when there are no pictures."""
+        best = [best_threshold(hits, self.thresholds) for hits in self.hits]
+        return float(np.mean([b.accuracy for b in best])), best
+
+
+def best_threshold(hits, thresholds):
+    """The threshold at which most pictures are hits.
+
+    hits        bool [pictures, t]
+    thresholds  [t]
+    returns     BestThreshold
+    raises      ValueError when there are no pictures
+    """
+    if not len(hits):
+        raise ValueError("there are no pictures to take an accuracy of")
+    curve = hits.mean(axis=0)
+    best = int(curve.argmax())
+    return BestThreshold(float(curve[best]), float(thresholds[best]), curve)
+
+
+def _iou(boxes, true_boxes, shape):
+    """float64 [n]: the IoU of each contour's box and the true box that it fits best.
+
+    The protocol takes x + w and y + h for the last pixel, though it is the one
+    behind, and limits both to the map. An empty set of contours (a box of no
+    width) is the pixel 0, 0.
+    """
+    true_boxes = np.asarray(true_boxes)
+    if true_boxes.ndim != 2 or not true_boxes.size:
+        raise ValueError(f"true boxes must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
+    inclusive = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
+    behind = np.array([0, 0, 1, 1])
+    return iou((inclusive + behind)[:, None], true_boxes + behind).max(axis=1)

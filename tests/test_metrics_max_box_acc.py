@@ -1,0 +1,160 @@
+"""MaxBoxAcc and V2 against the protocol done step by step, and its details by hand."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from ops.max_box_acc import THRESHOLDS, MaxBoxAcc, MaxBoxAccV2, best_threshold
+from ops.score_maps import resize_bicubic, resize_nearest, scale_boxes, score_map
+from ops.threshold_boxes import level_boxes
+
+
+def inclusive_iou(a, b):
+    """IoU of boxes whose last pixel belongs to them, in plain Python."""
+    width = max(0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
+    height = max(0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
+    areas = [(box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def clipped(box, scores):
+    x0, y0, x1, y1 = map(int, box)
+    return x0, y0, min(x1, scores.shape[1] - 1), min(y1, scores.shape[0] - 1)
+
+
+def pictures(rng, count=40):
+    """Score maps of many kinds with one to three true boxes each."""
+    for number in range(count):
+        shape = rng.integers(2, 20, 2)
+        scores = [rng.integers(0, 2, shape) / 1, rng.integers(0, 4, shape) / 3, rng.random(shape),
+                  np.zeros(shape), ndimage.gaussian_filter(rng.random(shape), 2)][number % 5]
+        x, y = np.sort(rng.integers(0, shape[1], (rng.integers(1, 4), 2))), None
+        y = np.sort(rng.integers(0, shape[0], (len(x), 2)))
+        yield scores, np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+
+
+def test_equal_the_protocol_done_threshold_by_threshold():
+    thresholds = np.arange(0, 1, 0.01)
+    first, second = MaxBoxAcc(thresholds), MaxBoxAccV2(thresholds)
+    right, right_v2 = np.zeros(len(thresholds)), np.zeros((3, len(thresholds)))
+    data = list(pictures(np.random.default_rng(0)))
+    for scores, true in data:
+        boxes = level_boxes(scores)
+        first.add(boxes, true)
+        second.add(boxes, true)
+        peak = int((scores * 255).astype(np.uint8).max())
+        for number, threshold in enumerate(thresholds):
+            level = int(threshold * peak)
+            largest = clipped(boxes.largest[level], scores)
+            right[number] += max(inclusive_iou(largest, t) for t in true) >= 0.5
+            everything = [clipped(b, scores) for b in boxes.box[boxes.level == level]]
+            best = max(inclusive_iou(b, t) for b in everything or [(0, 0, 0, 0)] for t in true)
+            right_v2[:, number] += [best >= needed for needed in (0.3, 0.5, 0.7)]
+    result = first.result()
+    np.testing.assert_array_equal(result.curve, right / len(data))
+    assert result.accuracy == right.max() / len(data)
+    assert result.threshold == thresholds[np.argmax(right)]
+    mean, each = second.result()
+    np.testing.assert_array_equal([b.curve for b in each], right_v2 / len(data))
+    assert mean == pytest.approx(right_v2.max(axis=1).sum() / 3 / len(data), abs=1e-15)
+
+
+def test_the_last_pixel_is_the_one_behind_the_box_but_inside_the_map():
+    scores = np.zeros((10, 10))
+    scores[2:4, 2:4] = 1  # x + w = 4 and y + h = 4 count as inside: 3 x 3 pixels
+    metric = MaxBoxAcc([0.5])
+    for true in ([[2, 2, 4, 5]], [[2, 2, 4, 7]], [[2, 2, 4, 8]]):  # IoU 9/12, 9/18, 9/21
+        metric.add(level_boxes(scores), true)
+    assert metric.hits[:, 0].tolist() == [True, True, False]
+    scores = np.zeros((10, 10))
+    scores[8:, 8:] = 1  # limited to 9: 2 x 2 pixels
+    metric = MaxBoxAcc([0.5])
+    metric.add(level_boxes(scores), [[8, 8, 9, 9]])
+    assert metric.hits.all()
+
+
+def test_a_map_without_contours_has_the_first_pixel_for_a_box():
+    for metric, hit in ((MaxBoxAcc([0.0]), lambda m: m.hits[:, 0]),
+                        (MaxBoxAccV2([0.0]), lambda m: m.hits[1, :, 0])):
+        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 1, 0]])  # IoU 1/2
+        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 1, 1]])
+        assert hit(metric).tolist() == [True, False]
+
+
+def test_v2_takes_any_contour_and_any_true_box():
+    scores = np.zeros((20, 20))
+    scores[0:12, 0:12] = 1
+    scores[15:18, 15:18] = 1
+    boxes, true = level_boxes(scores), [[15, 15, 18, 18], [0, 19, 0, 19]]
+    first, second = MaxBoxAcc([0.5]), MaxBoxAccV2([0.5])
+    first.add(boxes, true)
+    second.add(boxes, true)
+    assert first.result().accuracy == 0 and second.result()[0] == 1
+
+
+def test_v2_is_the_mean_of_three_best_accuracies():
+    scores = np.zeros((20, 20))
+    scores[:9, :9] = 1  # 10 x 10 as the protocol has it
+    metric = MaxBoxAccV2([0.5])
+    for last in (9, 15, 19, 24):  # IoU 1, 0.62, 0.5, 0.4
+        metric.add(level_boxes(scores), [[0, 0, 9, last]])
+    assert metric.hits[:, :, 0].sum(axis=1).tolist() == [4, 3, 1]
+    assert metric.result()[0] == pytest.approx((4 + 3 + 1) / 12)
+
+
+def test_the_lowest_of_the_best_thresholds_is_named():
+    best = best_threshold(np.array([[0, 1, 1, 0], [0, 0, 0, 1], [0, 1, 1, 0]], bool),
+                          [0.1, 0.2, 0.3, 0.4])
+    assert best.threshold == 0.2 and best.accuracy == 2 / 3
+
+
+def test_refuses_nothing_to_judge():
+    with pytest.raises(ValueError, match="no pictures"):
+        MaxBoxAcc().result()
+    with pytest.raises(ValueError, match="true boxes"):
+        MaxBoxAcc().add(level_boxes(np.zeros((2, 2))), np.zeros((0, 4)))
+
+
+def test_thresholds_are_a_thousand():
+    assert len(THRESHOLDS) == 1000 and THRESHOLDS[0] == 0 and THRESHOLDS[-1] == 0.999
+
+
+def test_score_map_is_resized_first_and_scaled_then():
+    class_map = np.array([[0.0, 1.0], [0.0, -1.0]])
+    scores = score_map(class_map, 10)
+    assert scores.dtype == np.float32 and scores.min() == 0 and scores.max() == 1
+    resized = resize_bicubic(class_map, (10, 10))
+    assert resized.max() > 1  # the kernel overshoots: scaling first would give another map
+    np.testing.assert_allclose(scores, (resized - resized.min()) / np.ptp(resized), atol=1e-6)
+    assert not score_map(np.full((3, 5), 0.1)).any()
+    for bad in (np.array([[0, np.nan]]), np.array([[0, np.inf]]), np.zeros(3), np.zeros((0, 2))):
+        with pytest.raises(ValueError):
+            score_map(bad)
+
+
+def test_bicubic_by_hand():
+    # The new pixel centre 0.25 lies at distance 1.25, 0.25, 0.75 and 1.75 of its neighbours.
+    weights = np.array([-0.10546875, 0.87890625, 0.26171875, -0.03515625])
+    row = np.array([[5.0, 1.0, 2.0, 8.0]])
+    assert resize_bicubic(row, (1, 8))[0, 3] == pytest.approx(weights @ [5, 1, 2, 8])
+    assert resize_bicubic(row, (1, 8))[0, 1] == pytest.approx(weights @ [5, 5, 1, 2])  # border
+    np.testing.assert_array_equal(resize_bicubic(row, (1, 4)), row)
+
+
+def test_bicubic_and_nearest_equal_opencv_but_for_rounding():
+    cv2 = pytest.importorskip("cv2", reason="opencv-python-headless is only for checks like this")
+    rng = np.random.default_rng(2)
+    for shape in ((4, 4), (7, 7), (14, 14), (3, 11), (300, 280), (224, 224)):
+        values = rng.normal(size=shape).astype(np.float32)
+        expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_CUBIC)
+        np.testing.assert_allclose(resize_bicubic(values, (224, 224)), expected, rtol=0,
+                                   atol=1e-5 * np.abs(values).max())
+        expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_NEAREST)
+        np.testing.assert_array_equal(resize_nearest(values), expected)
+
+
+def test_true_boxes_are_scaled_and_truncated():
+    assert scale_boxes([[10, 20, 99, 399]], (100, 400)).tolist() == [[22, 11, 221, 223]]
+    assert scale_boxes([3, 3, 3, 3], (7, 3)).tolist() == [96, 224, 96, 224]
+    with pytest.raises(ValueError, match="before it starts"):
+        scale_boxes([[5, 0, 4, 9]], (10, 10))
