@@ -1,0 +1,110 @@
+"""Boxes at 1,000 thresholds of a 224 x 224 score map: ours against a loop over OpenCV.
+
+    pip install -r requirements-bench.txt
+    PYTHONPATH=. python bench/max_box_acc.py
+    PYTHONPATH=. python bench/max_box_acc.py --class-maps maps.npy   # yours: [n, h, w]
+
+Both sides start from the same score map and end with the box of the largest
+contour at every threshold, and both run on one thread.  The boxes are compared
+at every threshold, those of all contours too, and so are the score maps that
+come from OpenCV's bicubic resizing instead of ours.
+"""
+
+import argparse
+import time
+
+import cv2
+import numpy as np
+
+from ops.max_box_acc import THRESHOLDS
+from ops.score_maps import score_map
+from ops.threshold_boxes import level_boxes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--maps", type=int, default=20, help="random maps of each size")
+    parser.add_argument("--class-maps", help=".npy file of class maps [n, h, w] to use instead")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    np.ones(4_000_000)  # as after any work with pictures: small arrays need no new memory
+    rng = np.random.default_rng(0)
+    if options.class_maps:
+        class_maps = np.load(options.class_maps, allow_pickle=False)
+        groups = {f"{class_maps.shape[1]} x {class_maps.shape[2]}": class_maps}
+    else:
+        groups = {f"{n} x {n}": rng.random((options.maps, n, n)) for n in (4, 8, 14)}
+    print("class maps      OpenCV     ours   ratio   unequal boxes: largest   all   other resizing")
+    for name, class_maps in groups.items():
+        compare(name, class_maps)
+
+
+def compare(name, class_maps):
+    """Print a line about some class maps."""
+    seconds, unequal = np.zeros(2), np.zeros(3, int)
+    for class_map in class_maps:
+        scores = score_map(class_map)
+        opencv, theirs = timed(opencv_boxes, scores)
+        ours, boxes = timed(our_boxes, scores)
+        seconds += opencv, ours
+        resized = opencv_score_map(class_map)
+        unequal += ((boxes != theirs).any(axis=1).sum(), unequal_levels(scores),
+                    (our_boxes(resized) != boxes).any(axis=1).sum())
+    milliseconds = 1000 * seconds / len(class_maps)
+    print(f"{len(class_maps):4} of {name:7}{milliseconds[0]:7.1f} ms{milliseconds[1]:6.2f} ms"
+          f"{seconds[0] / seconds[1]:6.1f} x{unequal[0]:24}{unequal[1]:6}{unequal[2]:17}"
+          f"   of {len(class_maps) * len(THRESHOLDS)}")
+
+
+def timed(function, scores, repeats=3):
+    """(least processor seconds of some calls, result)"""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        result = function(scores)
+        seconds.append(time.process_time() - start)
+    return min(seconds), result
+
+
+def our_boxes(scores):
+    boxes = level_boxes(scores)
+    return boxes.largest[boxes.levels_of(THRESHOLDS)]
+
+
+def opencv_boxes(scores):
+    grey = (scores * 255).astype(np.uint8)
+    peak = grey.max()
+    boxes = np.zeros((len(THRESHOLDS), 4), int)
+    for number, threshold in enumerate(THRESHOLDS):
+        contours = contours_above(grey, int(threshold * peak))
+        if contours:
+            x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
+            boxes[number] = x, y, x + width, y + height
+    return boxes
+
+
+def contours_above(grey, level):
+    mask = cv2.threshold(grey, level, 255, cv2.THRESH_BINARY)[1]
+    return cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+
+
+def unequal_levels(scores):
+    """At how many levels the boxes of all contours are not the same ones."""
+    boxes, grey = level_boxes(scores), (scores * 255).astype(np.uint8)
+    unequal = 0
+    for level in range(256):
+        theirs = [(x, y, x + width, y + height) for x, y, width, height in
+                  map(cv2.boundingRect, contours_above(grey, level))]
+        ours = boxes.box[boxes.level == level]
+        unequal += sorted(theirs) != sorted(map(tuple, ours.tolist()))
+    return unequal
+
+
+def opencv_score_map(class_map):
+    resized = cv2.resize(np.float32(class_map), (224, 224), interpolation=cv2.INTER_CUBIC)
+    resized -= resized.min()
+    return resized / max(resized.max(), np.finfo(np.float32).tiny)
+
+
+if __name__ == "__main__":
+    main()
