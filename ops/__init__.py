@@ -3,6 +3,7 @@
 Nothing here imports anything else of this project.
 """
 
+from ops.author_boxes import author_boxes
 from ops.boxes import boxes_from_heat_maps, iou
 from ops.cam import class_activation_maps, heat_maps
 from ops.centre_box import centre_box_baseline
