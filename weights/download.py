@@ -65,7 +65,8 @@ def _receive(address, file, size, progress):
     if done:
         request.add_header("Range", f"bytes={done}-")
     try:
-        response = urllib.request.urlopen(request, timeout=PATIENCE)
+        # An opener of its own reads the environment's proxies now, and not only the first time.
+        response = urllib.request.build_opener().open(request, timeout=PATIENCE)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not done:
             raise

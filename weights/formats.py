@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import struct
 import zipfile
 from dataclasses import replace
 
@@ -12,9 +11,6 @@ from weights.catalogue import by_file, by_sha256, check_hash
 from weights.errors import InputError
 
 OWN = "cam-weights .npz"
-# What a reader may stumble over in a damaged file, besides what it refuses itself.
-DAMAGE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, EOFError, MemoryError,
-          struct.error, zipfile.BadZipFile)
 
 
 def load(path):
@@ -39,7 +35,8 @@ def load(path):
         raise InputError(f"{path}: {_one_line(error.strerror or error)}") from None
     except InputError as error:
         raise InputError(f"{path}: {_one_line(error)}") from None
-    except DAMAGE as error:
+    except Exception as error:
+        # Parsers, ours and those of zip, NumPy and HDF5, stumble over damage in more ways than can be listed.
         raise InputError(f"{path} is damaged ({_one_line(str(error) or type(error).__name__)})") from None
     if kind == OWN:
         return weights

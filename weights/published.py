@@ -95,5 +95,6 @@ def accept(published, path, target):
 
 
 def _progress():
+    console = Console(stderr=True)
     return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-                    TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+                    TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)

@@ -9,6 +9,7 @@ hold can be checked against its size before any memory is taken.
 import json
 import math
 import os
+import struct
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
@@ -112,16 +113,21 @@ def read(path):
 
 
 def stored_entries(archive):
-    """{name: entry} of a zip file in which nothing is compressed and nothing is there twice.
+    """{name: entry} of a zip file in which nothing is compressed, hidden, or there twice.
 
     So all entries together are no larger than the file, whatever they claim.
     """
     entries = {entry.filename: entry for entry in archive.infolist()}
-    size = os.fstat(archive.fp.fileno()).st_size
     for name, entry in entries.items():
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise InputError(f"its entry {name[:60]} is compressed; weights files never are")
-    if len(entries) != len(archive.infolist()) or sum(entry.file_size for entry in entries.values()) > size:
+    # A damaged length can hide entries behind another; zipfile does not count them.
+    size = archive.fp.seek(0, os.SEEK_END)
+    archive.fp.seek(max(0, size - 22))
+    signature, counted = struct.unpack("<4s6xH10x", archive.fp.read(22))
+    if signature != b"PK\5\6" or not counted == len(entries) == len(archive.infolist()):
+        raise InputError("its table of contents is damaged")
+    if sum(entry.file_size for entry in entries.values()) > size:
         raise InputError("its entries claim to be larger than the file")
     return entries
 

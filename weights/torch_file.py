@@ -52,14 +52,16 @@ class Storages:
         entry = self.entries.get(f"{self.prefix}data/{key}") if isinstance(key, str) else None
         if dtype is None or entry is None:
             raise InputError(f"its storage {str(key)[:20]} is missing, or of a type that is not read here")
-        if key not in self.known:
-            # Some versions count bytes, some count elements: the entry itself decides.
-            self.known[key] = np.frombuffer(self.archive.read(entry), np.uint8)
-        data = self.known[key]
-        if type(count) is not int or count * dtype.itemsize > len(data) or len(data) % dtype.itemsize:
+        if (key, kind.call) not in self.known:
+            data = np.frombuffer(self.archive.read(entry), np.uint8)
+            if len(data) % dtype.itemsize:
+                raise InputError(f"its storage {key} does not hold whole numbers")
+            array = data.view(dtype)
+            self.known[key, kind.call] = from_bfloat16(array) if kind.call.bfloat16 else array
+        array = self.known[key, kind.call]
+        if type(count) is not int or not 0 <= count <= len(array):
             raise InputError(f"its storage {key} is shorter than it says")
-        array = data.view(dtype)[:count]
-        return from_bfloat16(array) if kind.call.bfloat16 else array
+        return array[:count]
 
 
 class StorageType:

@@ -6,6 +6,7 @@ Other conversions have {'conv1': {'weights': W, 'biases': b}, ...}.
 Source: https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/
 """
 
+import math
 import mmap
 
 import numpy as np
@@ -49,7 +50,7 @@ def _pickled_dictionary(file):
     # Mapped, not read: what is not used costs no memory. It is unmapped with the last view of it.
     data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     outer = Unpickler(data[file.tell():], NUMPY).load()
-    items = outer.items if isinstance(outer, PickledArray) else None
+    items = outer.state[4] if isinstance(outer, PickledArray) and outer.state else None
     if not isinstance(items, list) or len(items) != 1 or not isinstance(items[0], dict):
         raise InputError("it does not hold one dictionary of layers")
     return items[0]
@@ -64,9 +65,9 @@ def _convolutions(layers):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise InputError(f"it has no weights and biases of {layer}: it is not an AlexNet")
         for array, what in zip(pair, ("weights", "biases")):
-            if not isinstance(array, PickledArray) or not isinstance(array.items, np.ndarray):
+            if not isinstance(array, PickledArray):
                 raise InputError(f"the {what} of {layer} are not an array")
-            found[f"{layer} {what}"] = array.items
+            found[f"{layer} {what}"] = array.array()
     return Foreign(found)
 
 
@@ -86,38 +87,46 @@ class PickledType(Buildable):
 
 
 class PickledArray(Buildable):
-    """numpy.ndarray, empty until its state comes: (version, shape, type, Fortran order, contents).
-
-    items: a view of the file for numbers, a list for objects, None before.
-    """
+    """numpy.ndarray, whose state comes later: (version, shape, type, Fortran order, contents)."""
 
     def __init__(self, *_):
-        self.items = None
+        self.state = None
 
     def build(self, state):
         if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], PickledType):
             raise InputError("the state of an array is damaged")
-        _, shape, kind, fortran, contents = state
-        if kind.type == object:
-            self.items = contents
-            return
+        self.state = state
+
+    def array(self):
+        """Its numbers, as a view of the file where that is possible; InputError when there are none."""
+        if self.state is None or self.state[2].type == object:
+            raise InputError("an array of numbers is missing")
+        _, shape, kind, fortran, contents = self.state
         if isinstance(contents, str):
             contents = contents.encode("latin-1")
+        elif isinstance(contents, EncodedText):
+            contents = contents.decode()
         if not isinstance(contents, (bytes, memoryview)) or not isinstance(shape, tuple) \
                 or not all(type(side) is int and side >= 0 for side in shape) \
-                or int(np.prod(shape, dtype=object)) * kind.type.itemsize != len(contents):
+                or math.prod(shape) * kind.type.itemsize != len(contents):
             raise InputError("an array does not hold what its shape says")
-        self.items = np.frombuffer(contents, kind.type).reshape(shape, order="F" if fortran else "C")
+        return np.frombuffer(contents, kind.type).reshape(shape, order="F" if fortran else "C")
 
 
-def _encode(text, encoding):
-    """_codecs.encode: how Python 3 writes bytes in Python 2's protocol."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise InputError("its pickle encodes something that is not bytes: refused")
-    return text.encode("latin-1")
+class EncodedText:
+    """_codecs.encode(text, "latin1"): how Python 3 writes bytes in Python 2's protocol, decoded when needed."""
+
+    def __init__(self, text, encoding):
+        if not isinstance(text, (str, memoryview)) or encoding != "latin1":
+            raise InputError("its pickle encodes something that is not bytes: refused")
+        self.text = text
+
+    def decode(self):
+        text = self.text if isinstance(self.text, str) else str(self.text, "utf-8")
+        return text.encode("latin-1")
 
 
-NUMPY = {("_codecs", "encode"): _encode,
+NUMPY = {("_codecs", "encode"): EncodedText,
          ("numpy", "dtype"): PickledType,
          ("numpy", "ndarray"): PickledArray,
          ("numpy.core.multiarray", "_reconstruct"): PickledArray,

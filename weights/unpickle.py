@@ -13,7 +13,6 @@ from weights.errors import InputError
 
 # ResNet-152's state dictionary takes about 40 000.
 MAX_STEPS = 400_000
-MAX_TEXT = 4096
 MARK = object()
 
 
@@ -34,8 +33,8 @@ class Unpickler:
         """What the pickle describes. InputError for whatever an array file does not need.
 
         Arrays, and whatever the admitted functions return, stand where they
-        were called; strings of Python 2 are str by latin-1 up to 255 bytes,
-        and slices of `data` beyond.
+        were called. Strings of up to 255 bytes are str, Python 2's by latin-1;
+        longer ones and bytes are slices of `data`, as they stand there.
         """
         for _ in range(MAX_STEPS):
             code = self._take(1)[0]
@@ -138,15 +137,10 @@ class Unpickler:
     def _tuple(self, count):
         self._push(tuple(reversed([self._pop() for _ in range(count)])))
 
-    def _text(self, length):
-        if length > MAX_TEXT:
-            raise InputError(f"its pickle holds a text of {length} bytes, which arrays do not need: refused")
-        self._push(str(self._take(length), "utf-8"))
-
-    def _old_string(self, length):
-        """Python 2's `str`: text when short, bytes of an array when long."""
+    def _string(self, length, encoding):
+        """Text when it is short; beyond that the contents of an array, which are not copied."""
         piece = self._take(length)
-        self._push(str(piece, "latin-1") if length < 256 else piece)
+        self._push(str(piece, encoding) if length < 256 else piece)
 
     def _long(self, length):
         self._push(int.from_bytes(self._take(length), "little", signed=True))
@@ -174,10 +168,10 @@ STEPS = {
     ord("K"): lambda u: u._push(u._number("B")),
     ord("M"): lambda u: u._push(u._number("H")),
     0x8a: lambda u: u._long(u._number("B")),
-    ord("U"): lambda u: u._old_string(u._number("B")),
-    ord("T"): lambda u: u._old_string(u._number("I")),
-    ord("X"): lambda u: u._text(u._number("I")),
-    0x8c: lambda u: u._text(u._number("B")),
+    ord("U"): lambda u: u._string(u._number("B"), "latin-1"),
+    ord("T"): lambda u: u._string(u._number("I"), "latin-1"),
+    ord("X"): lambda u: u._string(u._number("I"), "utf-8"),
+    0x8c: lambda u: u._string(u._number("B"), "utf-8"),
     ord("C"): lambda u: u._push(u._take(u._number("B"))),
     ord("B"): lambda u: u._push(u._take(u._number("I"))),
     0x8e: lambda u: u._push(u._take(u._number("Q"))),

@@ -1,0 +1,309 @@
+"""Files made to harm, or just broken: one clear line, nothing executed, nothing left behind, little memory."""
+
+import io
+import json
+import os
+import pickle
+import random
+import struct
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+import python2_pickle
+import weights
+from test_weights_formats import FIXTURES, refusal, write_keras_h5
+from weights import layout, torch_file, torchvision, toronto
+
+NARROW = {"conv1": (3, 3, 3, 4), "conv2": (3, 3, 2, 8), "conv3": (1, 1, 8, 4), "conv4": (1, 1, 2, 4),
+          "conv5": (1, 1, 2, 6)}
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """No test here may take more than 200 MB, not even for a moment."""
+    def megabytes(what):
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(what)) / 1024
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # forget the peak so far
+    except OSError:
+        yield
+        return
+    before = megabytes("VmRSS")
+    yield
+    assert megabytes("VmHWM") - before < 200
+
+
+@pytest.fixture
+def narrow_networks(monkeypatch):
+    """The same formats with networks so small that a thousand files are read in seconds."""
+    monkeypatch.setattr(toronto, "KERNELS", NARROW)
+    monkeypatch.setattr(layout, "RESNET_BLOCKS", layout.RESNET_BLOCKS | {14: (1, 1, 1, 1)})
+
+
+def write_narrow(kind, path):
+    rng = np.random.default_rng(0)
+    if kind == "toronto":
+        python2_pickle.write(path, {name: (rng.random(shape, np.float32), rng.random(shape[3], np.float32))
+                                    for name, shape in NARROW.items()})
+    elif kind == "keras":
+        write_keras_h5(path, width=1, depth=14)
+    elif kind in ("pth", "safetensors"):
+        with open(os.path.join(FIXTURES, f"narrow_resnet26.{kind}"), "rb") as file, open(path, "wb") as copy:
+            copy.write(file.read())
+    else:
+        loaded = weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+        few = {name: tensor for name, tensor in loaded.tensors.items() if name.startswith(("stem", "head"))}
+        weights.save(path, weights.Weights(loaded.network, few, loaded.classes, loaded.preprocessing))
+
+
+def shapes(loaded):
+    return {name: tensor.shape for name, tensor in loaded.tensors.items()}
+
+
+KINDS = ["toronto", "keras", "pth", "safetensors", "npz"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncated_at_every_tenth(kind, narrow_networks, tmp_path):
+    path = tmp_path / "whole"
+    write_narrow(kind, path)
+    weights.load(path)
+    content = path.read_bytes()
+    for tenth in range(10):
+        path.write_bytes(content[:len(content) * tenth // 10])
+        refusal(path)
+
+
+@pytest.mark.parametrize("kind, flips", [("toronto", 1000), ("npz", 1000), ("safetensors", 200), ("pth", 200),
+                                         ("keras", 200)])
+def test_flipped_bytes_are_refused_or_load_with_the_declared_shapes(kind, flips, narrow_networks, tmp_path):
+    path = tmp_path / "whole"
+    write_narrow(kind, path)
+    wanted = shapes(weights.load(path))
+    flip_and_read(path, flips, lambda: shapes(weights.load(path)) == wanted)
+
+
+@pytest.mark.parametrize("file", ["dtypes.pth", "dtypes.safetensors"])
+def test_a_thousand_flips_in_the_containers(file, monkeypatch, tmp_path):
+    monkeypatch.setattr(torchvision, "convert", lambda arrays, *_: weights.Weights({}, arrays, [], None))
+    with open(os.path.join(FIXTURES, file), "rb") as genuine:
+        (tmp_path / file).write_bytes(genuine.read())
+    flip_and_read(tmp_path / file, 1000, lambda: all(
+        array.shape == (2, 3) for array in weights.load(tmp_path / file).tensors.values()))
+
+
+def flip_and_read(path, flips, good):
+    content, generator = path.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(flips):
+        place = generator.randrange(len(content))
+        changed = bytes([content[place] ^ (1 << generator.randrange(8))])
+        path.write_bytes(content[:place] + changed + content[place + 1:])
+        try:
+            assert good(), f"byte {place} of {len(content)} is {changed}"
+        except weights.InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    print(f"{refused} of {flips} refused")
+    assert refused > flips / 100
+
+
+# ---------------------------------------------------------------- pickles
+
+class Runs:
+    """Unpickled by Python, this runs a command."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def toronto_file(path, pickled):
+    path.write_bytes(python2_pickle.npy_header() + pickled)
+    return path
+
+
+def torch_file_of(path, pickled):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/data/0", np.zeros(100, np.float32).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("write", [toronto_file, torch_file_of])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_nothing_is_ever_executed(write, protocol, tmp_path):
+    victim = tmp_path / "executed"
+    path = write(tmp_path / "x", pickle.dumps({"conv1": Runs(f"touch {victim}")}, protocol))
+    assert "refused" in refusal(path)
+    assert not victim.exists()
+    if protocol:
+        assert "system" in refusal(path)  # what was refused is named
+
+
+STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\1\0\0\x000X\3\0\0\0cpuKdtQ"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n("
+BOMBS = {
+    "a giant string": b"\x80\x02T" + struct.pack("<I", 2**32 - 1),
+    "giant bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**62),
+    "a giant bytearray": b"\x80\x05\x96" + struct.pack("<Q", 2**62),
+    "a giant memo": b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".",
+    "a giant number": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1),
+    "a giant frame": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"]",
+    "a million lists": b"\x80\x02(" + b"]" * 1_000_000,
+    "a million sets": b"\x80\x04(" + b"\x8f" * 1_000_000,
+    "a deep tuple": b"\x80\x02)" + b"\x85" * 300_000 + b".",
+    "a deep tuple as key": b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.",
+    "lists of lists of themselves": b"\x80\x02]q\0(" + b"h\0" * 100_000 + b"e" + b"h\0a" * 50_000 + b".",
+    "a giant array": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R"
+                     b"(K\x01J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86cnumpy\ndtype\nU\x02f4K\0K\x01\x87R\x89U\x01at b.",
+    "an expanded tensor": b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE
+                          + b"K\0J\xff\xff\xff\x7f\x85K\0\x85\x89NtRs.",
+    "a tensor beyond its storage": b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE + b"K\0K\x65\x85K\x01\x85\x89NtRs.",
+    "a tensor before its storage": b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE
+                                   + b"J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89NtRs.",
+    "a storage that is called": b"\x80\x02ctorch\nFloatStorage\nJ\xff\xff\xff\x7f\x85R.",
+    "attributes of a function": b"\x80\x02ccollections\nOrderedDict\n}b.",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("write", [toronto_file, torch_file_of])
+def test_a_few_bytes_never_become_a_huge_object(bomb, write, tmp_path):
+    refusal(write(tmp_path / "x", BOMBS[bomb]))
+
+
+def test_a_tensor_inside_its_storage_is_read(tmp_path):
+    """The bombs are refused for what they are: the same pickle with honest numbers is fine."""
+    honest = b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE + b"K\0K\x64\x85K\x01\x85\x89NtRs."
+    arrays = torch_file.read_arrays(torch_file_of(tmp_path / "x", honest))
+    assert arrays["a"].shape == (100,)
+
+
+def test_a_storage_of_bfloat16_is_only_widened_once(tmp_path):
+    storage = b"(X\x07\0\0\0storagectorch\nBFloat16Storage\nX\1\0\0\x000X\3\0\0\0cpuKdtQ0"
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02(" + storage[:-1] * 1000 + b"t.")
+        archive.writestr("archive/data/0", bytes(1_000_000))
+    refusal(tmp_path / "x")
+
+
+# ---------------------------------------------------------------- zip files
+
+def zip_that_lies(path, compressed=zipfile.ZIP_STORED, claim=None, repeat=1):
+    """A .pth and .npz at once, whose entry claims another size, is compressed, or is there several times."""
+    loaded = weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(1000, np.float32))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta.npy", b"", compressed)
+        for _ in range(repeat):
+            archive.writestr("head/kernel.npy", buffer.getvalue(), compressed)
+        if claim:
+            entry = archive.infolist()[-1]
+            entry.file_size, entry.compress_size = claim
+    return loaded
+
+
+@pytest.mark.parametrize("lie", [{"claim": (2**31, 2**31)}, {"claim": (2**40, 4128)}, {"claim": (10, 10)},
+                                 {"compressed": zipfile.ZIP_DEFLATED}])
+def test_zip_entries_that_lie_about_their_size(lie, tmp_path):
+    zip_that_lies(tmp_path / "x", **lie)
+    refusal(tmp_path / "x")
+    content = (tmp_path / "x").read_bytes().replace(b"meta.npy", b"a/data.p").replace(b"a/data.p", b"/data.pk")
+    (tmp_path / "x").write_bytes(content)
+    refusal(tmp_path / "x")
+
+
+def test_zip_entries_that_share_their_bytes_are_no_bomb(tmp_path):
+    """A thousand entries of the table of contents point at the same megabyte."""
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("meta.npy", b"{}")
+        archive.writestr("0.npy", bytes(1_000_000))
+        for number in range(1, 1000):
+            entry = zipfile.ZipInfo(f"{number}.npy")
+            for name in ("header_offset", "file_size", "compress_size", "CRC", "create_system"):
+                setattr(entry, name, getattr(archive.getinfo("0.npy"), name))
+            archive.filelist.append(entry)
+            archive.NameToInfo[entry.filename] = entry
+    assert "claim to be larger than the file" in refusal(tmp_path / "x")
+
+
+# ---------------------------------------------------------------- safetensors
+
+def safetensors_of(path, header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+@pytest.mark.parametrize("header, data, message", [
+    ({"a": entry(shape=(2**40, 2**40))}, bytes(8), "does not hold its shape"),
+    ({"a": entry(shape=(-1, -2))}, bytes(8), "does not hold its shape"),
+    ({"a": entry(offsets=(0, 2**40))}, bytes(8), "does not lie"),
+    ({"a": entry(), "b": entry()}, bytes(8), "does not lie"),
+    ({"a": entry(offsets=(8, 16))}, bytes(16), "does not lie"),
+    ({"a": entry()}, bytes(9), "do not fill"),
+    ({"a": entry(dtype="F8_E5M2")}, bytes(8), "F8_E5M2"),
+    (b'{"a": 1, "a": 1}', b"", "twice"),
+    (b"{" * 100_000, b"", "damaged"),
+    (b'{"a": 1}', b"", "damaged"),
+])
+def test_safetensors_headers_that_lie(header, data, message, tmp_path):
+    assert message in refusal(safetensors_of(tmp_path / "x", header, data))
+
+
+# ---------------------------------------------------------------- HDF5
+
+def test_links_and_storage_elsewhere_are_refused(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = np.ones(4, np.float32)
+    (tmp_path / "raw").write_bytes(bytes(400))
+    layout_elsewhere = h5py.VirtualLayout((4,), np.float32)
+    layout_elsewhere[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", (4,))
+    for harm in (
+            lambda file: file.__setitem__("a", h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")),
+            lambda file: file.__setitem__("a", h5py.SoftLink("/b")),
+            lambda file: file.create_dataset("a", (100,), "f4", external=[(str(tmp_path / "raw"), 0, 400)]),
+            lambda file: file.create_virtual_dataset("a", layout_elsewhere),
+            lambda file: file.create_dataset("a", (10**6, 10**6), "f4"),
+            lambda file: file.create_dataset("a", (10**6,), "f4", compression="gzip", fillvalue=1.0),
+            lambda file: file.create_dataset("a", (3,), h5py.string_dtype())):
+        write_keras_h5(tmp_path / "x.h5")
+        with h5py.File(tmp_path / "x.h5", "r+") as file:
+            harm(file)
+        assert "refused" in refusal(tmp_path / "x.h5")
+
+
+def test_groups_that_hold_one_another_end(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for number in range(30):
+            file.create_group(f"g{number}")
+        for outer in range(30):
+            for inner in range(30):
+                file[f"g{outer}/g{inner}"] = file[f"g{inner}"]
+    assert "more than any network" in refusal(tmp_path / "x.h5")
+
+
+# ---------------------------------------------------------------- the command
+
+def test_a_refused_conversion_leaves_no_output(tmp_path):
+    toronto_file(tmp_path / "x.npy", BOMBS["a deep tuple"])
+    (tmp_path / "out").mkdir()
+    run = subprocess.run([sys.executable, "-m", "weights", "convert", tmp_path / "x.npy", "--out",
+                          tmp_path / "out" / "x.npz"], capture_output=True, text=True)
+    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1 and "Traceback" not in run.stderr
+    assert not list((tmp_path / "out").iterdir())
