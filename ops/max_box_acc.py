@@ -45,7 +45,7 @@ class MaxBoxAcc:
 
         boxes       LevelBoxes of its score map
         true_boxes  int [m, 4], m >= 1: x0, y0, x1, y1 in pixels of the score
-                    map, inclusive (see `scale_boxes`)
+                    map, half-open (see `scale_boxes`)
         """
         best = _iou(boxes.largest, true_boxes, boxes.shape)
         self._hits.append(best[boxes.levels_of(self.thresholds)] >= 0.5)
@@ -110,13 +110,12 @@ def best_threshold(hits, thresholds):
 def _iou(boxes, true_boxes, shape):
     """float64 [n]: the IoU of each contour's box and the true box that it fits best.
 
-    The protocol takes x + w and y + h for the last pixel, though it is the one
-    behind, and limits both to the map. An empty set of contours (a box of no
-    width) is the pixel 0, 0.
+    The protocol takes x + w and y + h, the first pixel behind a contour, for its
+    last one, and limits it to the map. No contour (a box of no width) is the
+    pixel 0, 0.
     """
     true_boxes = np.asarray(true_boxes)
     if true_boxes.ndim != 2 or not true_boxes.size:
         raise ValueError(f"true boxes must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
-    inclusive = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
-    behind = np.array([0, 0, 1, 1])
-    return iou((inclusive + behind)[:, None], true_boxes + behind).max(axis=1)
+    last = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
+    return iou((last + [0, 0, 1, 1])[:, None], true_boxes).max(axis=1)

@@ -81,16 +81,19 @@ def resize_nearest(masks, size=(SIZE, SIZE)):
 
 
 def scale_boxes(boxes, picture_size, size=SIZE):
-    """True boxes in the pixels of a score map, truncated to integers.
+    """True boxes in the pixels of a score map, as the protocol scales them.
 
-    boxes         [..., 4]: x0, y0, x1, y1 in pixels of the picture, inclusive
-                  as published
+    It multiplies the first and the last pixel of a box, the numbers that data
+    sets publish, and truncates them to integers.
+
+    boxes         [..., 4]: x0, y0, x1, y1 in pixels of the picture, half-open
     picture_size  (width, height)
-    returns       int [..., 4]: x0, y0, x1, y1 in pixels of the map, inclusive
-    raises        ValueError when a box ends before it starts
+    returns       int [..., 4]: x0, y0, x1, y1 in pixels of the map, half-open
+    raises        ValueError when a box is empty
     """
     boxes = np.asarray(boxes, np.float64)
-    if (boxes[..., :2] > boxes[..., 2:]).any():
-        raise ValueError(f"a box ends before it starts: {boxes.tolist()}")
-    # The order of the two operations decides the last bit, and so the integer.
-    return (boxes * size / np.tile(picture_size, 2)).astype(int)
+    if (boxes[..., :2] >= boxes[..., 2:]).any():
+        raise ValueError(f"a true box is empty: {boxes.tolist()}")
+    last = np.array([0, 0, 1, 1])
+    # The order of multiplication and division decides the last bit, and so the integer.
+    return ((boxes - last) * size / np.tile(picture_size, 2)).astype(int) + last

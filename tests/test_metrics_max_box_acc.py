@@ -28,9 +28,9 @@ def pictures(rng, count=40):
         shape = rng.integers(2, 20, 2)
         scores = [rng.integers(0, 2, shape) / 1, rng.integers(0, 4, shape) / 3, rng.random(shape),
                   np.zeros(shape), ndimage.gaussian_filter(rng.random(shape), 2)][number % 5]
-        x, y = np.sort(rng.integers(0, shape[1], (rng.integers(1, 4), 2))), None
+        x = np.sort(rng.integers(0, shape[1], (rng.integers(1, 4), 2)))
         y = np.sort(rng.integers(0, shape[0], (len(x), 2)))
-        yield scores, np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+        yield scores, np.stack([x[:, 0], y[:, 0], x[:, 1] + 1, y[:, 1] + 1], axis=1)
 
 
 def test_equal_the_protocol_done_threshold_by_threshold():
@@ -42,6 +42,7 @@ def test_equal_the_protocol_done_threshold_by_threshold():
         boxes = level_boxes(scores)
         first.add(boxes, true)
         second.add(boxes, true)
+        true = true - [0, 0, 1, 1]
         peak = int((scores * 255).astype(np.uint8).max())
         for number, threshold in enumerate(thresholds):
             level = int(threshold * peak)
@@ -63,21 +64,21 @@ def test_the_last_pixel_is_the_one_behind_the_box_but_inside_the_map():
     scores = np.zeros((10, 10))
     scores[2:4, 2:4] = 1  # x + w = 4 and y + h = 4 count as inside: 3 x 3 pixels
     metric = MaxBoxAcc([0.5])
-    for true in ([[2, 2, 4, 5]], [[2, 2, 4, 7]], [[2, 2, 4, 8]]):  # IoU 9/12, 9/18, 9/21
+    for true in ([[2, 2, 5, 6]], [[2, 2, 5, 8]], [[2, 2, 5, 9]]):  # IoU 9/12, 9/18, 9/21
         metric.add(level_boxes(scores), true)
     assert metric.hits[:, 0].tolist() == [True, True, False]
     scores = np.zeros((10, 10))
     scores[8:, 8:] = 1  # limited to 9: 2 x 2 pixels
     metric = MaxBoxAcc([0.5])
-    metric.add(level_boxes(scores), [[8, 8, 9, 9]])
+    metric.add(level_boxes(scores), [[8, 8, 10, 10]])
     assert metric.hits.all()
 
 
 def test_a_map_without_contours_has_the_first_pixel_for_a_box():
     for metric, hit in ((MaxBoxAcc([0.0]), lambda m: m.hits[:, 0]),
                         (MaxBoxAccV2([0.0]), lambda m: m.hits[1, :, 0])):
-        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 1, 0]])  # IoU 1/2
-        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 1, 1]])
+        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 2, 1]])  # IoU 1/2
+        metric.add(level_boxes(np.zeros((5, 5))), [[0, 0, 2, 2]])
         assert hit(metric).tolist() == [True, False]
 
 
@@ -85,7 +86,7 @@ def test_v2_takes_any_contour_and_any_true_box():
     scores = np.zeros((20, 20))
     scores[0:12, 0:12] = 1
     scores[15:18, 15:18] = 1
-    boxes, true = level_boxes(scores), [[15, 15, 18, 18], [0, 19, 0, 19]]
+    boxes, true = level_boxes(scores), [[15, 15, 19, 19], [0, 19, 1, 20]]
     first, second = MaxBoxAcc([0.5]), MaxBoxAccV2([0.5])
     first.add(boxes, true)
     second.add(boxes, true)
@@ -96,8 +97,8 @@ def test_v2_is_the_mean_of_three_best_accuracies():
     scores = np.zeros((20, 20))
     scores[:9, :9] = 1  # 10 x 10 as the protocol has it
     metric = MaxBoxAccV2([0.5])
-    for last in (9, 15, 19, 24):  # IoU 1, 0.62, 0.5, 0.4
-        metric.add(level_boxes(scores), [[0, 0, 9, last]])
+    for bottom in (10, 16, 20, 25):  # IoU 1, 0.62, 0.5, 0.4
+        metric.add(level_boxes(scores), [[0, 0, 10, bottom]])
     assert metric.hits[:, :, 0].sum(axis=1).tolist() == [4, 3, 1]
     assert metric.result()[0] == pytest.approx((4 + 3 + 1) / 12)
 
@@ -153,8 +154,8 @@ def test_bicubic_and_nearest_equal_opencv_but_for_rounding():
         np.testing.assert_array_equal(resize_nearest(values), expected)
 
 
-def test_true_boxes_are_scaled_and_truncated():
-    assert scale_boxes([[10, 20, 99, 399]], (100, 400)).tolist() == [[22, 11, 221, 223]]
-    assert scale_boxes([3, 3, 3, 3], (7, 3)).tolist() == [96, 224, 96, 224]
-    with pytest.raises(ValueError, match="before it starts"):
-        scale_boxes([[5, 0, 4, 9]], (10, 10))
+def test_true_boxes_are_scaled_and_truncated_by_their_first_and_last_pixel():
+    assert scale_boxes([[10, 20, 100, 400]], (100, 400)).tolist() == [[22, 11, 222, 224]]
+    assert scale_boxes([3, 2, 4, 3], (7, 3)).tolist() == [96, 149, 97, 150]
+    with pytest.raises(ValueError, match="empty"):
+        scale_boxes([[5, 0, 5, 9]], (10, 10))
