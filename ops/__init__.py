@@ -8,6 +8,7 @@ from ops.boxes import boxes_from_heat_maps, iou
 from ops.cam import class_activation_maps, heat_maps
 from ops.centre_box import centre_box_baseline
 from ops.heatmap import normalise, upsample
+from ops.ilsvrc import ilsvrc_errors, judge_guesses
 from ops.max_box_acc import MaxBoxAcc, MaxBoxAccV2
 from ops.overlay import overlay
 from ops.panels import panels

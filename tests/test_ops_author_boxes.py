@@ -24,6 +24,14 @@ def test_thin_bridges_fall_away():
     assert author_boxes(heat, [20]).tolist() == [[11, 11, 89, 89]]
 
 
+def test_distances_above_ten_of_255_stay():
+    heat = np.zeros((80, 80))
+    heat[10:57, 10:57] = 1  # distances up to 24: one pixel is 10.6, rounded to 11
+    assert author_boxes(heat, [20]).tolist() == [[10, 10, 57, 57]]
+    heat[10:59, 10:59] = 1  # up to 25: one pixel is 10.2, rounded to 10
+    assert author_boxes(heat, [20]).tolist() == [[11, 11, 58, 58]]
+
+
 def test_a_map_above_the_threshold_everywhere_is_left_as_it_is():
     assert author_boxes(np.ones((30, 40)), [20]).tolist() == [[0, 0, 35, 25]]
 
