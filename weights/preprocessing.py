@@ -36,7 +36,7 @@ class Preprocessing:
         object.__setattr__(self, "deviation", tuple(self.deviation))
         good = (isinstance(self.size, int) and 8 <= self.size <= 4096
                 and self.channels in ("RGB", "BGR")
-                and self.interpolation in ("bilinear", "bicubic", "nearest")
+                and self.interpolation in ("bilinear", "bicubic", "nearest") and isinstance(self.antialias, bool)
                 and len(self.mean) == len(self.deviation) == 3
                 and all(isinstance(x, (int, float)) and abs(x) < 1e6
                         for x in (self.scale, *self.mean, *self.deviation))

@@ -1,0 +1,106 @@
+"""`python -m weights`, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import python2_pickle
+import weights
+from test_weights_formats import FIXTURES, assert_is_alexnet
+from weights.catalogue import CATALOGUE
+
+GENUINE = os.path.join(FIXTURES, "narrow_resnet26.pth")
+
+
+def run(*arguments, **environment):
+    return subprocess.run([sys.executable, "-m", "weights", *map(str, arguments)], capture_output=True, text=True,
+                          env=os.environ | {"COLUMNS": "200"} | environment)
+
+
+def succeeds(*arguments, **environment):
+    done = run(*arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fails(*arguments, **environment):
+    """The one line on stderr."""
+    done = run(*arguments, **environment)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    line, = done.stderr.splitlines()
+    return line
+
+
+def test_list_names_all_published_weights_and_the_place(tmp_path):
+    listed = succeeds("list", CAM_WEIGHTS=str(tmp_path))
+    for name, published in CATALOGUE.items():
+        assert name in listed and published.file in listed
+    assert str(tmp_path) in listed
+
+
+def test_inspect_says_all_that_a_file_holds():
+    said = succeeds("inspect", GENUINE)
+    for fact in ("PyTorch .pth", "depth=26", "stages/3/1/conv3/kernel", "1 x 1 x 32 x 128", "7: class 0",
+                 "centre_crop=256", "mean=(0.485, 0.456, 0.406)", weights.formats.file_hash(GENUINE, "sha256")):
+        assert fact in said, fact
+    parameters = sum(tensor.size for name, tensor in weights.load(GENUINE).tensors.items()
+                     if name.split("/")[-1] not in ("mean", "variance"))
+    assert f"{parameters:,}, and" in said
+
+
+def test_convert_recognises_the_format_by_content(tmp_path):
+    with open(GENUINE, "rb") as genuine:
+        (tmp_path / "misnamed.h5").write_bytes(genuine.read())
+    assert "147 tensors" in succeeds("convert", tmp_path / "misnamed.h5", "--out", tmp_path / "x.npz")
+    loaded = weights.load(tmp_path / "x.npz")
+    assert loaded.tensors["stem/kernel"].dtype == np.float32
+    assert loaded.provenance["format"] == "PyTorch .pth" and loaded.provenance["file"] == "misnamed.h5"
+    json.dumps(loaded.provenance)
+
+
+def test_mistakes_are_one_line(tmp_path):
+    assert "no such weights file; did you mean resnet50-keras?" in fails("inspect", "resnet-50-keras")
+    assert "no published weights are called x" in fails("fetch", "x")
+    (tmp_path / "x.npz").write_bytes(b"PK\3\4 and no more")
+    assert "x.npz is damaged" in fails("inspect", tmp_path / "x.npz")
+    assert "give --out another name" in fails("convert", GENUINE, "--out", GENUINE)
+    assert "could not be written" in fails("convert", GENUINE, "--out", f"{GENUINE}/x.npz")
+
+
+def test_toronto_file_of_full_size_is_converted_in_seconds_and_little_memory(tmp_path):
+    """The published file has 243,861,814 bytes; what is kept has 9.3 million."""
+    layers = python2_pickle.alexnet(np.random.default_rng(0), ("conv1", "conv2", "conv3", "conv4", "conv5"))
+    layers |= {name: (np.zeros(shape, np.float32), np.zeros(shape[-1], np.float32))
+               for name, shape in python2_pickle.ALEXNET.items() if name.startswith("fc")}
+    path, out = tmp_path / "bvlc_alexnet.npy", tmp_path / "alexnet.npz"
+    python2_pickle.write(path, layers)
+    assert path.stat().st_size == python2_pickle.PUBLISHED_SIZE == CATALOGUE["alexnet-toronto"].size
+    # From a process in between: a child's peak begins with the memory of the one it was forked from.
+    code = ("import resource, subprocess, sys; subprocess.run([sys.executable, '-m', 'weights', *sys.argv[1:]], "
+            "check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)")
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, "convert", path, "--out", out],
+                          capture_output=True, text=True, check=True)
+    seconds, megabytes = time.perf_counter() - began, int(done.stdout.split()[-1])
+    print(f"{seconds:.1f} s, {megabytes} MB of memory, {out.stat().st_size / 1e6:.1f} MB written")
+    assert seconds < 10 and megabytes < 400
+    assert out.stat().st_size < 10e6
+    assert_is_alexnet(weights.load(out), layers)
+    path.unlink()
+
+
+def test_output_that_is_cut_short_is_no_mistake():
+    done = subprocess.run(f"{sys.executable} -m weights inspect {GENUINE} | head -1", shell=True,
+                          capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["convert", "x"], ["nonsense"]])
+def test_wrong_arguments_say_how_it_is_used(arguments):
+    done = run(*arguments)
+    assert done.returncode == 2 and done.stderr.startswith("usage: python -m weights")
