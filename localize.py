@@ -233,7 +233,8 @@ def judge(localizer, pictures, threshold):
     if not seen.any():
         raise InputError(f"{pictures.name}: none of its pictures could be read")
     kept = np.flatnonzero(seen)
-    return figures(np.array(right), np.array(known), pictures.rows(kept).boxes, sizes_seen[kept])
+    return (figures(np.array(right), np.array(known), pictures.rows(kept).boxes, sizes_seen[kept])
+            | {"threshold": threshold, "map_scale": "min-max", "precision": localizer.precision.name})
 
 
 def figures(right, known, boxes, sizes):
@@ -273,7 +274,7 @@ def parse(arguments):
     add("--split", choices=("train", "val"), default="val", help="which part of --data")
     add("--classes", type=int, help="only the first so many classes of --data")
     add("--rows", type=int, help="only so many pictures of --data, spread over the classes")
-    add("--weights", default=DEFAULT_WEIGHTS, help="a file of weights")
+    add("--weights", default=DEFAULT_WEIGHTS, help="a file of weights, or the name of published ones: python -m weights list")
     add("--top", type=int, default=3, help="show so many classes of each picture")
     add("--class", dest="class_name", metavar="NAME", help="show this one class, by wnid or by name")
     add("--threshold", type=float, default=PAPER_THRESHOLD, help="of the box, as a share of the map's maximum")
@@ -293,7 +294,7 @@ def parse(arguments):
 def main(arguments):
     options = parse(arguments)
     files = [] if options.data else find_pictures(options.pictures or [SAMPLES])
-    localizer = Localizer(weights.load(options.weights), options.precision, options.output_stride)
+    localizer = Localizer(weights.load(weights.resolve(options.weights)), options.precision, options.output_stride)
     if not options.data:
         broken = localize_pictures(localizer, files, options)
         return 2 if broken else 0
@@ -303,14 +304,17 @@ def main(arguments):
     if options.rows:
         pictures = pictures.first_rows(options.rows)
     metrics = judge(localizer, pictures, options.threshold)
-    metrics |= {"threshold": options.threshold, "map_scale": "min-max", "weights": options.weights,
-                "data": pictures.name, "precision": options.precision}
-    write_json(os.path.join(options.out, "metrics.json"), metrics)
+    report(metrics | {"weights": options.weights, "data": pictures.name}, options.out)
+    return 0
+
+
+def report(metrics, folder):
+    """Write metrics.json and print it as a table."""
+    write_json(os.path.join(folder, "metrics.json"), metrics)
     table = Table("figure", "value")
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     console.print(table)
-    return 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tensorflow as tf
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import data
+import localize
 import nets
 import weights
 from weights import InputError, Preprocessing, Weights
@@ -109,7 +110,8 @@ class Trainer(tf.Module):
         self.compute_dtype = tf.as_dtype(settings.precision)
         # On a CPU, XLA makes this step four times slower.
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self.step = tf.function(self._step, jit_compile=on_gpu, reduce_retracing=True)
+        self.step = tf.function(self._step, jit_compile=on_gpu)
+        self.classify = tf.function(lambda x: net(tf.cast(x, self.compute_dtype))[0], autograph=False)
 
     def _step(self, pictures, labels):
         """One step of SGD with Nesterov's momentum; returns the loss."""
@@ -133,6 +135,11 @@ class Trainer(tf.Module):
         self.totals.assign_add(tf.stack([loss * count, right, count]))
         self.step_number.assign_add(1)
         return loss
+
+    def next_epoch(self):
+        self.epoch.assign_add(1)
+        self.position.assign(0)
+        self.totals.assign(tf.zeros(3))
 
     def _loss(self, logits, labels):
         """Cross-entropy with label smoothing (Szegedy et al., 2016, section 7)."""
@@ -166,46 +173,59 @@ class StopAfterStep:
         signal.signal(signal.SIGINT, self.before)
 
 
-def train_epoch(trainer, pictures, preprocessing, checkpoints, stop, seen):
-    """Run the present epoch from where it stands; False if Ctrl-C ended it early. `seen` marks rows read."""
-    settings, epoch = trainer.settings, int(trainer.epoch.numpy())
+def train_epoch(trainer, pictures, preprocessing, checkpoints, stop):
+    """Run the present epoch from where it stands, to its end or to Ctrl-C.
+
+    Returns the rows that should have been read and were not: broken files.
+    """
+    settings, epoch = trainer.settings, int(trainer.epoch)
     order = data.epoch_order(pictures, settings.seed, epoch)
-    start = int(trainer.position.numpy())
+    start = int(trainer.position)
     batches = data.training_batches(pictures, preprocessing, settings.batch,
                                     seed=settings.seed, epoch=epoch, start=start)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
+    read = np.zeros(len(order), bool)
+    read[:start] = True
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(f"epoch {epoch + 1}/{settings.epochs}", total=len(order), completed=start, figures="")
         began, done = time.perf_counter(), 0
         for inputs, labels, positions in batches:
-            loss = float(trainer.step(inputs, labels))
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"the loss is {loss} at step {int(trainer.step_number)}: try a lower --learning-rate; "
-                    f"the last good checkpoint is {checkpoints.latest_checkpoint or 'none yet'}")
+            check_finite(float(trainer.step(inputs, labels)), trainer, checkpoints)
             trainer.position.assign(positions[-1] + 1)
-            seen[order[positions.numpy()]] = True
+            read[positions.numpy()] = True
             done += len(labels)
             total, right, count = trainer.totals.numpy()
             rate = done / (time.perf_counter() - began)
             bar.update(task, completed=int(trainer.position), figures=
                        f"loss {total / count:.3f}  accuracy {right / count:.3f}  {rate:.0f} pictures/s")
             if stop.asked:
-                return False
-    return True
+                break
+    if not read.any():
+        reasons = [reason for _, reason in data.broken_files(pictures, order[:3])]
+        raise InputError(f"{pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
+    # The rows behind the last full batch were not asked for.
+    return order[np.flatnonzero(~read[:int(trainer.position)])]
+
+
+def check_finite(loss, trainer, checkpoints):
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss is {loss} at step {int(trainer.step_number)}: try a lower --learning-rate; "
+            f"the last good checkpoint is {checkpoints.latest_checkpoint or 'none yet'}")
 
 
 def validate(trainer, pictures, preprocessing):
-    """(top-1, top-5) accuracy of the network as it stands."""
+    """Top-1 and top-5 accuracy of the network as it stands."""
     top1 = top5 = count = 0
     k = min(5, len(pictures.categories))
-    classify = tf.function(lambda x: trainer.net(tf.cast(x, trainer.compute_dtype))[0])
     for inputs, labels, _, _ in data.viewing_batches(pictures, preprocessing, 100):
-        guesses = tf.math.top_k(classify(inputs), k).indices.numpy()[:len(labels)]
+        guesses = tf.math.top_k(trainer.classify(inputs), k).indices.numpy()[:len(labels)]
         right = guesses == labels.numpy()[:, None]
         top1, top5, count = top1 + right[:, 0].sum(), top5 + right.any(1).sum(), count + len(labels)
-    return top1 / max(count, 1), top5 / max(count, 1)
+    if not count:
+        raise InputError(f"{pictures.name}: none of its pictures could be read")
+    return {"validation_top1": float(top1 / count), "validation_top5": float(top5 / count)}
 
 
 def export(trainer, pictures, preprocessing, path):
@@ -257,35 +277,57 @@ def main(arguments):
 def run(trainer, training, validation, preprocessing, checkpoints):
     settings = trainer.settings
     summary = tf.summary.create_file_writer(os.path.join(settings.out, "tensorboard"))
-    while trainer.epoch < settings.epochs:
-        began, seen = time.perf_counter(), np.zeros(len(training), bool)
-        fresh = trainer.position == 0
-        with StopAfterStep() as stop:
-            finished = train_epoch(trainer, training, preprocessing, checkpoints, stop, seen)
-        if not finished:
+    exported = os.path.join(settings.out, "weights.npz")
+    named = set()
+    with StopAfterStep() as stop:
+        while trainer.epoch < settings.epochs and not stop.asked:
+            began = time.perf_counter()
+            broken = train_epoch(trainer, training, preprocessing, checkpoints, stop)
+            name_broken(training, broken, named)
+            if stop.asked:
+                break
+            record = figures_of_epoch(trainer, time.perf_counter() - began)
+            record |= validate(trainer, validation, preprocessing)
+            trainer.next_epoch()
+            export(trainer, training, preprocessing, exported)
             checkpoints.save()
-            print(f"\nstopped; go on with: python train_loop.py --resume {settings.out}")
+            write_log(record, settings.out, summary)
+        if trainer.epoch < settings.epochs:
+            checkpoints.save()
+            print(f"stopped; go on with: python train_loop.py --resume {settings.out}")
             return INTERRUPTED
-        seconds = time.perf_counter() - began
-        loss, right, count = trainer.totals.numpy()
-        trainer.epoch.assign_add(1)
-        trainer.position.assign(0)
-        trainer.totals.assign(tf.zeros(3))
-        checkpoints.save()
-        export(trainer, training, preprocessing, os.path.join(settings.out, "weights.npz"))
-        top1, top5 = validate(trainer, validation, preprocessing)
-        record = {"epoch": int(trainer.epoch), "step": int(trainer.step_number),
-                  "loss": float(loss / count), "accuracy": float(right / count),
-                  "validation_top1": float(top1), "validation_top5": float(top5),
-                  "seconds": round(seconds, 1), "pictures_per_second": round(float(count) / seconds, 1)}
-        with open(os.path.join(settings.out, "log.jsonl"), "a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
-        with summary.as_default(step=record["epoch"]):
-            for name in ("loss", "accuracy", "validation_top1", "validation_top5"):
-                tf.summary.scalar(name, record[name])
-        print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-                        for key, value in record.items()), flush=True)
+    # What is reported is what the exported file does, in float32.
+    metrics = localize.judge(localize.Localizer(weights.load(exported)), validation, localize.PAPER_THRESHOLD)
+    localize.report(metrics | {"weights": exported, "data": validation.name}, settings.out)
     return 0
+
+
+def name_broken(pictures, rows, named):
+    """Say once of each broken file that it is skipped, and how many there are."""
+    new = [reason for file, reason in data.broken_files(pictures, rows) if file not in named]
+    named.update(pictures.files[row] for row in rows)
+    for reason in new:
+        print(f"skipped {reason}", file=sys.stderr)
+    if new:
+        print(f"{len(named)} of {len(pictures)} files are skipped", file=sys.stderr)
+
+
+def figures_of_epoch(trainer, seconds):
+    loss, right, count = map(float, trainer.totals.numpy())
+    return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number),
+            "loss": loss / count, "accuracy": right / count,
+            "seconds": round(seconds, 1), "pictures_per_second": round(count / seconds, 1)}
+
+
+def write_log(record, folder, summary):
+    """One line of log.jsonl, TensorBoard's scalars, and a line on the terminal."""
+    with open(os.path.join(folder, "log.jsonl"), "a", encoding="utf-8") as log:
+        log.write(json.dumps(record) + "\n")
+    with summary.as_default(step=record["epoch"]):
+        for name in ("loss", "accuracy", "validation_top1", "validation_top5"):
+            tf.summary.scalar(name, record[name])
+    summary.flush()
+    print("  ".join(f"{key} {value:.4g}" for key, value in record.items()), flush=True)
 
 
 if __name__ == "__main__":
@@ -294,3 +336,5 @@ if __name__ == "__main__":
     except InputError as error:
         print(f"train_loop.py: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,9 +1,11 @@
 """Ten classes of textured shapes on clutter, drawn by NumPy: data that needs no files.
 
-A class is a shape with a texture; colours, size, place, turn and background vary.
-The background holds pieces of other shapes in plain colours and waves of noise, so
-neither colour nor outline alone tells the class.
+A class is a hue (warm or cool), a texture and a shape; shades, size, place, turn and
+background vary. The background holds pieces of plain shapes in any colour and waves
+of light, so colour or outline alone does not tell where the shape is.
 """
+
+import colorsys
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from data.picture_set import PictureSet
 from weights import Category
 
 SIZE = 64
-CLASSES = ("striped disc", "dotted disc", "striped square", "chequered square", "dotted square",
-           "striped triangle", "chequered triangle", "ringed disc", "ringed square", "chequered cross")
+CLASSES = ("warm striped disc", "cool striped square", "warm dotted square", "cool dotted triangle",
+           "warm chequered triangle", "cool chequered cross", "warm ringed cross", "cool ringed disc",
+           "warm rayed square", "cool rayed disc")
+# Degrees on the colour circle.
+HUES = {"warm": (-30, 60), "cool": (170, 280)}
 # Splits are drawn from different seeds: no picture of one occurs in the other.
 SPLIT_SEEDS = {"train": 1, "val": 2}
 ROWS = {"train": 4000, "val": 1000}
@@ -37,15 +42,15 @@ def draw(seed, number, label, size=SIZE):
     """Picture `number`, uint8 [size, size, 3], and the exact box of its shape, int32 [4], half-open."""
     rng = np.random.default_rng([seed, number])
     picture = _background(rng, size)
-    texture, shape = CLASSES[label].split()
+    hue, texture, shape = CLASSES[label].split()
     while True:
         radius = rng.uniform(0.2, 0.42) * size
         centre = rng.uniform(radius * 0.8, size - radius * 0.8, 2)
         inside, u, v = _shape(shape, size, centre, radius, rng.uniform(-0.5, 0.5))
         if inside.sum() > 0.05 * size * size:
             break
-    light, dark = _two_colours(rng)
-    mask = _texture(texture, u, v, rng.uniform(5, 7) * size / 64, rng.uniform(0, 6))
+    light, dark = _shades(rng, hue)
+    mask = _texture(texture, u, v, rng.uniform(6, 9) * size / 64, rng.uniform(0, 6))
     picture = np.where(inside[..., None], np.where(mask[..., None], light, dark), picture)
     picture += rng.normal(0, 8, picture.shape)
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
@@ -67,11 +72,12 @@ def _background(rng, size):
     return picture
 
 
-def _two_colours(rng):
-    while True:
-        colours = rng.uniform(0, 255, (2, 3))
-        if abs(colours[0].mean() - colours[1].mean()) > 80:
-            return colours
+def _shades(rng, hue):
+    """A light and a dark colour of one hue, 0 to 255."""
+    turn = rng.uniform(*HUES[hue]) / 360 % 1
+    light = colorsys.hsv_to_rgb(turn, rng.uniform(0.5, 1), rng.uniform(0.8, 1))
+    dark = colorsys.hsv_to_rgb(turn, rng.uniform(0.5, 1), rng.uniform(0.1, 0.4))
+    return 255 * np.array(light), 255 * np.array(dark)
 
 
 def _shape(shape, size, centre, radius, turn):
@@ -91,6 +97,8 @@ def _shape(shape, size, centre, radius, turn):
 
 
 def _texture(texture, u, v, period, phase):
+    if texture == "rayed":
+        return np.sin(7 * np.arctan2(v, u) + phase) > 0
     u, v = 2 * np.pi * u / period, 2 * np.pi * v / period
     if texture == "striped":
         return np.sin(u + phase) > 0

@@ -1,0 +1,219 @@
+"""localize.py: boxes in the picture's own pixels, the files that scripts rely on, one-line errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import ExifTags, Image
+
+import data
+import localize
+import nets
+import ops
+import weights
+from weights import Category, InputError, Preprocessing, Weights
+
+ROOT = os.path.dirname(localize.__file__)
+CLASSES = [Category("n02012849", "crane"), Category("n03126707", "crane"),
+           Category("n02123045", "tabby, tabby cat"), Category(None, "red thing")]
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A file of random weights for four classes."""
+    config = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
+    net = nets.build(config, len(CLASSES))
+    tensors = {name: variable.numpy() for name, variable in nets.named_variables(net).items()}
+    path = str(tmp_path / "small.npz")
+    weights.save(path, Weights(config, tensors, CLASSES, Preprocessing(size=32)))
+    return path
+
+
+class Redness(tf.Module):
+    """A network whose map of class 3 is how red the picture is there: its boxes can be told by eye."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = tf.Module()
+        self.head.kernel = tf.constant([[0.0, 0.0, 0.0, 1.0]])
+
+    def __call__(self, pictures, training=False):
+        red = tf.nn.relu(pictures[..., :1] - pictures[..., 1:2])
+        features = tf.nn.avg_pool2d(red, 2, 2, "VALID")
+        return ops.gap(features) @ self.head.kernel, {"features": features}
+
+
+@pytest.fixture
+def redness(monkeypatch, trained):
+    monkeypatch.setattr(nets, "build", lambda *_: Redness())
+    monkeypatch.setattr(nets, "assign", lambda *_: None)
+    good = weights.load(trained)
+    return localize.Localizer(Weights(good.network, {}, CLASSES, Preprocessing(size=128)))
+
+
+def predictions(localizer, files, out, **more):
+    options = localize.parse([*files, "--out", str(out), *(f"--{k}={v}" for k, v in more.items())])
+    assert localize.localize_pictures(localizer, files, options) == 0
+    with open(out / "localizations.json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+@pytest.mark.parametrize("width, height, orientation", [
+    (200, 700, 1), (900, 150, 1), (640, 480, 6), (640, 480, 3), (480, 640, 8), (300, 200, 5), (64, 64, 1)])
+def test_a_box_goes_back_to_the_pixels_of_the_upright_picture(redness, tmp_path, width, height, orientation):
+    """A red rectangle is drawn where people see it; the box must be that rectangle."""
+    true = np.array([width * 0.25, height * 0.5, width * 0.5, height * 0.75]).astype(int)
+    upright = np.full((height, width, 3), 90, np.uint8)
+    upright[true[1]:true[3], true[0]:true[2]] = (255, 0, 0)
+    # Pillow's own inverse of each orientation.
+    undo = {1: None, 3: Image.Transpose.ROTATE_180, 5: Image.Transpose.TRANSPOSE,
+            6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[orientation]
+    stored = Image.fromarray(upright)
+    stored = stored if undo is None else stored.transpose(undo)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = str(tmp_path / "red.png")
+    stored.save(file, exif=exif)
+    (found,) = predictions(redness, [file], tmp_path / "out", top=1)
+    assert (found["width"], found["height"]) == (width, height)
+    assert found["predictions"][0]["label"] == "red thing"
+    # The map has cells of two input pixels, and the box may reach one input pixel beyond.
+    tolerance = np.array([width, height, width, height]) * 1.5 / 128 + 1
+    assert (abs(np.array(found["predictions"][0]["box"]) - true) <= tolerance).all()
+    x, y = found["predictions"][0]["peak"]
+    assert true[0] <= x < true[2] and true[1] <= y < true[3]
+
+
+def test_the_round_trip_of_a_box_is_exact():
+    for width, height in ((1000, 37), (37, 1000), (224, 224), (4032, 3024)):
+        whole = localize.to_picture([[0, 0, 224, 224]], 224, height, width)
+        assert whole.tolist() == [[0, 0, width, height]]
+        halves = localize.to_picture([[0, 0, 112, 224], [112, 0, 224, 224]], 224, height, width)
+        assert halves[0, 2] == halves[1, 0]
+    assert localize.to_picture([[223, 223, 224, 224]], 224, 3, 3).tolist() == [[2, 2, 3, 3]]
+
+
+def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
+    files = [str(tmp_path / "a" / "same.png"), str(tmp_path / "b" / "same.png")]
+    for file, size in zip(files, ((50, 40), (30, 60))):
+        os.makedirs(os.path.dirname(file))
+        Image.fromarray(np.random.default_rng(1).integers(0, 255, (*size, 3), np.uint8)).save(file)
+    localizer = localize.Localizer(weights.load(trained))
+    entries = predictions(localizer, files, tmp_path / "out")
+    assert [entry["image"] for entry in entries] == files
+    assert (entries[0]["width"], entries[0]["height"]) == (40, 50)
+    for entry in entries:
+        assert len(entry["predictions"]) == 3
+        assert set(entry) == {"image", "width", "height", "predictions"}
+        chances = [prediction["probability"] for prediction in entry["predictions"]]
+        assert chances == sorted(chances, reverse=True)
+        for prediction in entry["predictions"]:
+            assert set(prediction) == {"class", "wnid", "label", "probability", "box", "peak"}
+            x0, y0, x1, y1 = prediction["box"]
+            assert 0 <= x0 < x1 <= entry["width"] and 0 <= y0 < y1 <= entry["height"]
+            assert 0 <= prediction["peak"][0] < entry["width"]
+    # Two pictures of one name keep two overlays, and an overlay can be decoded.
+    assert sorted(os.listdir(tmp_path / "out")) == ["localizations.json", "same-2.png", "same.png"]
+    assert data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
+
+
+def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
+    file = str(tmp_path / "p.png")
+    Image.new("RGB", (20, 20)).save(file)
+    localizer = localize.Localizer(weights.load(trained))
+    (entry,) = predictions(localizer, [file], tmp_path / "out", **{"class": "Tabby Cat"})
+    assert [prediction["class"] for prediction in entry["predictions"]] == [2]
+    with pytest.raises(InputError, match="2 classes.*n02012849.*n03126707"):
+        predictions(localizer, [file], tmp_path / "out", **{"class": "crane"})
+    with pytest.raises(InputError, match="nearest names are: tabby"):
+        predictions(localizer, [file], tmp_path / "out", **{"class": "taby"})
+
+
+def test_classes_are_matched_by_wnid_then_by_name_never_by_number():
+    theirs = [Category("n03126707", "crane"), Category("n02123045", "cat"), Category(None, "Red Thing"),
+              Category(None, "crane"), Category("n99999999", "tabby, tabby cat")]
+    assert data.match_classes(CLASSES, theirs).tolist() == [1, 2, 3, -1, -1]
+
+
+def boxed_set(tmp_path, boxes, labels, categories):
+    """Pictures of 100 x 80 that are grey but for a red rectangle where the last box is."""
+    files = []
+    for number, box in enumerate(boxes):
+        picture = np.full((80, 100, 3), 100, np.uint8)
+        x0, y0, x1, y1 = box[-1]
+        picture[y0:y1, x0:x1] = (255, 0, 0)
+        files.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(picture).save(files[-1])
+    return data.PictureSet("made/val", categories, np.array(labels, np.int32), files,
+                           [np.array(box, np.int32) for box in boxes])
+
+
+def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
+    far, red = [60, 40, 95, 70], [10, 10, 50, 40]
+    # The network always says class 3. Two are of that class: one box fits, of two true boxes
+    # one fits; the third is of class 2, which is among the first five guesses but has no map.
+    pictures = boxed_set(tmp_path, [[red], [far, red], [red], [red]], [0, 0, 1, 2],
+                         [Category(None, "red thing"), Category("n02123045", "x"), Category(None, "moon")])
+    pictures = data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
+                               pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
+    found = localize.judge(redness, pictures, 0.2)
+    assert found["pictures"] == 3  # no class of the network is called moon
+    assert found["top1_classification_error"] == pytest.approx(1 / 3)
+    assert found["top5_classification_error"] == 0
+    assert found["top1_localization_error"] == pytest.approx(1 / 3)
+    # Class 2's map is constant, so its box is the whole picture: wrong.
+    assert found["top5_localization_error"] == pytest.approx(1 / 3)
+    assert found["gt_known_localization"] == pytest.approx(2 / 3)
+    assert found["threshold"] == 0.2 and found["map_scale"] == "min-max"
+
+
+def test_the_centre_box_baseline_is_the_best_of_400():
+    boxes = [np.array([[30, 30, 70, 70]]), np.array([[25, 25, 75, 75]]), np.array([[0, 0, 4, 4], [2, 0, 9, 9]])]
+    share, width, height = ops.centre_box_baseline(boxes, [(100, 100)] * 3)
+    assert share == pytest.approx(2 / 3)
+    assert ops.iou([50 - 50 * width, 50 - 50 * height, 50 + 50 * width, 50 + 50 * height], boxes[0][0]) >= 0.5
+    everything = ops.centre_box_baseline([np.array([[0, 0, 60, 40]])], [(40, 60)])
+    assert everything[0] == 1
+
+
+def test_a_finer_output_stride_keeps_the_weights(trained):
+    coarse = localize.Localizer(weights.load(trained))
+    fine = localize.Localizer(weights.load(trained), output_stride=4)
+    picture = tf.random.stateless_uniform([1, 32, 32, 3], [1, 2])
+    assert coarse.net(picture)[1]["features"].shape[1] * 2 == fine.net(picture)[1]["features"].shape[1]
+
+
+def test_bad_input_is_one_line(trained, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("hello")
+    with open(trained, "rb") as file:
+        half = file.read()[:5000]
+    (tmp_path / "half.npz").write_bytes(half)
+    picture = str(tmp_path / "p.png")
+    Image.new("RGB", (20, 20)).save(picture)
+    for arguments, message in (
+            (["nowhere.jpg"], "nowhere.jpg: no such file"),
+            ([str(tmp_path / "empty")], "no pictures in this folder"),
+            ([picture, "--weights", str(tmp_path / "half.npz")], "half.npz"),
+            ([picture, "--weights", str(tmp_path / "none.npz")], "none.npz"),
+            ([picture, "--weights", trained, "--class", "zebra"], "no class"),
+            ([picture, "--weights", trained, "--threshold", "1.5"], "--threshold is 1.5"),
+            ([picture, "--weights", trained, "--output-stride", "5"], "output_stride is 5"),
+            (["--weights", trained, "--data", str(tmp_path / "empty")], "looked for wnids.txt"),
+            (["--weights", trained, "--data", "synthetic"], "no class of synthetic/val")):
+        with pytest.raises(InputError, match=message) as caught:
+            localize.main([*arguments, "--out", str(tmp_path / "out")])
+        assert "\n" not in str(caught.value)
+
+
+def test_the_program_exits_with_2_and_no_traceback(trained, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("hello")
+    ran = subprocess.run([sys.executable, os.path.join(ROOT, "localize.py"), str(text), "--weights", trained,
+                          "--out", str(tmp_path / "out")], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "text.jpg" in ran.stderr and "Traceback" not in ran.stderr
