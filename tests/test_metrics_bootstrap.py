@@ -1,0 +1,91 @@
+"""Bootstrap intervals against resampling picture by picture, and against theory."""
+
+import numpy as np
+import pytest
+
+from ops.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
+from ops.pxap import PxAP, area_under_curve
+
+
+def drawn_counts(rng, pictures, samples=20):
+    """Samples as lists of pictures, and as the counts that statistics take."""
+    drawn = rng.integers(pictures, size=(samples, pictures))
+    return drawn, np.array([np.bincount(row, minlength=pictures) for row in drawn], np.float32)
+
+
+def test_statistics_equal_the_figure_on_the_drawn_pictures():
+    rng = np.random.default_rng(0)
+    drawn, counts = drawn_counts(rng, 37)
+    values, hits = rng.random(37), rng.random((3, 37, 50)) < np.linspace(0.2, 0.6, 50)
+    hits[:, :, 10:20] = hits[:, :, 10:11]
+    histograms = rng.integers(0, 9, (2, 37, 12))
+    np.testing.assert_allclose(mean_of(values)(counts), [values[d].mean() for d in drawn])
+    np.testing.assert_allclose(best_accuracy_of(hits[0])(counts),
+                               [hits[0][d].mean(axis=0).max() for d in drawn], rtol=1e-12)
+    np.testing.assert_allclose(best_accuracy_of(hits)(counts),
+                               [hits[:, d].mean(axis=1).max(axis=1).mean() for d in drawn], rtol=1e-12)
+    np.testing.assert_allclose(pxap_of(histograms)(counts),
+                               [area_under_curve(histograms[:, d].sum(axis=1))[0] for d in drawn])
+
+
+def test_pxap_takes_the_histograms_of_the_metric():
+    rng = np.random.default_rng(1)
+    metric = PxAP(np.arange(0, 1, 0.1))
+    for _ in range(5):
+        metric.add(rng.random((6, 6)), rng.random((6, 6)) < 0.5)
+    everything = pxap_of(metric.histograms)(np.ones((1, 5), np.float32))
+    assert everything[0] == pytest.approx(metric.result()[0], abs=1e-12)
+
+
+def test_the_interval_of_a_mean_is_that_of_theory():
+    values = np.random.default_rng(2).normal(size=2000)
+    low, high = interval(bootstrap(mean_of(values), 2000, resamples=2000))
+    error = values.std() / np.sqrt(2000)
+    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    held = 0
+    for trial in range(200):
+        low, high = interval(bootstrap(mean_of(rng.random(60) < 0.3), 60, 300, seed=trial))
+        held += low <= 0.3 <= high
+    assert 0.89 <= held / 200 <= 0.99
+
+
+def test_a_seed_draws_the_same_pictures_in_blocks_of_any_size(monkeypatch):
+    values = np.arange(50.0)
+    samples = bootstrap(mean_of(values), 50, 40, seed=4)
+    np.testing.assert_array_equal(samples, bootstrap(mean_of(values), 50, 40, seed=4))
+    assert not np.array_equal(samples, bootstrap(mean_of(values), 50, 40, seed=5))
+    monkeypatch.setattr("ops.bootstrap.BLOCK", 50 * 7)
+    assert bootstrap(mean_of(values), 50, 40, seed=4).shape == (40,)
+
+
+def test_a_paired_difference_is_sharper_than_two_intervals():
+    rng = np.random.default_rng(6)
+    hard = rng.random(500)
+    a, b = hard + 0.02 + 0.01 * rng.normal(size=500), hard + 0.01 * rng.normal(size=500)
+    found = compare(mean_of(a), mean_of(b), 500)
+    assert found.value == pytest.approx((a - b).mean())
+    assert found.beyond_chance and 0.015 < found.low < found.value < found.high < 0.025
+    assert interval(bootstrap(mean_of(a), 500))[0] < interval(bootstrap(mean_of(b), 500))[1]
+
+
+def test_no_difference_is_not_beyond_chance():
+    hits = np.random.default_rng(7).random((80, 30)) < 0.5
+    same = compare(best_accuracy_of(hits), best_accuracy_of(hits), 80)
+    assert same == (0, 0, 0, False)
+
+
+def test_thresholds_are_chosen_again_in_each_sample():
+    # Each picture is a hit at its own threshold only: what is drawn twice decides the best.
+    samples = bootstrap(best_accuracy_of(np.eye(20, dtype=bool)), 20, 200)
+    assert samples.min() >= 2 / 20 and samples.max() <= 1
+    assert samples.mean() > 2.5 / 20
+
+
+def test_refuses_no_pictures():
+    with pytest.raises(ValueError, match="no pictures"):
+        bootstrap(mean_of([]), 0)
