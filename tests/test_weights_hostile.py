@@ -159,7 +159,7 @@ BOMBS = {
     "a giant memo": b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".",
     "a giant number": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1),
     "a giant frame": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"]",
-    "a million lists": b"\x80\x02(" + b"]" * 1_000_000,
+    "a million lists": b"\x80\x02(" + b"]" * 1_000_000 + b"t.",
     "a million sets": b"\x80\x04(" + b"\x8f" * 1_000_000,
     "a deep tuple": b"\x80\x02)" + b"\x85" * 300_000 + b".",
     "a deep tuple as key": b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.",
@@ -182,8 +182,18 @@ def test_a_few_bytes_never_become_a_huge_object(bomb, write, tmp_path):
     refusal(write(tmp_path / "x", BOMBS[bomb]))
 
 
+@pytest.mark.parametrize("bomb, reason", [
+    ("a million lists", "more than 400000 steps"), ("a giant string", "truncated"), ("a giant memo", "not a state"),
+    ("a deep tuple as key", "dictionary key of type tuple"), ("an expanded tensor", "beyond its storage"),
+    ("a tensor beyond its storage", "beyond its storage"), ("a tensor before its storage", "description is damaged"),
+    ("a storage that is called", "makes a storage"), ("attributes of a function", "state of Admitted")])
+def test_bombs_are_refused_for_what_they_are(bomb, reason, tmp_path):
+    with pytest.raises(weights.InputError, match=reason):
+        torch_file.read_arrays(torch_file_of(tmp_path / "x", BOMBS[bomb]))
+
+
 def test_a_tensor_inside_its_storage_is_read(tmp_path):
-    """The bombs are refused for what they are: the same pickle with honest numbers is fine."""
+    """The same pickle with honest numbers is fine."""
     honest = b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE + b"K\0K\x64\x85K\x01\x85\x89NtRs."
     arrays = torch_file.read_arrays(torch_file_of(tmp_path / "x", honest))
     assert arrays["a"].shape == (100,)

@@ -92,13 +92,13 @@ class Unpickler:
     def _append(self, values):
         target = self._top()
         if type(target) is not list:
-            raise InputError(f"its pickle appends to a {type(target).__name__}: refused")
+            raise InputError(f"its pickle appends to {type(target).__name__}: refused")
         target.extend(values)
 
     def _set(self, values):
         target = self._top()
         if type(target) is not dict or len(values) % 2:
-            raise InputError(f"its pickle sets items of a {type(target).__name__}: refused")
+            raise InputError(f"its pickle sets items of {type(target).__name__}: refused")
         for key, value in zip(values[::2], values[1::2]):
             # A key of nested tuples would be hashed by recursion, as deep as the file likes.
             if type(key) not in (str, int):
@@ -119,7 +119,7 @@ class Unpickler:
     def _reduce(self):
         arguments, function = self._pop(), self._pop()
         if type(function) is not Admitted or type(arguments) is not tuple:
-            raise InputError(f"its pickle calls a {type(function).__name__}: refused")
+            raise InputError(f"its pickle calls {type(function).__name__}: refused")
         self._push(function.call(*arguments))
 
     def _build(self):
@@ -127,7 +127,7 @@ class Unpickler:
         if isinstance(value, Buildable):
             value.build(state)
         elif type(value) is not dict:  # an OrderedDict's attributes say nothing that we need
-            raise InputError(f"its pickle sets the state of a {type(value).__name__}: refused")
+            raise InputError(f"its pickle sets the state of {type(value).__name__}: refused")
 
     def _persistent(self):
         if self.persistent is None:
