@@ -40,13 +40,14 @@ class Bottleneck(tf.Module):
         return tf.nn.relu(self.norm3(self.conv3(y), training) + shortcut)
 
 
-def _strides_and_dilations(stem_stride, output_stride):
+def _strides_and_dilations(stem_stride, output_stride, stride_on):
     """Stride of each stage's first block; dilation of its first and of its other blocks.
 
     Stages that would shrink the map below picture / output_stride keep its
     size. What lies behind a stride taken out is dilated by it, so each kernel
-    still meets the positions it was trained on. The block that loses its
-    stride still reads the undilated map in front of it.
+    still meets the positions it was trained on. In v1.5 the 3x3 that loses its
+    stride still reads the undilated map in front of it; in v1 it stood behind
+    the strided 1x1, and is dilated like the rest.
     """
     natural = 8 * stem_stride
     if output_stride not in (natural, natural // 2, natural // 4):
@@ -54,11 +55,11 @@ def _strides_and_dilations(stem_stride, output_stride):
                          f"{natural}, {natural // 2} or {natural // 4}")
     stride_so_far, dilation, plan = stem_stride, 1, []
     for wanted in (1, 2, 2, 2):
-        first_dilation = dilation
+        before = dilation
         if stride_so_far * wanted > output_stride:
             dilation, wanted = dilation * wanted, 1
         stride_so_far *= wanted
-        plan.append((wanted, first_dilation, dilation))
+        plan.append((wanted, before if stride_on == "3x3" else dilation, dilation))
     return plan
 
 
@@ -81,12 +82,16 @@ class ResNet(tf.Module):
                                    (stride_on, ("1x1", "3x3"), "stride_on")):
             if value not in known:
                 raise ValueError(f"{what} is {value!r}; known are {', '.join(map(repr, known))}")
+        if not isinstance(width, int) or not 1 <= width <= 512:
+            raise ValueError(f"width is {width!r}; it must be a whole number from 1 to 512")
+        if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+            raise ValueError(f"epsilon is {epsilon!r}; it must be a number between 0 and 1")
         rng = np.random.default_rng(seed)
         size, stride, self.pool_stem = STEMS[stem]
         self.stem = Conv(3, width, size, stride=stride, rng=rng)
         self.stem_norm = BatchNorm(width, epsilon=epsilon)
         self.stages, channels = [], width
-        plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride)
+        plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride, stride_on)
         for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(BLOCKS[depth], plan)):
             self.stages.append([])
             for block in range(blocks):
@@ -106,7 +111,8 @@ class ResNet(tf.Module):
         """
         x = tf.nn.relu(self.stem_norm(self.stem(pictures), training))
         if self.pool_stem:
-            x = tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+            # XLA has no max-pool with explicit padding. Behind a ReLU, zeros never win.
+            x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
         named = {"stem": x}
         for number, blocks in enumerate(self.stages, 1):
             for block in blocks:
