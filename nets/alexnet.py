@@ -26,6 +26,8 @@ class AlexNet(tf.Module):
         super().__init__(name="alexnet")
         if head not in ("gap", "star"):
             raise ValueError(f"head is {head!r}; known are 'gap' and 'star'")
+        if not isinstance(conv5_units, int) or not 2 <= conv5_units <= 4096 or conv5_units % 2:
+            raise ValueError(f"conv5_units is {conv5_units!r}; it must be an even number from 2 to 4096")
         rng = np.random.default_rng(seed)
 
         def conv(*shape, groups=1, **options):
@@ -70,8 +72,18 @@ class AlexNet(tf.Module):
         named["features"], named["pooled"] = x, gap(x)
         pooled = named["pooled"]
         if self.star and training:
-            pooled = tf.nn.dropout(pooled, 0.5)
+            pooled = _dropout(pooled)
         return self.head(pooled), named
+
+
+def _dropout(x):
+    """Half of the units, doubled. The mask is drawn from the bits of `x` itself.
+
+    So a step is a function of the batch and the weights alone, and a resumed
+    training draws the masks that it would have drawn.
+    """
+    seed = tf.reduce_sum(tf.bitcast(x, tf.int32))
+    return tf.nn.experimental.stateless_dropout(x, 0.5, tf.stack([seed, 0]))
 
 
 def _pool(x):
