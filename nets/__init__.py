@@ -17,7 +17,7 @@ def build(config, classes, seed=0):
     """
     arguments = dict(config)
     name = arguments.pop("name", None)
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise ValueError(f"no network is called {name!r}; known are {', '.join(sorted(NETWORKS))}")
     try:
         return NETWORKS[name](classes, seed=seed, **arguments)
@@ -55,7 +55,7 @@ def assign(net, tensors, partial=False):
         raise ValueError(f"{name} {found}, {wanted} ({len(wrong)} of {len(variables)} variables "
                          "do not fit: the weights are of another network)")
     for name in fitting:
-        variables[name].assign(tensors[name].astype(np.float32))
+        variables[name].assign(np.asarray(tensors[name], np.float32))
     return sorted(set(variables) - fitting)
 
 
