@@ -30,37 +30,38 @@ def score_map(class_map, size=SIZE):
     return resized / resized.max()
 
 
-def resize_bicubic(maps, size):
+def resize_bicubic(maps, size, a=-0.75):
     """Bicubic interpolation as OpenCV's `INTER_CUBIC`, as two matrix products.
 
-    The kernel is Keys' with a = -0.75, pixel centres are half-integers, the
-    border is replicated, and there is no antialiasing. OpenCV rounds to float32
+    The kernel is Keys' (1981), pixel centres are half-integers, the border is
+    replicated, and there is no antialiasing. OpenCV rounds to float32
     at every step, we once at the end: the difference is below 1e-5 of the
     largest value, and one pixel in 100,000 gets another 8-bit level by it.
 
     maps     [..., h, w], finite, any real dtype
     size     (H, W)
+    a        the kernel's slope at distance 1: -0.75 is OpenCV's, -0.5 MATLAB's
     returns  float32 [..., H, W]
     """
     maps = np.asarray(maps, np.float64)
-    rows = _cubic_matrix(maps.shape[-2], size[0])
-    columns = _cubic_matrix(maps.shape[-1], size[1])
+    rows = _cubic_matrix(maps.shape[-2], size[0], a)
+    columns = _cubic_matrix(maps.shape[-1], size[1], a)
     return (rows @ maps @ columns.T).astype(np.float32)
 
 
-def _cubic_matrix(size, new_size):
+def _cubic_matrix(size, new_size, a):
     """float64 [new_size, size]: the weights of the old samples in each new one."""
     position = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
     first = np.floor(position).astype(int) - 1
     matrix = np.zeros((new_size, size))
     for tap in range(4):
         old = np.clip(first + tap, 0, size - 1)
-        np.add.at(matrix, (np.arange(new_size), old), _keys(position - (first + tap)))
+        np.add.at(matrix, (np.arange(new_size), old), _keys(position - (first + tap), a))
     return matrix
 
 
-def _keys(distance, a=-0.75):
-    """Keys' cubic convolution kernel (1981), at distances of up to 2."""
+def _keys(distance, a):
+    """Keys' cubic convolution kernel, at distances of up to 2."""
     d = np.abs(distance)
     near = (a + 2) * d**3 - (a + 3) * d**2 + 1
     far = a * (d**3 - 5 * d**2 + 8 * d - 4)
