@@ -122,6 +122,18 @@ def test_keras_names_and_folded_biases(tmp_path):
         tensors["stem_norm/mean"], written["conv1_bn/moving_mean"] - written["conv1_conv/bias"])
 
 
+@pytest.mark.parametrize("layer", ["predictions", "probs"])
+def test_keras_heads_of_both_names(layer, tmp_path):
+    write_keras_h5(tmp_path / "x.h5")
+    kernel = np.random.default_rng(1).random((64, 1000), np.float32)
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        file[f"{layer}/{layer}/kernel:0"], file[f"{layer}/{layer}/bias:0"] = kernel, kernel[0]
+    loaded = weights.load(tmp_path / "x.h5")
+    np.testing.assert_array_equal(loaded.tensors["head/kernel"], kernel)
+    np.testing.assert_array_equal(loaded.tensors["head/bias"], kernel[0])
+    assert loaded.classes[999].wnid == "n15075141"
+
+
 def test_older_keras_resnet50_is_refused_by_name(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["conv1/kernel:0"] = np.zeros((7, 7, 3, 64), np.float32)

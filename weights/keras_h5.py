@@ -26,7 +26,9 @@ PREPROCESSING = Preprocessing(
     interpolation="nearest", antialias=False, centre_crop=0)
 NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 PART = {"stem": "1", "conv1": "1", "conv2": "2", "conv3": "3", "project": "0"}
-MAX_VISITS = 10_000  # ResNet-152 has 3200 groups and data sets
+# The second is keras_applications' name of 2019, when the published files were written.
+HEADS = ("predictions", "probs")
+MAX_VISITS = 10_000  # ResNet-152 has about 2000 groups and data sets
 KERAS3 = {"conv2d": ("conv", ("kernel", "bias")), "dense": ("dense", ("kernel", "bias")),
           "batch_normalization": ("bn", ("gamma", "beta", "moving_mean", "moving_variance"))}
 
@@ -55,11 +57,13 @@ def _convert(arrays):
             tensors[f"{norm}/{ours}"] = foreign.take(f"{name}_bn/{theirs}", shape[3:])
         tensors[f"{norm}/mean"] -= bias
     classes = []
-    if "predictions/kernel" in foreign:
-        outputs = foreign.shape("predictions/kernel")[-1]
-        tensors["head/kernel"] = foreign.take("predictions/kernel", (32 * width, outputs))
-        tensors["head/bias"] = foreign.take("predictions/bias", (outputs,))
-        classes = categories(outputs)
+    for head in HEADS:
+        if f"{head}/kernel" in foreign:
+            outputs = foreign.shape(f"{head}/kernel")[-1]
+            tensors["head/kernel"] = foreign.take(f"{head}/kernel", (32 * width, outputs))
+            tensors["head/bias"] = foreign.take(f"{head}/bias", (outputs,))
+            classes = categories(outputs)
+            break
     foreign.finish()
     network = {"name": "resnet", "depth": depth, "width": width, "stem": "7x7/4", "stride_on": "1x1",
                "output_stride": 32, "epsilon": 1.001e-5}

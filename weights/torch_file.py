@@ -30,38 +30,40 @@ def read_arrays(path):
         order = entries.get(prefix + "byteorder")
         if order and archive.read(order).strip() != b"little":
             raise InputError("it was written by a big-endian machine, which is not read here")
-        storages = Storages(archive, entries, prefix)
-        state = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages.read).load()
+        storages = _storage_reader(archive, entries, prefix)
+        state = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages).load()
     if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
         raise InputError("it is not a state dictionary (save `model.state_dict()`, nothing around it)")
     return state
 
 
-class Storages:
-    """The file's storages, each read once; reading checks the entry's CRC."""
+def _storage_reader(archive, entries, prefix):
+    """A function from a persistent id ("storage", type, key, location, count) to its array.
 
-    def __init__(self, archive, entries, prefix):
-        self.archive, self.entries, self.prefix, self.known = archive, entries, prefix, {}
+    Each storage is read once; reading checks its entry's CRC.
+    """
+    known = {}
 
-    def read(self, identity):
-        """The array that a persistent id ("storage", type, key, location, count) stands for."""
+    def read(identity):
         if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
             raise InputError("its pickle refers to something that is not a storage")
         _, kind, key, _, count = identity
-        dtype = getattr(getattr(kind, "call", None), "dtype", None)
-        entry = self.entries.get(f"{self.prefix}data/{key}") if isinstance(key, str) else None
-        if dtype is None or entry is None:
+        kind = getattr(kind, "call", None)
+        entry = entries.get(f"{prefix}data/{key}") if isinstance(key, str) else None
+        if not isinstance(kind, StorageType) or entry is None:
             raise InputError(f"its storage {str(key)[:20]} is missing, or of a type that is not read here")
-        if (key, kind.call) not in self.known:
-            data = np.frombuffer(self.archive.read(entry), np.uint8)
-            if len(data) % dtype.itemsize:
+        if (key, kind) not in known:
+            data = archive.read(entry)
+            if len(data) % kind.dtype.itemsize:
                 raise InputError(f"its storage {key} does not hold whole numbers")
-            array = data.view(dtype)
-            self.known[key, kind.call] = from_bfloat16(array) if kind.call.bfloat16 else array
-        array = self.known[key, kind.call]
+            array = np.frombuffer(data, kind.dtype)
+            known[key, kind] = from_bfloat16(array) if kind.bfloat16 else array
+        array = known[key, kind]
         if type(count) is not int or not 0 <= count <= len(array):
             raise InputError(f"its storage {key} is shorter than it says")
         return array[:count]
+
+    return read
 
 
 class StorageType:
