@@ -1,6 +1,7 @@
 """From a file's bytes to an upright RGB picture, inside a tf.data pipeline."""
 
 import io
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -18,20 +19,26 @@ def decode(contents):
     an animation the first frame is taken. The name's ending does not matter.
     Raises tf.errors.InvalidArgumentError for anything else.
     """
-    picture = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    # TensorFlow's default for JPEG is faster by a hair, and up to 16 of 255 away from what
+    # Pillow and the published networks' origins see.
+    picture = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False))
     picture.set_shape([None, None, 3])
     return _turn_upright(picture, _orientation(contents))
 
 
 def _orientation(contents):
-    """The EXIF orientation, 1 to 8. Pillow is asked only where the bytes "Exif" or "eXIf" occur."""
+    """The EXIF orientation, 1 to 8. Pillow is asked only where the letters "exif" occur, large or small.
+
+    A JPEG has "Exif", a PNG the chunk "eXIf" or, by ImageMagick, "Raw profile type exif".
+    """
     head = tf.io.decode_raw(tf.strings.substr(contents, 0, EXIF_SEARCH_BYTES), tf.uint8)
-    padded = tf.pad(head, [[0, 4]])
+    small = tf.pad(tf.bitwise.bitwise_or(head, 32), [[0, 3]])
     size = tf.size(head)
-    one, two, three, four = (padded[shift:shift + size] for shift in range(4))
-    marked = tf.reduce_any(
-        (((one == ord("E")) & (two == ord("x"))) | ((one == ord("e")) & (two == ord("X"))))
-        & (((three == ord("i")) & (four == ord("f"))) | ((three == ord("I")) & (four == ord("f")))))
+    e, x, i, f = (small[place:place + size] == ord(letter) for place, letter in enumerate("exif"))
+    marked = tf.reduce_any(e & x & i & f)
     return tf.cond(
         marked,
         lambda: tf.ensure_shape(tf.numpy_function(_ask_pillow, [contents], tf.int32), []),
@@ -60,7 +67,7 @@ def _turn_upright(picture, orientation):
 def read_picture(path):
     """Upright RGB, uint8 [H, W, 3], of one file. Raises InputError, in one line, if it is none."""
     try:
-        return decode(tf.io.read_file(path)).numpy()
+        return decode(tf.io.read_file(os.fsencode(path))).numpy()
     except tf.errors.NotFoundError:
         raise InputError(f"{path}: no such file") from None
     except tf.errors.OpError as error:

@@ -1,0 +1,215 @@
+"""Files of every kind become upright RGB, as Pillow reads them; the broken ones are named in one line."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps, PngImagePlugin
+
+from data import read_picture
+from data.decode import decode
+from weights import InputError
+
+ORIENTATION = 0x0112
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def picture(mode="RGB", size=(48, 32)):
+    """A Pillow picture without any symmetry, smooth enough for JPEG."""
+    rng = np.random.default_rng(3)
+    coarse = Image.fromarray(rng.integers(0, 256, (3, 4, 3), np.uint8))
+    return coarse.resize(size, Image.BICUBIC).convert(mode)
+
+
+def saved(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def by_pillow(contents):
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(contents))).convert("RGB"))
+
+
+def assert_like_pillow(contents, tolerance):
+    found, wanted = decode(contents).numpy(), by_pillow(contents)
+    assert found.dtype == np.uint8 and found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() <= tolerance
+    return found
+
+
+def exif(orientation):
+    tags = Image.Exif()
+    tags[ORIENTATION] = orientation
+    return tags
+
+
+def chunk(kind, body):
+    """Of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+# ---------------------------------------------------------------- kinds of pictures
+
+@pytest.mark.parametrize("mode, form, options, tolerance", [
+    ("RGB", "JPEG", {"quality": 90}, 1),
+    ("RGB", "JPEG", {"progressive": True}, 1),
+    ("L", "JPEG", {}, 1),
+    ("CMYK", "JPEG", {"quality": 95}, 2),
+    ("RGB", "PNG", {}, 0),
+    ("L", "PNG", {}, 0),
+    ("1", "PNG", {}, 0),
+    ("P", "PNG", {}, 0),
+    ("P", "GIF", {}, 0),
+    ("RGB", "BMP", {}, 0)])
+def test_pixels_are_pillows(mode, form, options, tolerance):
+    assert_like_pillow(saved(picture(mode), form, **options), tolerance)
+
+
+def test_a_grey_picture_has_three_equal_channels():
+    found = decode(saved(picture("L"), "JPEG")).numpy()
+    assert found.shape == (32, 48, 3) and (found == found[..., :1]).all()
+
+
+def test_inverted_cmyk_of_adobe_shows_the_colours_that_were_meant():
+    """Pillow writes an Adobe marker and inverted values, as Photoshop does."""
+    contents = saved(picture("CMYK"), "JPEG", quality=95)
+    assert b"Adobe" in contents
+    found = assert_like_pillow(contents, 2)
+    assert np.abs(found.astype(int) - np.asarray(picture())).mean() < 4
+
+
+def test_plain_cmyk_is_not_inverted():
+    """Without the marker the file's values are ink, and 0 is paper."""
+    contents = saved(Image.new("CMYK", (16, 16), (255, 255, 255, 255)), "JPEG", quality=95)
+    start = contents.index(b"\xff\xee")
+    length = struct.unpack(">H", contents[start + 2:start + 4])[0]
+    plain = contents[:start] + contents[start + 2 + length:]
+    assert decode(contents).numpy().max() < 4  # black ink everywhere, written inverted as 0
+    assert decode(plain).numpy().min() > 251   # the same 0, now not inverted: bare paper
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_an_alpha_channel_is_dropped(mode):
+    image = picture(mode)
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    np.testing.assert_array_equal(decode(saved(image, "PNG")), np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_with_a_transparent_colour_is_rgb():
+    image = picture("P")
+    np.testing.assert_array_equal(decode(saved(image, "PNG", transparency=0)), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_16_bit_png_keeps_its_high_bytes(channels):
+    pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, channels), np.uint16)
+    found = decode(tf.io.encode_png(pixels)).numpy()
+    wanted = np.broadcast_to((pixels / 257)[..., :3], (9, 7, 3))
+    assert found.dtype == np.uint8 and np.abs(found - wanted).max() <= 1
+
+
+def test_the_first_frame_of_an_animation_is_taken():
+    frames = [picture("P"), picture("P").transpose(Image.ROTATE_180)]
+    contents = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decode(contents), np.asarray(frames[0].convert("RGB")))
+
+
+def test_the_ending_of_a_name_does_not_matter(tmp_path):
+    path = tmp_path / "n01443537_1.JPEG"
+    path.write_bytes(saved(picture(), "PNG"))
+    np.testing.assert_array_equal(read_picture(str(path)), np.asarray(picture()))
+
+
+def test_a_name_need_not_be_utf_8(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    picture().save(path)
+    np.testing.assert_array_equal(read_picture(path), np.asarray(picture()))
+
+
+# ---------------------------------------------------------------- EXIF orientation
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_are_turned_upright(form, orientation):
+    contents = saved(picture(), form, exif=exif(orientation))
+    found = assert_like_pillow(contents, 1 if form == "JPEG" else 0)
+    assert found.shape == ((48, 32, 3) if orientation >= 5 else (32, 48, 3))
+    in_graph = tf.function(decode)(tf.constant(contents))
+    np.testing.assert_array_equal(in_graph, found)
+
+
+def test_orientation_in_a_pngs_text_profile_counts():
+    """As ImageMagick writes it."""
+    profile = exif(6).tobytes()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(profile):8}\n{profile.hex()}\n", zip=True)
+    assert assert_like_pillow(saved(picture(), "PNG", pnginfo=text), 0).shape == (48, 32, 3)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
+    contents = saved(picture(), "PNG", exif=exif(orientation))
+    np.testing.assert_array_equal(decode(contents), np.asarray(picture()))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0\0", b"\0\0MM", b"\0\0II*\0\xff\xff\xff\x7f", b"\0\0" + bytes(range(256)),
+                                    b"\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01\x05\0\xff\xff\xff\xff" * 20])
+def test_damaged_exif_turns_nothing(damage):
+    plain = saved(picture(), "JPEG", quality=95)
+    segment = b"\xff\xe1" + struct.pack(">H", 6 + len(damage)) + b"Exif" + damage
+    np.testing.assert_array_equal(decode(plain[:2] + segment + plain[2:]), decode(plain))
+
+
+def test_the_letters_exif_among_the_pixels_turn_nothing():
+    pixels = np.frombuffer(b"Exif\0\0eXIfMM\0*" * 150, np.uint8).reshape(20, 35, 3)
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    contents = (PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 35, 20, 8, 2, 0, 0, 0))
+                + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b""))
+    assert b"Exif" in contents and b"eXIf" in contents
+    np.testing.assert_array_equal(decode(contents), pixels)
+
+
+@pytest.mark.parametrize("end", [b"E", b"Exi", b"Exif"])
+def test_letters_cut_off_by_the_end_of_the_file_turn_nothing(end):
+    contents = saved(picture(), "PNG") + end
+    np.testing.assert_array_equal(decode(contents), np.asarray(picture()))
+
+
+# ---------------------------------------------------------------- what cannot be read
+
+BROKEN = {
+    "empty": b"",
+    "text": b"This is not a picture.\n" * 9,
+    "letters": b"Exif",
+    "truncated JPEG": saved(picture(), "JPEG")[:400],
+    "truncated PNG": saved(picture(size=(200, 200)), "PNG")[:400],
+    "truncated GIF": saved(picture(size=(200, 200)).convert("P"), "GIF")[:400],
+    "truncated BMP": saved(picture(), "BMP")[:400],
+    "only a JPEG's beginning": b"\xff\xd8\xff",
+    "PNG of no size": PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 2, 0, 0, 0)),
+    "PNG of 16 gigapixels": (PNG + chunk(
+        b"IHDR", struct.pack(">IIBBBBB", 1 << 17, 1 << 17, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_named_in_one_line(kind, tmp_path):
+    path = str(tmp_path / "broken.jpg")
+    (tmp_path / "broken.jpg").write_bytes(BROKEN[kind])
+    with pytest.raises(InputError) as caught:
+        read_picture(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be read as a picture (") and "\n" not in message
+    assert "{{" not in message and "[Op:" not in message and len(message) < len(path) + 170
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(InputError, match="nothing.png: no such file$"):
+        read_picture(str(tmp_path / "nothing.png"))
+    with pytest.raises(InputError, match="cannot be read as a picture"):
+        read_picture(str(tmp_path))
