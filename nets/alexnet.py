@@ -22,6 +22,8 @@ class AlexNet(tf.Module):
     max-pool behind conv5: the map keeps its resolution.
     """
 
+    frozen = "conv5"  # the intermediate behind which transfer trains anew
+
     def __init__(self, classes, *, head="gap", conv5_units=256, seed=0):
         super().__init__(name="alexnet")
         if head not in ("gap", "star"):
@@ -55,24 +57,27 @@ class AlexNet(tf.Module):
         [N, h, w, C]) and "pooled" (float32 [N, C]).
         """
         named = {}
-
-        def unit(layer, x):
+        x = pictures
+        for layer in ("conv1", "conv2"):
             named[layer] = tf.nn.relu(getattr(self, layer)(x))
-            return named[layer]
-
-        x = _pool(local_response_norm(unit("conv1", pictures)))
-        x = _pool(local_response_norm(unit("conv2", x)))
+            x = tf.nn.max_pool2d(local_response_norm(named[layer]), 3, 2, "VALID")
         for layer in ("conv3", "conv4", "conv5"):
-            x = unit(layer, x)
+            named[layer] = x = tf.nn.relu(getattr(self, layer)(x))
+        logits, of_head = self._head(x, training)
+        return logits, named | of_head
+
+    def behind_frozen(self, conv5, training=False):
+        """Logits from the "conv5" intermediate: what is left to train when the features are frozen."""
+        return self._head(conv5, training)[0]
+
+    def _head(self, x, training):
+        named = {}
         if self.star:
-            x = unit("conv6", tf.nn.max_pool2d(x, 3, 1, "VALID"))
-            x = unit("conv7", x)
-        else:
-            x = unit("conv6", x)
+            x = tf.nn.max_pool2d(x, 3, 1, "VALID")
+        for layer in ("conv6", "conv7") if self.star else ("conv6",):
+            named[layer] = x = tf.nn.relu(getattr(self, layer)(x))
         named["features"], named["pooled"] = x, gap(x)
-        pooled = named["pooled"]
-        if self.star and training:
-            pooled = _dropout(pooled)
+        pooled = _dropout(named["pooled"]) if self.star and training else named["pooled"]
         return self.head(pooled), named
 
 
@@ -84,7 +89,3 @@ def _dropout(x):
     """
     seed = tf.reduce_sum(tf.bitcast(x, tf.int32))
     return tf.nn.experimental.stateless_dropout(x, 0.5, tf.stack([seed, 0]))
-
-
-def _pool(x):
-    return tf.nn.max_pool2d(x, 3, 2, "VALID")

@@ -75,6 +75,8 @@ class ResNet(tf.Module):
     epsilon        of batch normalisation: torchvision 1e-5, Keras 1.001e-5
     """
 
+    frozen = "pooled"  # the intermediate behind which transfer trains anew
+
     def __init__(self, classes, *, depth=50, width=64, stem="7x7/4", stride_on="3x3",
                  output_stride=32, epsilon=1e-5, seed=0):
         super().__init__(name="resnet")
@@ -121,3 +123,7 @@ class ResNet(tf.Module):
         named["features"] = x
         named["pooled"] = gap(x)
         return self.head(named["pooled"]), named
+
+    def behind_frozen(self, pooled, training=False):
+        """Logits from the "pooled" intermediate: what is left to train when the features are frozen."""
+        return self.head(pooled)
