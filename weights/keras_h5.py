@@ -16,7 +16,7 @@ import numpy as np
 
 from weights.errors import InputError
 from weights.ilsvrc import categories
-from weights.layout import Foreign, resnet_depth, resnet_units
+from weights.layout import RESNET_BLOCKS, Foreign, resnet_depth, resnet_units
 from weights.preprocessing import Preprocessing
 from weights.store import Weights
 
@@ -106,31 +106,26 @@ def _layer_names(root):
 def _keras3_names(file):
     """The same of a Keras 3 file, which calls its layers conv2d, conv2d_1, ... in their order.
 
-    Later versions add each layer's own name as an attribute; then that decides.
+    Later versions add each layer's own name as an attribute. It is not read: in
+    a damaged file, a text of variable length makes the HDF5 library crash. An
+    order that were not Keras' would show in the kernels' shapes.
     """
     convolutions = _order_of_convolutions(file["layers"])
     arrays = {}
     for path, dataset in _datasets(file["layers"]):
         match = re.fullmatch(r"(conv2d|batch_normalization|dense)(?:_(\d{1,4}))?/vars/([0-3])", path)
-        if match is None or int(match[3]) >= len(KERAS3[match[1]][1]):
-            raise InputError(f"it has a variable {path[:60]} that a ResNet does not have")
-        kind, variables = KERAS3[match[1]]
-        group = path.partition("/")[0]
-        layer = file["layers"][group].attrs.get("name")
-        if layer is None:
-            number = int(match[2] or 0)
-            in_order = ["predictions"] if kind == "dense" else [f"{name}_{kind}" for name in convolutions]
-            layer = in_order[number] if number < len(in_order) else group
-        if not isinstance(layer, str):
-            raise InputError(f"the name of its layer {group} is damaged")
-        arrays[f"{layer}/{variables[int(match[3])]}"] = dataset
+        kind, variables = KERAS3[match[1]] if match else ("", ())
+        layers = HEADS[:1] if kind == "dense" else [f"{name}_{kind}" for name in convolutions]
+        if not match or int(match[2] or 0) >= len(layers) or int(match[3]) >= len(variables):
+            raise InputError(f"it has a variable {path[:60]} that a Keras ResNet does not have")
+        arrays[f"{layers[int(match[2] or 0)]}/{variables[int(match[3])]}"] = dataset
     return arrays
 
 
 def _order_of_convolutions(layers):
     """Names of a ResNet's convolutions as Keras numbers them: a projection comes in front of the third."""
     count = sum(1 for name in layers if re.fullmatch(r"conv2d(_\d+)?", name))
-    for depth in (50, 101, 152):
+    for depth in RESNET_BLOCKS:
         names = [_layer_name(path, part) for path, part, *_ in resnet_units(depth, 64)]
         if len(names) == count:
             for place, name in enumerate(names):
