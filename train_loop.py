@@ -2,7 +2,6 @@
 
 import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
-import argparse
 import json
 import math
 import os
@@ -18,76 +17,11 @@ import data
 import localize
 import nets
 import weights
+from training_settings import parse
 from weights import InputError, Preprocessing, Weights
 
 MOMENTUM = 0.9
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
-
-
-# ---------------------------------------------------------------- settings
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="train_loop.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description="Train a network that ends in global average pooling and one linear layer.")
-    add = parser.add_argument
-    add("--data", default="synthetic", help="folder of a data set, or 'synthetic'")
-    add("--classes", type=int, help="only the first so many classes")
-    add("--rows", type=int, help="only so many training pictures, spread over the classes")
-    add("--out", help="folder of this run (default: runs/<data>-<network>)")
-    add("--resume", metavar="RUN", help="go on with the run in this folder; no other option goes with it")
-    add("--network", choices=sorted(nets.NETWORKS), default="resnet")
-    add("--depth", type=int, default=26, help="resnet: 26, 50, 101 or 152")
-    add("--width", type=int, default=32, help="resnet: channels of the first stage; published weights have 64")
-    add("--stem", default="3x3/2", help="resnet: 7x7/4, or 3x3/2 and 3x3/1 for small pictures")
-    add("--output-stride", type=int, default=8, help="resnet: picture size over map size")
-    add("--head", choices=("gap", "star"), default="gap", help="alexnet: AlexNet-GAP or AlexNet*-GAP")
-    add("--size", type=int, help="side of the input in pixels (default: 64; alexnet: 227)")
-    add("--epochs", type=int, default=12)
-    add("--batch", type=int, default=64)
-    add("--learning-rate", type=float, default=0.05, help="at its peak, after warm-up")
-    add("--warm-up", type=float, default=1.0, help="epochs of linear warm-up; then a cosine down to 0")
-    add("--weight-decay", type=float, default=5e-4, help="on kernels; never on biases and batch norm")
-    add("--label-smoothing", type=float, default=0.1)
-    add("--clip", type=float, default=0.0, help="largest global norm of the gradient; 0: any")
-    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="to compute in; auto: bfloat16 where the hardware has it")
-    add("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if options.resume:
-        if len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
-            raise InputError("--resume takes all settings from the run: give no other option with it")
-        return _saved_settings(options.resume)
-    for name, least in (("epochs", 1), ("batch", 1), ("width", 8), ("size", 16)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} is {value}; it must be at least {least}")
-    if options.network == "alexnet":
-        options.size = options.size or 227
-        config = {"name": "alexnet", "head": options.head}
-    else:
-        options.size = options.size or 64
-        config = {"name": "resnet", "depth": options.depth, "width": options.width,
-                  "stem": options.stem, "output_stride": options.output_stride}
-    place = os.path.basename(os.path.abspath(options.data))
-    settings = vars(options) | {"out": options.out or os.path.join("runs", f"{place}-{options.network}"),
-                                "network": config}
-    for spent in ("resume", "depth", "width", "stem", "output_stride", "head"):
-        del settings[spent]
-    if settings["precision"] == "auto":
-        settings["precision"] = "bfloat16" if nets.hardware_has_bfloat16() else "float32"
-    if os.path.exists(os.path.join(settings["out"], "settings.json")):
-        raise InputError(f"{settings['out']} already holds a run: go on with it by --resume "
-                         f"{settings['out']}, or choose another folder by --out")
-    return argparse.Namespace(**settings)
-
-
-def _saved_settings(run):
-    try:
-        with open(os.path.join(run, "settings.json"), encoding="utf-8") as file:
-            return argparse.Namespace(**json.load(file) | {"out": run})
-    except (OSError, ValueError, TypeError):
-        raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
 
 
 # ---------------------------------------------------------------- the step
@@ -97,38 +31,44 @@ class Trainer(tf.Module):
 
     def __init__(self, net, settings, steps_per_epoch):
         super().__init__()
-        self.net = net
-        self.kernels = [v for name, v in nets.named_variables(net).items() if name.endswith("kernel")]
-        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in net.trainable_variables]
+        self.net, self.settings = net, settings
+        self.frozen = settings.freeze_features
+        named = {name: variable for name, variable in nets.named_variables(net).items()
+                 if variable.trainable and not (self.frozen and not nets.is_head(name))}
+        self.names, self.trained = list(named), list(named.values())
+        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained]
         self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
-        self.settings = settings
         self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
         self.compute_dtype = tf.as_dtype(settings.precision)
         # On a CPU, XLA makes this step four times slower.
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         self.step = tf.function(self._step, jit_compile=on_gpu)
-        self.classify = tf.function(lambda x: net(tf.cast(x, self.compute_dtype))[0], autograph=False)
+        self.classify = tf.function(lambda inputs: self._logits(inputs, False), autograph=False)
 
-    def _step(self, pictures, labels):
+    def _logits(self, inputs, training):
+        """Logits of pictures, or of frozen maps where only the layers behind them are trained."""
+        inputs = tf.cast(inputs, self.compute_dtype)
+        return self.net.behind_frozen(inputs, training) if self.frozen else self.net(inputs, training)[0]
+
+    def _step(self, inputs, labels):
         """One step of SGD with Nesterov's momentum; returns the loss."""
-        variables = self.net.trainable_variables
         with tf.GradientTape() as tape:
-            logits, _ = self.net(tf.cast(pictures, self.compute_dtype), training=True)
+            logits = self._logits(inputs, True)
             loss = self._loss(logits, labels)
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, self.trained)
         if self.settings.clip:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
         rate = self._learning_rate()
-        decayed = {kernel.ref() for kernel in self.kernels}
-        for variable, momentum, gradient in zip(variables, self.momenta, gradients):
-            if variable.ref() in decayed:
+        for name, variable, momentum, gradient in zip(self.names, self.trained, self.momenta, gradients):
+            if name.endswith("kernel"):
                 gradient += self.settings.weight_decay * variable
+            share = 1.0 if nets.is_head(name) else self.settings.features_rate
             tf.raw_ops.ResourceApplyMomentum(
-                var=variable.handle, accum=momentum.handle, lr=rate, grad=gradient,
+                var=variable.handle, accum=momentum.handle, lr=rate * share, grad=gradient,
                 momentum=MOMENTUM, use_nesterov=True)
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
         count = tf.cast(tf.shape(labels)[0], tf.float32)
@@ -173,16 +113,28 @@ class StopAfterStep:
         signal.signal(signal.SIGINT, self.before)
 
 
-def train_epoch(trainer, pictures, preprocessing, checkpoints, stop):
+class Pictures:
+    """Batches of a PictureSet: augmented to train on, whole to judge by. FrozenMaps answers the same calls."""
+
+    def __init__(self, pictures, preprocessing):
+        self.pictures, self.preprocessing = pictures, preprocessing
+
+    def training_batches(self, batch, **place):
+        return data.training_batches(self.pictures, self.preprocessing, batch, **place)
+
+    def viewing_batches(self, batch):
+        for inputs, labels, _, _ in data.viewing_batches(self.pictures, self.preprocessing, batch):
+            yield inputs, labels
+
+
+def train_epoch(trainer, source, checkpoints, stop):
     """Run the present epoch from where it stands, to its end or to Ctrl-C.
 
     Returns the rows that should have been read and were not: broken files.
     """
     settings, epoch = trainer.settings, int(trainer.epoch)
-    order = data.epoch_order(pictures, settings.seed, epoch)
+    order = data.epoch_order(source.pictures, settings.seed, epoch)
     start = int(trainer.position)
-    batches = data.training_batches(pictures, preprocessing, settings.batch,
-                                    seed=settings.seed, epoch=epoch, start=start)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
     read = np.zeros(len(order), bool)
@@ -190,7 +142,8 @@ def train_epoch(trainer, pictures, preprocessing, checkpoints, stop):
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(f"epoch {epoch + 1}/{settings.epochs}", total=len(order), completed=start, figures="")
         began, done = time.perf_counter(), 0
-        for inputs, labels, positions in batches:
+        for inputs, labels, positions in source.training_batches(
+                settings.batch, seed=settings.seed, epoch=epoch, start=start):
             check_finite(float(trainer.step(inputs, labels)), trainer, checkpoints)
             trainer.position.assign(positions[-1] + 1)
             read[positions.numpy()] = True
@@ -202,8 +155,8 @@ def train_epoch(trainer, pictures, preprocessing, checkpoints, stop):
             if stop.asked:
                 break
     if not read.any():
-        reasons = [reason for _, reason in data.broken_files(pictures, order[:3])]
-        raise InputError(f"{pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
+        reasons = [reason for _, reason in data.broken_files(source.pictures, order[:3])]
+        raise InputError(f"{source.pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
     # The rows behind the last full batch were not asked for.
     return order[np.flatnonzero(~read[:int(trainer.position)])]
 
@@ -215,27 +168,30 @@ def check_finite(loss, trainer, checkpoints):
             f"the last good checkpoint is {checkpoints.latest_checkpoint or 'none yet'}")
 
 
-def validate(trainer, pictures, preprocessing):
+def validate(trainer, source):
     """Top-1 and top-5 accuracy of the network as it stands."""
     top1 = top5 = count = 0
-    k = min(5, len(pictures.categories))
-    for inputs, labels, _, _ in data.viewing_batches(pictures, preprocessing, 100):
+    k = min(5, len(source.pictures.categories))
+    for inputs, labels in source.viewing_batches(100):
         guesses = tf.math.top_k(trainer.classify(inputs), k).indices.numpy()[:len(labels)]
         right = guesses == labels.numpy()[:, None]
         top1, top5, count = top1 + right[:, 0].sum(), top5 + right.any(1).sum(), count + len(labels)
     if not count:
-        raise InputError(f"{pictures.name}: none of its pictures could be read")
+        raise InputError(f"{source.pictures.name}: none of its pictures could be read")
     return {"validation_top1": float(top1 / count), "validation_top5": float(top5 / count)}
 
 
-def export(trainer, pictures, preprocessing, path):
+def export(trainer, pictures, path):
     """Write the network as it stands to `path`, with all that localize.py needs."""
     settings = trainer.settings
     tensors = {name: v.numpy() for name, v in nets.named_variables(trainer.net).items()}
-    provenance = {"trained_on": pictures.name, "pictures": len(pictures),
-                  "epochs_done": int(trainer.epoch), "tensorflow": tf.__version__,
-                  "settings": {k: v for k, v in vars(settings).items() if k not in ("out", "data")}}
-    weights.save(path, Weights(settings.network, tensors, pictures.categories, preprocessing, provenance))
+    left_out = ("out", "data", "init", "network", "preprocessing")
+    provenance = {"trained_on": pictures.name, "pictures": len(pictures), "epochs_done": int(trainer.epoch),
+                  "started_from": settings.init and os.path.basename(settings.init),
+                  "tensorflow": tf.__version__,
+                  "settings": {k: v for k, v in vars(settings).items() if k not in left_out}}
+    weights.save(path, Weights(settings.network, tensors, pictures.categories,
+                               Preprocessing.from_dict(settings.preprocessing), provenance))
 
 
 # ---------------------------------------------------------------- main
@@ -249,16 +205,46 @@ def open_data(settings):
     return sets
 
 
+def build(settings, categories):
+    """The network: random, or with the layers of --init; what that leaves random is said."""
+    try:
+        net = nets.build(settings.network, len(categories), settings.seed)
+        if not settings.init:
+            return net
+        trained = weights.load(settings.init)
+        tensors = trained.tensors
+        if [tuple(category) for category in trained.classes] != [tuple(category) for category in categories]:
+            # A head of other classes is of no use, even where its shape fits.
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head/")}
+        left = nets.assign(net, tensors, partial=True)
+    except ValueError as error:
+        raise InputError(f"{settings.init or 'these settings'}: {error}") from None
+    extra = sorted(set(trained.tensors) - set(nets.named_variables(net)) | set(left) & set(trained.tensors))
+    print(f"from {settings.init}: {len(nets.named_variables(net)) - len(left)} variables"
+          + (f"; trained anew: {', '.join(left)}" if left else "")
+          + (f"; not used: {', '.join(extra)}" if extra else ""))
+    return net
+
+
+def freeze(trainer, training, validation):
+    """Both sets as frozen maps in the run's folder, instead of pictures."""
+    settings = trainer.settings
+    preprocessing = Preprocessing.from_dict(settings.preprocessing)
+    maps = tf.function(lambda inputs: trainer.net(tf.cast(inputs, trainer.compute_dtype))[1][trainer.net.frozen],
+                       autograph=False)
+    shape = maps.get_concrete_function(
+        tf.TensorSpec([1, preprocessing.size, preprocessing.size, 3])).structured_outputs.shape[1:]
+    return [data.frozen_maps(os.path.join(settings.out, f"frozen-{split}.npy"), pictures, preprocessing, maps,
+                             shape, mirrored=split == "training" and not settings.no_mirror)
+            for split, pictures in (("training", training), ("validation", validation))]
+
+
 def main(arguments):
     settings = parse(arguments)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     training, validation = open_data(settings)
-    preprocessing = Preprocessing(size=settings.size)
-    try:
-        net = nets.build(settings.network, len(training.categories), settings.seed)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    net = build(settings, training.categories)
     trainer = Trainer(net, settings, max(1, len(training) // settings.batch))
     checkpoints = tf.train.CheckpointManager(
         tf.train.Checkpoint(trainer=trainer), os.path.join(settings.out, "checkpoints"), max_to_keep=2)
@@ -270,11 +256,17 @@ def main(arguments):
     if settings.data == "synthetic":
         print("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
     print(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision}, "
-          f"run folder {settings.out}")
-    return run(trainer, training, validation, preprocessing, checkpoints)
+          f"run folder {settings.out}", flush=True)
+    if settings.freeze_features:
+        sources = freeze(trainer, training, validation)
+    else:
+        preprocessing = Preprocessing.from_dict(settings.preprocessing)
+        sources = [Pictures(pictures, preprocessing) for pictures in (training, validation)]
+    return run(trainer, *sources, validation, checkpoints)
 
 
-def run(trainer, training, validation, preprocessing, checkpoints):
+def run(trainer, training, validation, judged, checkpoints):
+    """Train on batches of `training`, watch those of `validation`, report on the pictures `judged`."""
     settings = trainer.settings
     summary = tf.summary.create_file_writer(os.path.join(settings.out, "tensorboard"))
     exported = os.path.join(settings.out, "weights.npz")
@@ -282,14 +274,14 @@ def run(trainer, training, validation, preprocessing, checkpoints):
     with StopAfterStep() as stop:
         while trainer.epoch < settings.epochs and not stop.asked:
             began = time.perf_counter()
-            broken = train_epoch(trainer, training, preprocessing, checkpoints, stop)
-            name_broken(training, broken, named)
+            broken = train_epoch(trainer, training, checkpoints, stop)
+            name_broken(training.pictures, broken, named)
             if stop.asked:
                 break
             record = figures_of_epoch(trainer, time.perf_counter() - began)
-            record |= validate(trainer, validation, preprocessing)
+            record |= validate(trainer, validation)
             trainer.next_epoch()
-            export(trainer, training, preprocessing, exported)
+            export(trainer, training.pictures, exported)
             checkpoints.save()
             write_log(record, settings.out, summary)
         if trainer.epoch < settings.epochs:
@@ -297,8 +289,8 @@ def run(trainer, training, validation, preprocessing, checkpoints):
             print(f"stopped; go on with: python train_loop.py --resume {settings.out}")
             return INTERRUPTED
     # What is reported is what the exported file does, in float32.
-    metrics = localize.judge(localize.Localizer(weights.load(exported)), validation, localize.PAPER_THRESHOLD)
-    localize.report(metrics | {"weights": exported, "data": validation.name}, settings.out)
+    metrics = localize.judge(localize.Localizer(weights.load(exported)), judged, localize.PAPER_THRESHOLD)
+    localize.report(metrics | {"weights": exported, "data": judged.name}, settings.out)
     return 0
 
 

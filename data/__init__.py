@@ -2,6 +2,7 @@
 
 from data.categories import find_class, match_classes
 from data.decode import decode, read_picture
+from data.frozen import FrozenMaps, frozen_maps
 from data.layouts import is_picture, open_folder
 from data.picture_set import PictureSet
 from data.pipeline import broken_files, epoch_order, training_batches, viewing_batches

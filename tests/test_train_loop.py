@@ -95,7 +95,8 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
 
     net = OneLayer()
     settings = types.SimpleNamespace(warm_up=1, epochs=4, precision="float32", clip=0, weight_decay=0.1,
-                                     learning_rate=0.5, label_smoothing=0.3)
+                                     learning_rate=0.5, label_smoothing=0.3, freeze_features=False,
+                                     features_rate=1.0)
     trainer = train_loop.Trainer(net, settings, steps_per_epoch=2)
     x, labels = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32), np.array([2, 0], np.int32)
     kernel, bias = net.kernel.numpy(), net.bias.numpy()
@@ -114,7 +115,7 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine():
     net = tf.Module()
-    settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0)
+    settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0, freeze_features=False)
     trainer = train_loop.Trainer(net, settings, steps_per_epoch=5)
     rates = []
     for step in range(50):

@@ -1,0 +1,154 @@
+"""Starting from weights that are there: what is kept, what is new, and what freezing saves."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import data
+import nets
+import train_loop
+import weights
+from weights import Category, InputError, Preprocessing, Weights
+
+CONFIG = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 16}
+NORMALISATION = Preprocessing(size=32, channels="BGR", scale=1.0, mean=(100, 110, 120), deviation=(1, 1, 1))
+
+
+def write_file(path, config, classes, keep=lambda name: True):
+    """A file of random weights, with batch-norm statistics that are not the initial ones."""
+    rng = np.random.default_rng(3)
+    net = nets.build(config, max(1, len(classes)), seed=5)
+    tensors = {name: v.numpy() for name, v in nets.named_variables(net).items() if keep(name)}
+    for name in tensors:
+        if name.endswith(("gamma", "variance")):
+            tensors[name] = rng.uniform(0.5, 1.5, tensors[name].shape).astype(np.float32)
+    weights.save(path, Weights(config, tensors, classes, NORMALISATION), dtype="float32")
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes, red and blue, in a plain folder; one file is broken."""
+    root = tmp_path_factory.mktemp("set")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 9), ("val", 3)):
+        for channel, name in ((0, "red"), (2, "blue")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                picture = rng.integers(0, 120, (40, 50, 3), np.uint8)
+                picture[..., channel] += 120
+                Image.fromarray(picture).save(root / split / name / f"{number}.png")
+    (root / "train" / "red" / "4.png").write_bytes(b"broken")
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Weights of another task, with three classes."""
+    path = str(tmp_path_factory.mktemp("weights") / "other.npz")
+    return path, write_file(path, CONFIG, [Category(None, name) for name in ("a", "b", "c")])
+
+
+def test_features_are_taken_over_and_the_head_is_said_to_be_new(folder, elsewhere, tmp_path, capsys):
+    path, tensors = elsewhere
+    settings = train_loop.parse(["--init", path, "--data", folder, "--out", str(tmp_path / "run")])
+    assert settings.network == CONFIG
+    assert Preprocessing.from_dict(settings.preprocessing) == NORMALISATION
+    net = train_loop.build(settings, [Category(None, "red"), Category(None, "blue")])
+    assert "trained anew: head/bias, head/kernel; not used: head/bias, head/kernel" in capsys.readouterr().out
+    for name, variable in nets.named_variables(net).items():
+        if not name.startswith("head"):
+            np.testing.assert_array_equal(variable, tensors[name], err_msg=name)
+    assert net.head.kernel.shape[1] == 2
+
+
+def test_a_head_of_the_same_classes_is_kept_and_of_others_is_not(elsewhere, tmp_path):
+    path, tensors = elsewhere
+    settings = train_loop.parse(["--init", path, "--out", str(tmp_path / "run")])
+    same = train_loop.build(settings, [Category(None, name) for name in ("a", "b", "c")])
+    np.testing.assert_array_equal(same.head.kernel, tensors["head/kernel"])
+    other = train_loop.build(settings, [Category(None, name) for name in ("c", "b", "a")])
+    assert not np.array_equal(other.head.kernel, tensors["head/kernel"])
+
+
+def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhere, tmp_path, capsys):
+    path, tensors = elsewhere
+    run = str(tmp_path / "run")
+    arguments = ["--init", path, "--freeze-features", "--data", folder, "--batch", "4", "--epochs", "30",
+                 "--learning-rate", "0.5", "--precision", "float32", "--out", run]
+    assert train_loop.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "frozen maps of 18 pictures, 2 views: 0 MB in " + os.path.join(run, "frozen-training.npy") in said
+    assert "4.png" in said
+    trained = weights.load(os.path.join(run, "weights.npz"))
+    for name, tensor in trained.tensors.items():
+        if not name.startswith("head"):
+            np.testing.assert_array_equal(tensor, tensors[name].astype(tensor.dtype), err_msg=name)
+    with open(os.path.join(run, "metrics.json"), encoding="utf-8") as file:
+        assert json.load(file)["top1_classification_error"] == 0
+    maps = np.load(os.path.join(run, "frozen-training.npy"), mmap_mode="r", allow_pickle=False)
+    assert maps.shape == (17, 2, 256) and maps.dtype == np.float16
+
+
+def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
+    pictures = data.open_set(folder, "train")
+    net = nets.build(CONFIG, 2, seed=1)
+    frozen = data.frozen_maps(str(tmp_path / "maps.npy"), pictures, NORMALISATION,
+                              lambda inputs: net(inputs)[1]["pooled"], (256,), mirrored=True, batch=5)
+    kept = [row for row in range(len(pictures)) if not pictures.files[row].endswith(os.path.join("red", "4.png"))]
+    assert [os.path.basename(file) for file in frozen.pictures.files] == [
+        os.path.basename(pictures.files[row]) for row in kept]
+    for place, row in enumerate(kept):
+        picture = data.prepare(data.read_picture(pictures.files[row]), NORMALISATION)
+        for view, seen in enumerate((picture, tf.reverse(picture, [1]))):
+            pooled = net(seen[None])[1]["pooled"][0]
+            np.testing.assert_allclose(frozen.maps[place, view], pooled, rtol=2e-3, atol=1e-4)
+    epochs = [np.concatenate([batch[2] for batch in frozen.training_batches(4, seed=0, epoch=0, start=start)])
+              for start in (0, 8)]
+    assert epochs[0].tolist() == list(range(16)) and epochs[1].tolist() == list(range(8, 16))
+
+
+def test_a_disk_without_room_is_said_before_the_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match="needs .* MB and the disk has 0 MB"):
+        data.frozen_maps(str(tmp_path / "maps.npy"), data.open_set(folder, "train"), NORMALISATION,
+                         None, (256,), mirrored=True)
+
+
+def test_features_can_learn_at_a_rate_of_their_own(folder, elsewhere, tmp_path):
+    path, tensors = elsewhere
+    run = str(tmp_path / "run")
+    assert train_loop.main(["--init", path, "--features-rate", "0", "--data", folder, "--batch", "4",
+                            "--epochs", "1", "--precision", "float32", "--out", run]) == 0
+    trained = weights.load(os.path.join(run, "weights.npz")).tensors
+    np.testing.assert_array_equal(trained["stages/3/1/conv2/kernel"],
+                                  tensors["stages/3/1/conv2/kernel"].astype(np.float16))
+    assert trained["head/bias"].any()
+
+
+def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
+    """As the Toronto file gives them: conv1 to conv5 and no classes."""
+    path, run = str(tmp_path / "conv.npz"), str(tmp_path / "run")
+    config = {"name": "alexnet", "head": "gap", "conv5_units": 256}
+    tensors = write_file(path, config, [], keep=lambda name: not nets.is_head(name))
+    assert train_loop.main(["--init", path, "--size", "99", "--freeze-features", "--no-mirror", "--data", folder,
+                            "--batch", "4", "--epochs", "2", "--out", run]) == 0
+    trained = weights.load(os.path.join(run, "weights.npz"))
+    np.testing.assert_array_equal(trained.tensors["conv3/kernel"], tensors["conv3/kernel"].astype(np.float16))
+    assert trained.tensors["conv6/kernel"].shape == (3, 3, 256, 1024) and len(trained.classes) == 2
+    assert trained.preprocessing.channels == "BGR"
+
+
+def test_options_that_contradict_each_other_are_refused(elsewhere, tmp_path):
+    path, _ = elsewhere
+    for arguments, message in ((["--freeze-features"], "--freeze-features needs --init"),
+                               (["--init", path, "--depth", "50"], "--depth cannot be chosen with --init"),
+                               (["--init", path, "--head", "star"], "--head is not an option of resnet"),
+                               (["--network", "alexnet", "--depth", "50"], "--depth is not an option of alexnet"),
+                               (["--init", str(tmp_path / "none.npz")], "none.npz")):
+        with pytest.raises(InputError, match=message):
+            train_loop.parse([*arguments, "--out", str(tmp_path / "run")])
