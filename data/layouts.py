@@ -22,6 +22,7 @@ def open_folder(root, split):
     Known layouts: Tiny ImageNet's (wnids.txt, train/<wnid>/images, val/images);
     train/<class>/* with val/<class>/* or test/<class>/*; and <class>/* alone,
     of which a tenth of the files, by a checksum of their names, are "val".
+    Both splits have the same classes, though one may lack pictures of some.
     Raises InputError for any other, saying what was looked for.
     """
     if split not in SPLITS:
@@ -31,12 +32,8 @@ def open_folder(root, split):
     name = f"{os.path.basename(os.path.abspath(root))}/{split}"
     if os.path.isfile(os.path.join(root, "wnids.txt")):
         return _tiny_imagenet(root, split, name)
-    folders = {"train": ("train",), "val": ("val", "test")}
-    if any(os.path.isdir(os.path.join(root, folder)) for folder in folders["train"] + folders["val"]):
-        for folder in folders[split]:
-            if os.path.isdir(os.path.join(root, folder)):
-                return _class_folders(root, os.path.join(root, folder), name)
-        raise InputError(f"{root} has no folder {' or '.join(folders[split])} for its split {split!r}")
+    if any(os.path.isdir(os.path.join(root, folder)) for folder in ("train", "val", "test")):
+        return _divided(root, split, name)
     return _undivided(root, split, name)
 
 
@@ -45,15 +42,15 @@ def is_picture(name):
 
 
 def _tiny_imagenet(root, split, name):
-    wnids = _lines(os.path.join(root, "wnids.txt"))
-    number = {wnid: label for label, wnid in enumerate(wnids)}
+    wnids = _names(os.path.join(root, "wnids.txt"))
     rows = []
     if split == "train":
-        for wnid in wnids:
+        for label, wnid in enumerate(wnids):
             folder = os.path.join(root, "train", wnid)
             for file, *box in _table(os.path.join(folder, f"{wnid}_boxes.txt"), 5):
-                rows.append((os.path.join(folder, "images", file), number[wnid], box))
+                rows.append((os.path.join(folder, "images", file), label, box))
     else:
+        number = {wnid: label for label, wnid in enumerate(wnids)}
         for file, wnid, *box in _table(os.path.join(root, "val", "val_annotations.txt"), 6):
             if wnid in number:
                 rows.append((os.path.join(root, "val", "images", file), number[wnid], box))
@@ -65,21 +62,41 @@ def _tiny_imagenet(root, split, name):
     return PictureSet(name, _categories(root, wnids), np.array(labels, np.int32), list(files), boxes)
 
 
+def _names(path):
+    """The names that a file lists, one on each line."""
+    names = []
+    for number, name in _lines(path):
+        _check_plain(name, path, number)
+        if name in names:
+            raise InputError(f"{path}, line {number}: {name} stands there twice")
+        names.append(name)
+    return names
+
+
 def _table(path, columns):
     """Rows of a tab-separated file: strings, and the last four columns as whole numbers."""
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in _lines(path):
         cells = line.split("\t")
-        if len(cells) != columns or not all(re.fullmatch(r"\d{1,6}", cell) for cell in cells[-4:]):
+        if len(cells) != columns or not all(re.fullmatch(r"[0-9]{1,6}", cell) for cell in cells[-4:]):
             raise InputError(f"{path}, line {number}: not {columns} columns that end in x0, y0, x1, y1")
-        if os.path.basename(cells[0]) != cells[0]:
-            raise InputError(f"{path}, line {number}: {cells[0]!r} is not a plain file name")
-        yield *cells[:-4], *map(int, cells[-4:])
+        x0, y0, x1, y1 = map(int, cells[-4:])
+        if x1 < x0 or y1 < y0:
+            raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} ends before it begins")
+        _check_plain(cells[0], path, number)
+        yield *cells[:-4], x0, y0, x1, y1
+
+
+def _check_plain(name, path, number):
+    """Refuse a name that would lead out of its folder."""
+    if name in ("", ".", "..") or os.path.basename(name) != name or "\0" in name:
+        raise InputError(f"{path}, line {number}: {name!r} is not a plain file name")
 
 
 def _lines(path):
+    """(number, line) of each line that is not blank."""
     try:
         with open(path, encoding="utf-8") as file:
-            return [line.rstrip("\r\n") for line in file if line.strip()]
+            return [(number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip()]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror} (Tiny ImageNet's layout has it)") from None
     except UnicodeDecodeError:
@@ -92,30 +109,58 @@ def _categories(root, names):
         return [Category(None, name) for name in names]
     words = {}
     if os.path.isfile(os.path.join(root, "words.txt")):
-        words = dict(line.split("\t", 1) for line in _lines(os.path.join(root, "words.txt"))
+        words = dict(line.split("\t", 1) for _, line in _lines(os.path.join(root, "words.txt"))
                      if "\t" in line)
     return [Category(name, words.get(name, name)) for name in names]
 
 
-def _class_folders(root, folder, name, keep=lambda path: True):
-    classes = sorted(entry.name for entry in os.scandir(folder)
-                     if entry.is_dir() and not entry.name.startswith("."))
-    files, labels = [], []
-    for label, category in enumerate(classes):
-        for path, _, names in sorted(os.walk(os.path.join(folder, category))):
-            kept = [os.path.join(path, file) for file in sorted(names) if is_picture(file)]
-            kept = [file for file in kept if keep(os.path.relpath(file, folder))]
-            files += kept
-            labels += [label] * len(kept)
+def _divided(root, split, name):
+    validation = "val" if os.path.isdir(os.path.join(root, "val")) else "test"
+    folder = {"train": "train", "val": validation}[split]
+    if not os.path.isdir(os.path.join(root, folder)):
+        raise InputError(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
+                         f"for its split {split!r}")
+    # A class without pictures in one split must not shift the numbers of those behind it.
+    classes = sorted(set(_class_names(os.path.join(root, "train")))
+                     | set(_class_names(os.path.join(root, validation))))
+    files, labels = _class_folders(os.path.join(root, folder), classes)
     if not files:
-        raise InputError(
-            f"{root} has no known layout: looked for wnids.txt (Tiny ImageNet), for train/ and val/ "
-            f"with a folder for each class, and for folders of pictures ({', '.join(ENDINGS)})")
+        raise _unknown_layout(root)
     return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files)
 
 
 def _undivided(root, split, name):
-    def keep(path):
-        held_out = zlib.crc32(path.encode()) % HOLD_OUT == 0
-        return held_out == (split == "val")
-    return _class_folders(root, root, name, keep)
+    classes = _class_names(root)
+    files, labels = _class_folders(root, classes)
+    if not files:
+        raise _unknown_layout(root)
+    # By name alone, so that a picture stays in its split when others come or go.
+    held_out = np.array([zlib.crc32(os.fsencode(os.path.relpath(file, root))) % HOLD_OUT == 0 for file in files])
+    rows = np.flatnonzero(held_out == (split == "val"))
+    if not len(rows):
+        raise InputError(f"{root}: none of its {len(files)} pictures falls to the split {split!r} (one in "
+                         f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or make train/ and val/")
+    return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files).rows(rows)
+
+
+def _class_names(folder):
+    if not os.path.isdir(folder):
+        return []
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _class_folders(folder, classes):
+    """Files and labels of the pictures anywhere below folder/<class>."""
+    files, labels = [], []
+    for label, category in enumerate(classes):
+        for path, _, names in sorted(os.walk(os.path.join(folder, category))):
+            found = [os.path.join(path, file) for file in sorted(names) if is_picture(file)]
+            files += found
+            labels += [label] * len(found)
+    return files, labels
+
+
+def _unknown_layout(root):
+    return InputError(
+        f"{root} has no known layout: looked for wnids.txt (Tiny ImageNet), for train/ and val/ "
+        f"with a folder for each class, and for folders of pictures ({', '.join(ENDINGS)})")

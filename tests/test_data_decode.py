@@ -157,6 +157,7 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
     np.testing.assert_array_equal(decode(contents), np.asarray(picture()))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("damage", [b"", b"\0\0", b"\0\0MM", b"\0\0II*\0\xff\xff\xff\x7f", b"\0\0" + bytes(range(256)),
                                     b"\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01\x05\0\xff\xff\xff\xff" * 20])
 def test_damaged_exif_turns_nothing(damage):
