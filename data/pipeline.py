@@ -1,5 +1,7 @@
 """tf.data pipelines: pictures as batches, for training and for looking at them."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -86,7 +88,7 @@ def broken_files(pictures, rows):
 def _reader(pictures, epoch):
     """A function of a row (scalar tensor) that gives its picture, uint8 [H, W, 3]."""
     if pictures.draw is None:
-        files = tf.constant(pictures.files)
+        files = tf.constant([os.fsencode(file) for file in pictures.files])
         return lambda row: decode(tf.io.read_file(tf.gather(files, row)))
     return lambda row: tf.ensure_shape(
         tf.numpy_function(lambda row: pictures.draw(row, epoch), [row], tf.uint8), [None, None, 3])
