@@ -3,10 +3,9 @@
 import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import argparse
-import glob
-import json
 import os
 import sys
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -15,82 +14,28 @@ from rich.progress import track
 from rich.table import Table
 
 import data
-import nets
+import localization
 import ops
 import weights
+from localization.judge import BATCH
+from localization.report import write_json
 from weights import InputError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = os.path.join(HERE, "samples")
 DEFAULT_WEIGHTS = os.path.join(HERE, "weights", "tiny-imagenet-100-resnet26.npz")
-BATCH = 64
 PAPER_THRESHOLD = 0.2
-# One evaluation's guesses: ILSVRC allows five.
-GUESSES = 5
+# Pictures of the training split by whose boxes --threshold auto chooses.
+THRESHOLD_ROWS = 1000
+ROWS_OF_TABLE = 60
 console = Console()
-
-
-# ---------------------------------------------------------------- the network
-
-class Localizer:
-    """A network with its weights: from prepared pictures to classes and heat maps.
-
-    weights        what `weights.load` gave
-    precision      dtype to compute in, "float32" or "bfloat16"
-    output_stride  None, or a finer map for a ResNet: its strides become dilations
-    """
-
-    def __init__(self, trained, precision="float32", output_stride=None):
-        if not trained.classes:
-            raise InputError("these weights have no classes: train a head with train_loop.py first")
-        config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
-        try:
-            self.net = nets.build(config, len(trained.classes))
-            nets.assign(self.net, trained.tensors)
-        except ValueError as error:
-            raise InputError(f"the weights do not fit: {error}") from None
-        self.classes, self.preprocessing = trained.classes, trained.preprocessing
-        self.precision = tf.as_dtype(precision)
-        self._features = tf.function(self._run, autograph=False)
-
-    def _run(self, inputs):
-        logits, named = self.net(tf.cast(inputs, self.precision))
-        return tf.nn.softmax(logits), named["features"]
-
-    def __call__(self, inputs, choose):
-        """Probabilities [N, K], classes [N, k], and their heat maps [N, k, size, size], as NumPy arrays.
-
-        inputs  float32 [N, size, size, 3], prepared
-        choose  a function of the probabilities that gives each picture's classes
-        """
-        probabilities, features = self._features(inputs)
-        chosen = choose(probabilities.numpy()).astype(np.int32)
-        size = self.preprocessing.size
-        maps = ops.heat_maps(features, self.net.head.kernel, chosen, (size, size))
-        return probabilities.numpy(), chosen, maps.numpy()
-
-
-def top_classes(probabilities, count):
-    """The `count` most probable classes, best first: [N, K] to [N, count]."""
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-
-
-def to_picture(boxes, size, height, width):
-    """Boxes [..., 4] in a square input of `size` pixels, as pixels of the picture, half-open, int32.
-
-    The whole picture was resized to the input, so each axis has one factor.
-    Rounded to the nearest pixel edge, and never empty.
-    """
-    scaled = np.rint(np.asarray(boxes) * (np.array([width, height, width, height]) / size)).astype(np.int32)
-    scaled[..., :2] = np.minimum(scaled[..., :2], [width - 1, height - 1])
-    scaled[..., 2:] = np.maximum(scaled[..., 2:], scaled[..., :2] + 1)
-    return scaled
 
 
 # ---------------------------------------------------------------- pictures
 
 def find_pictures(places):
     """Files, folders (all pictures below them) and globs, as a list of files."""
+    import glob
     files = []
     for place in places:
         if os.path.isdir(place):
@@ -116,44 +61,45 @@ def localize_pictures(localizer, files, options):
 
     def choose(probabilities):
         if wanted is None:
-            return top_classes(probabilities, count)
+            return localization.top_classes(probabilities, count)
         return np.full((len(probabilities), 1), wanted)
 
     batch = min(BATCH, len(files))
-    batches = data.viewing_batches(pictures, localizer.preprocessing, batch)
-    results, names, seen = [], Names(), np.zeros(len(files), bool)
+    results, names, seen_rows = [], Names(), np.zeros(len(files), bool)
     os.makedirs(options.out, exist_ok=True)
-    for inputs, _, rows, sizes in _progress(batches, len(files), batch):
-        found = localizer(inputs, choose)
-        boxes = ops.boxes_from_heat_maps(found[2], options.threshold)
-        for number, row in enumerate(rows.numpy()):
-            seen[row] = True
-            result = describe(localizer, files[row], sizes[number].numpy(),
-                              *(part[number] for part in found), boxes[number])
-            draw(result, found[2][number], os.path.join(options.out, names.free(files[row])))
+    for inputs, _, rows, sizes in progress(-(-len(files) // batch))(
+            data.viewing_batches(pictures, localizer.viewing, batch)):
+        seen = localizer(inputs, choose)
+        for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
+            seen_rows[row] = True
+            heat_maps = seen.heat_maps[number]
+            result = describe(localizer, files[row], size, seen.probabilities[number], seen.classes[number],
+                              heat_maps, box_rule(options)(heat_maps, size))
+            draw(result, heat_maps, os.path.join(options.out, names.free(files[row])))
             results.append(result)
     write_json(os.path.join(options.out, "localizations.json"), results)
-    broken = data.broken_files(pictures, np.flatnonzero(~seen))
+    broken = data.broken_files(pictures, np.flatnonzero(~seen_rows))
     for _, reason in broken:
         print(f"localize.py: skipped {reason}", file=sys.stderr)
     if broken:
         print(f"localize.py: {len(broken)} of {len(files)} files could not be read", file=sys.stderr)
-    console.print(pictures_table(results))
-    console.print(f"{len(results)} pictures and localizations.json are in {options.out}")
+    if results:
+        console.print(pictures_table(results))
+        console.print(f"{len(results)} pictures and localizations.json are in {options.out}")
     return len(broken)
 
 
 def describe(localizer, file, size, probabilities, classes, heat_maps, boxes):
     """One picture's entry of localizations.json."""
-    (height, width), side = map(int, size), localizer.preprocessing.size
+    height, width = map(int, size)
     predictions = []
-    for number, heat_map, box in zip(classes, heat_maps, to_picture(boxes, side, height, width)):
+    for number, heat_map, box in zip(classes, heat_maps, boxes):
         y, x = np.unravel_index(heat_map.argmax(), heat_map.shape)
         category = localizer.classes[number]
         predictions.append({
             "class": int(number), "wnid": category.wnid, "label": category.label,
             "probability": float(probabilities[number]), "box": box.tolist(),
-            "peak": [int((x + 0.5) * width / side), int((y + 0.5) * height / side)]})
+            "peak": [int((x + 0.5) * width / heat_map.shape[1]), int((y + 0.5) * height / heat_map.shape[0])]})
     return {"image": file, "width": width, "height": height, "predictions": predictions}
 
 
@@ -182,84 +128,91 @@ class Names:
 
 
 def pictures_table(results):
+    rows = [(os.path.basename(result["image"]) if number == 0 else "", prediction["label"].split(",")[0],
+             f"{prediction['probability']:.3f}", ", ".join(map(str, prediction["box"])))
+            for result in results for number, prediction in enumerate(result["predictions"])]
     table = Table("picture", "class", "probability", "box (x0, y0, x1, y1)")
-    for result in results[:50]:
-        for number, prediction in enumerate(result["predictions"]):
-            table.add_row(os.path.basename(result["image"]) if number == 0 else "",
-                          prediction["label"].split(",")[0], f"{prediction['probability']:.3f}",
-                          ", ".join(map(str, prediction["box"])), end_section=False)
+    for row in rows[:ROWS_OF_TABLE]:
+        table.add_row(*row)
+    if len(rows) > ROWS_OF_TABLE:
+        table.add_row(f"and {len(rows) - ROWS_OF_TABLE} more in localizations.json")
     return table
 
 
-# ---------------------------------------------------------------- a data set with boxes
+# ---------------------------------------------------------------- a data set
 
-def judge(localizer, pictures, threshold):
-    """Figures of a picture set with boxes, as metrics.json has them.
-
-    A guess is right when its class is and its box has an IoU of at least 0.5
-    with a true box of that class (ILSVRC). "gt_known_localization" is the
-    share of pictures whose box for the true class is right.
-    """
-    matches = data.match_classes(localizer.classes, pictures.categories)
-    missing = [category.label for category, match in zip(pictures.categories, matches) if match < 0]
-    if len(missing) == len(matches):
-        raise InputError(f"no class of {pictures.name} is among the {len(localizer.classes)} of the weights")
-    if missing:
-        pictures = pictures.rows(np.flatnonzero(matches[pictures.labels] >= 0))
-        console.print(f"left out, since the weights do not know them: {'; '.join(missing)}")
-    guesses = min(GUESSES, len(localizer.classes))
-    right, known, seen = [], [], np.zeros(len(pictures), bool)
-    sizes_seen = np.zeros((len(pictures), 2), int)
-    for inputs, labels, rows, sizes in _progress(
-            data.viewing_batches(pictures, localizer.preprocessing, BATCH), len(pictures), BATCH):
-        truth = np.zeros(len(inputs), int)
-        truth[:len(labels)] = matches[labels.numpy()]
-
-        def choose(probabilities):
-            return np.column_stack([top_classes(probabilities, guesses), truth])
-
-        _, classes, maps = localizer(inputs, choose)
-        boxes = ops.boxes_from_heat_maps(maps[:len(labels)], threshold)
-        for number, row in enumerate(rows.numpy()):
-            seen[row] = True
-            sizes_seen[row] = sizes[number]
-            right.append(classes[number, :guesses] == truth[number])
-            if pictures.boxes:
-                height, width = sizes[number].numpy()
-                box = to_picture(boxes[number, -1], localizer.preprocessing.size, height, width)
-                known.append(ops.iou(box, pictures.boxes[row]).max() >= 0.5)
-    for _, reason in data.broken_files(pictures, np.flatnonzero(~seen)):
-        print(f"localize.py: skipped {reason}", file=sys.stderr)
-    if not seen.any():
-        raise InputError(f"{pictures.name}: none of its pictures could be read")
-    kept = np.flatnonzero(seen)
-    return (figures(np.array(right), np.array(known), pictures.rows(kept).boxes, sizes_seen[kept])
-            | {"threshold": threshold, "map_scale": "min-max", "precision": localizer.precision.name})
+def evaluate(options):
+    """Judge a network, or score maps, on a data set; write and show the figures."""
+    pictures = some_of(data.open_set(options.data, options.split), options)
+    about = {"threshold": options.threshold, "map_scale": "min-max", "boxes": options.boxes,
+             "weights": options.weights, "data": pictures.name, "crops": options.crops}
+    steps = progress(-(-len(pictures) // BATCH))
+    if options.scores:
+        about["weights"] = None
+        records, said = localization.judge_score_maps(
+            options.scores, pictures, box_rule(options), progress=progress(len(pictures)))
+        names = []
+    else:
+        localizer = open_localizer(options)
+        names = [category.label for category in localizer.classes]
+        if options.threshold == "auto":
+            about |= choose_threshold(localizer, options)
+            options.threshold = about["threshold"]
+        records, said = localization.judge(localizer, pictures, box_rule(options), progress=steps)
+        about["precision"] = localizer.precision.name
+    for line in said:
+        print(f"localize.py: {line}", file=sys.stderr)
+    metrics = localization.write_report(options.out, records, about, names, options.per_class)
+    show(metrics)
+    return 0
 
 
-def figures(right, known, boxes, sizes):
-    """metrics.json's figures from what was right: guesses [n, 5], and the true class's box [n]."""
-    found = {"pictures": len(right),
-             "top1_classification_error": 1 - right[:, 0].mean(),
-             "top5_classification_error": 1 - right.any(1).mean()}
-    if boxes:
-        # The right class is guessed at most once, and its box is the GT-known one.
-        found |= {"top1_localization_error": 1 - (right[:, 0] & known).mean(),
-                  "top5_localization_error": 1 - (right.any(1) & known).mean(),
-                  "gt_known_localization": known.mean(),
-                  "centre_box_baseline": ops.centre_box_baseline(boxes, sizes)[0]}
-    return {name: value if name == "pictures" else float(value) for name, value in found.items()}
+def some_of(pictures, options):
+    if options.classes:
+        pictures = pictures.first_classes(options.classes)
+    return pictures.first_rows(options.rows) if options.rows else pictures
 
 
-def _progress(batches, count, batch):
-    steps = -(-count // batch)
-    return track(batches, "localizing", steps, console=console, transient=True,
-                 disable=steps < 3 or not console.is_terminal)
+def choose_threshold(localizer, options):
+    """The threshold that does best on the training split's boxes, never on the pictures reported."""
+    if options.split == "train":
+        raise InputError("--threshold auto chooses on the training split: judge another one, or give a number")
+    training = data.open_set(options.data, "train")
+    if options.classes:
+        training = training.first_classes(options.classes)
+    training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
+    threshold, accuracy = localization.best_box_threshold(
+        localizer, training, localization.paper_boxes, progress(-(-len(training) // BATCH)))
+    console.print(f"threshold {threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
+                  f"(GT-known localization there {accuracy:.4f})")
+    return {"threshold": threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
 
 
-def write_json(path, value):
-    with weights.replacing(path) as file:
-        file.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+def box_rule(options):
+    if options.boxes == "authors":
+        return localization.authors_boxes
+    return partial(localization.paper_boxes, threshold=options.threshold)
+
+
+def show(metrics):
+    """The figures as a table, each with its 95 % interval."""
+    table = Table("figure", "value", "95 % interval")
+    for name, value in metrics.items():
+        if not name.endswith("_interval"):
+            low_high = metrics.get(f"{name}_interval")
+            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value),
+                          "{:.4f} to {:.4f}".format(*low_high) if low_high else "")
+    console.print(table)
+
+
+def compare(first, second):
+    table = Table("figure", first, second, "difference", "95 % interval", "beyond chance")
+    for name, (ours, theirs, difference) in localization.compare_folders(first, second).items():
+        table.add_row(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
+                      f"{difference.low:+.4f} to {difference.high:+.4f}",
+                      "yes" if difference.beyond_chance else "no")
+    console.print(table)
+    return 0
 
 
 # ---------------------------------------------------------------- main
@@ -270,51 +223,69 @@ def parse(arguments):
         description="Class activation maps, boxes and overlays of pictures; or a data set's localization error.")
     add = parser.add_argument
     add("pictures", nargs="*", help="files, folders or globs (none: the sample photos)")
-    add("--data", help="instead of pictures: folder of a data set, or 'synthetic'; writes metrics.json")
-    add("--split", choices=("train", "val"), default="val", help="which part of --data")
-    add("--classes", type=int, help="only the first so many classes of --data")
-    add("--rows", type=int, help="only so many pictures of --data, spread over the classes")
-    add("--weights", default=DEFAULT_WEIGHTS, help="a file of weights, or the name of published ones: python -m weights list")
+    add("--weights", default=DEFAULT_WEIGHTS,
+        help="a file of weights, or the name of published ones: python -m weights list")
     add("--top", type=int, default=3, help="show so many classes of each picture")
     add("--class", dest="class_name", metavar="NAME", help="show this one class, by wnid or by name")
-    add("--threshold", type=float, default=PAPER_THRESHOLD, help="of the box, as a share of the map's maximum")
+    add("--threshold", default=PAPER_THRESHOLD, type=threshold,
+        help="of the box, as a share of the map's maximum; auto: the best on --data's training boxes")
+    add("--boxes", choices=("paper", "authors"), default="paper",
+        help="the publication's rule, or the program that its authors released")
+    add("--crops", type=int, choices=(1, 2, 10), default=1,
+        help="1: the whole picture; 2: and its mirror image; 10: the paper's ten crops")
+    add("--scales", type=int, nargs="+", default=[], metavar="PIXELS", help="see the picture at these sizes")
     add("--output-stride", type=int, help="resnet: another picture size over map size, for finer maps")
     add("--precision", choices=("float32", "bfloat16"), default="float32", help="to compute in")
     add("--out", default="out", help="folder to write to")
+    add = parser.add_argument_group("judging").add_argument
+    add("--data", help="instead of pictures: folder of a data set, or 'synthetic'")
+    add("--split", choices=("train", "val"), default="val", help="which part of --data")
+    add("--classes", type=int, help="only the first so many classes of --data")
+    add("--rows", type=int, help="only so many pictures of --data, spread over the classes")
+    add("--scores", metavar="FOLDER", help="judge score maps, <picture>.npy, instead of a network")
+    add("--per-class", action="store_true", help="also write classes.csv, worst first")
+    add("--compare", nargs=2, metavar="FOLDER", help="two evaluations: which differences are beyond chance")
     options = parser.parse_args(arguments)
+    check(options)
+    return options
+
+
+def threshold(text):
+    return text if text == "auto" else float(text)
+
+
+def check(options):
     if options.pictures and options.data:
         raise InputError("give pictures or --data, not both")
-    if not 0 <= options.threshold < 1:
+    if options.threshold == "auto" and (not options.data or options.scores or options.boxes == "authors"):
+        raise InputError("--threshold auto needs --data with boxes to choose by, a network, and --boxes paper")
+    if options.threshold != "auto" and not 0 <= options.threshold < 1:
         raise InputError(f"--threshold is {options.threshold}; it must be at least 0 and less than 1")
     if options.top < 1:
         raise InputError(f"--top is {options.top}; it must be at least 1")
-    return options
+    if options.scales and (options.crops == 10 or min(options.scales) < 16):
+        raise InputError("--scales are sides of at least 16 pixels, and do not go with --crops 10")
+
+
+def open_localizer(options):
+    return localization.Localizer(weights.load(weights.resolve(options.weights)), options.precision,
+                                  options.output_stride, options.crops, options.scales)
+
+
+def progress(steps):
+    """Wraps what is iterated over in `steps` steps into a progress bar, where there is something to wait for."""
+    return lambda batches: track(batches, "localizing", steps, console=console, transient=True,
+                                 disable=steps < 3 or not console.is_terminal)
 
 
 def main(arguments):
     options = parse(arguments)
-    files = [] if options.data else find_pictures(options.pictures or [SAMPLES])
-    localizer = Localizer(weights.load(weights.resolve(options.weights)), options.precision, options.output_stride)
-    if not options.data:
-        broken = localize_pictures(localizer, files, options)
-        return 2 if broken else 0
-    pictures = data.open_set(options.data, options.split)
-    if options.classes:
-        pictures = pictures.first_classes(options.classes)
-    if options.rows:
-        pictures = pictures.first_rows(options.rows)
-    metrics = judge(localizer, pictures, options.threshold)
-    report(metrics | {"weights": options.weights, "data": pictures.name}, options.out)
-    return 0
-
-
-def report(metrics, folder):
-    """Write metrics.json and print it as a table."""
-    write_json(os.path.join(folder, "metrics.json"), metrics)
-    table = Table("figure", "value")
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
-    console.print(table)
+    if options.compare:
+        return compare(*options.compare)
+    if options.data:
+        return evaluate(options)
+    files = find_pictures(options.pictures or [SAMPLES])
+    return 2 if localize_pictures(open_localizer(options), files, options) else 0
 
 
 if __name__ == "__main__":

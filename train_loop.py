@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import data
+import localization
 import localize
 import nets
 import weights
@@ -289,8 +291,13 @@ def run(trainer, training, validation, judged, checkpoints):
             print(f"stopped; go on with: python train_loop.py --resume {settings.out}")
             return INTERRUPTED
     # What is reported is what the exported file does, in float32.
-    metrics = localize.judge(localize.Localizer(weights.load(exported)), judged, localize.PAPER_THRESHOLD)
-    localize.report(metrics | {"weights": exported, "data": judged.name}, settings.out)
+    localizer = localization.Localizer(weights.load(exported))
+    boxes_of = partial(localization.paper_boxes, threshold=localize.PAPER_THRESHOLD)
+    records, _ = localization.judge(localizer, judged, boxes_of)
+    about = {"threshold": localize.PAPER_THRESHOLD, "map_scale": "min-max", "weights": exported,
+             "data": judged.name, "precision": "float32"}
+    localize.show(localization.write_report(settings.out, records, about,
+                                            [category.label for category in localizer.classes]))
     return 0
 
 

@@ -18,6 +18,8 @@ class PictureSet:
     boxes       None, or for each row its true boxes, int32 [n, 4]: x0, y0, x1, y1 in
                 pixels of the upright picture, half-open
     draw        None for files; else a function (row, epoch) -> uint8 [H, W, 3]
+    masks       None, or a function of a row -> (mask, ignore), bool [224, 224]
+    excluded    None, or bool [rows]: left out of ILSVRC's localization error
     """
 
     name: str
@@ -26,6 +28,8 @@ class PictureSet:
     files: list
     boxes: list | None = None
     draw: object = None
+    masks: object = None
+    excluded: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -34,8 +38,10 @@ class PictureSet:
         """The same set with these rows only (an integer array), in this order."""
         rows = np.asarray(rows, int)
         draw = self.draw and (lambda row, epoch: self.draw(rows[row], epoch))
+        masks = self.masks and (lambda row: self.masks(rows[row]))
         return replace(self, labels=self.labels[rows], files=[self.files[row] for row in rows],
-                       boxes=self.boxes and [self.boxes[row] for row in rows], draw=draw)
+                       boxes=self.boxes and [self.boxes[row] for row in rows], draw=draw, masks=masks,
+                       excluded=None if self.excluded is None else self.excluded[rows])
 
     def first_classes(self, count):
         """Only the first `count` classes and their rows."""

@@ -1,0 +1,10 @@
+"""From pictures to maps and boxes, and to the figures they are judged by."""
+
+from localization.boxes import authors_boxes, paper_boxes, to_picture
+from localization.compare import compare_folders
+from localization.figures import figures, per_class
+from localization.judge import judge, judge_score_maps, top_classes
+from localization.localizer import Localizer
+from localization.records import Records, read_records, write_records
+from localization.report import write_report
+from localization.threshold import best_box_threshold

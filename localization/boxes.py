@@ -1,0 +1,38 @@
+"""From heat maps of the whole picture to boxes in the picture's own pixels."""
+
+import numpy as np
+
+import ops
+
+
+def paper_boxes(heat_maps, size, threshold):
+    """Boxes by section 3.2 of the publication: the largest segment above the threshold.
+
+    heat_maps  [k, h, w] in [0, 1]
+    size       (height, width) of the upright picture
+    returns    int32 [k, 4]: x0, y0, x1, y1, half-open, in pixels of the picture
+    """
+    return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold), heat_maps.shape[-2:], *size)
+
+
+def authors_boxes(heat_maps, size, threshold=None):
+    """Boxes by the program that the authors released; it has thresholds of its own.
+
+    As `paper_boxes`; a map in which it finds nothing gets the whole picture.
+    """
+    height, width = map(int, size)
+    found = [ops.author_boxes(ops.upsample(heat_map, (height, width))) for heat_map in heat_maps]
+    return np.array([boxes[0] if len(boxes) else (0, 0, width, height) for boxes in found], np.int32)
+
+
+def to_picture(boxes, map_size, height, width):
+    """Boxes [..., 4] in a map of the whole picture, as pixels of the picture, half-open, int32.
+
+    The whole picture was resized, so each axis has one factor: map_size is
+    (h, w). Rounded to the nearest pixel edge, and never empty.
+    """
+    h, w = map_size
+    scaled = np.rint(np.asarray(boxes) * np.array([width / w, height / h] * 2)).astype(np.int32)
+    scaled[..., :2] = np.minimum(scaled[..., :2], [width - 1, height - 1])
+    scaled[..., 2:] = np.maximum(scaled[..., 2:], scaled[..., :2] + 1)
+    return scaled
