@@ -166,6 +166,17 @@ def test_damaged_exif_turns_nothing(damage):
     np.testing.assert_array_equal(decode(plain[:2] + segment + plain[2:]), decode(plain))
 
 
+@pytest.mark.parametrize("kind, damage", [
+    (b"eXIf", b""), (b"eXIf", b"garbage"), (b"eXIf", bytes(range(256))), (b"eXIf", b"MM\0*\xff\xff\xff\xff"),
+    (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n 5\nzzzz\n"))])
+def test_damaged_exif_in_a_png_turns_nothing(kind, damage):
+    """Pillow raises for most of these."""
+    plain = saved(picture(), "PNG")
+    after_header = len(PNG) + 25
+    contents = plain[:after_header] + chunk(kind, damage) + plain[after_header:]
+    np.testing.assert_array_equal(decode(contents), np.asarray(picture()))
+
+
 def test_the_letters_exif_among_the_pixels_turn_nothing():
     pixels = np.frombuffer(b"Exif\0\0eXIfMM\0*" * 150, np.uint8).reshape(20, 35, 3)
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)

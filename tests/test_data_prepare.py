@@ -9,7 +9,7 @@ from weights import Preprocessing
 
 PLAIN = {"scale": 1.0, "mean": (0, 0, 0), "deviation": (1, 1, 1)}
 # Pillow rounds to whole numbers, and cuts off at 0 and 255, once for each axis.
-BY_PILLOW = {"bilinear": (Image.BILINEAR, 1.6), "bicubic": (Image.BICUBIC, 4), "nearest": (Image.NEAREST, 1e-3)}
+BY_PILLOW = {"bilinear": (Image.BILINEAR, 1.6), "bicubic": (Image.BICUBIC, 8), "nearest": (Image.NEAREST, 1e-3)}
 
 
 def picture(height, width):

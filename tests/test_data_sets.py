@@ -94,11 +94,12 @@ def test_wnids_lead_nowhere_else_and_stand_once(tmp_path, name, what):
 def test_missing_annotations_are_named(tmp_path):
     root = tmp_path / "tiny"
     tiny_imagenet(root)
-    (root / "val" / "val_annotations.txt").unlink()
-    assert refused(root, "val") == f"{root}/val/val_annotations.txt: No such file or directory (Tiny ImageNet's layout has it)"
-    (root / "val" / "val_annotations.txt").write_bytes(b"\xff\xfe\x00")
+    path = root / "val" / "val_annotations.txt"
+    path.unlink()
+    assert refused(root, "val") == f"{path}: No such file or directory (Tiny ImageNet's layout has it)"
+    path.write_bytes(b"\xff\xfe\x00")
     assert "is not a text file in UTF-8" in refused(root, "val")
-    (root / "val" / "val_annotations.txt").write_text("")
+    path.write_text("")
     assert "lists no picture for its split 'val'" in refused(root, "val")
 
 
@@ -154,7 +155,8 @@ def test_an_undivided_folder_holds_out_a_tenth(tmp_path):
 
 def test_the_hold_out_does_not_change_when_pictures_and_classes_come_or_the_folder_moves(tmp_path):
     root = class_folders(tmp_path / "mine", {"cat": 60, "dog": 60})
-    before = {split: {os.path.relpath(file, root) for file in open_set(root, split).files} for split in ("train", "val")}
+    before = {split: {os.path.relpath(file, root) for file in open_set(root, split).files}
+              for split in ("train", "val")}
     moved = str(shutil.move(root, tmp_path / "theirs"))
     class_folders(tmp_path / "theirs", {"ape": 40, "dog": 90})
     for split, files in before.items():
