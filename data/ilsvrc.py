@@ -1,7 +1,8 @@
 """ILSVRC's CLS-LOC files: the development kit's lists, annotations, and submissions.
 
 Boxes in the files hold their last pixel; ours are half-open. Classes are the
-kit's ids, from 1 to 1000, which `read_wnids` turns into wnids.
+kit's ids, from 1 to 1000, which `read_wnids` turns into wnids. As a PictureSet
+the classes keep their order: category k has the id k + 1.
 """
 
 import glob
@@ -15,8 +16,11 @@ from xml.parsers import expat
 import numpy as np
 import scipy.io
 
+from data.layouts import pictures_below
+from data.picture_set import PictureSet
 from ops.ilsvrc import GUESSES
-from weights import InputError
+from weights import Category, InputError, replacing
+from weights.ilsvrc import categories
 
 CLASSES = 1000
 LARGEST = {"list": 64 << 20, "mat": 16 << 20, "xml": 1 << 20}  # bytes
@@ -58,8 +62,31 @@ def read_validation(kit, annotations):
     for name, label in zip(names, classes):
         found = read_annotation(os.path.join(annotations, name + ".xml"))
         boxes.append(np.array([box for wnid, box in found if wnid == wnids[label - 1]],
-                              np.int64).reshape(-1, 4))
+                              np.int32).reshape(-1, 4))
     return Validation(names, classes, boxes, excluded, wnids)
+
+
+def open_validation(kit, annotations, folder=None):
+    """The validation pictures as a PictureSet, in the kit's order, with boxes and `excluded`.
+
+    kit, annotations  see `read_validation`
+    folder            of the pictures, which may lie in folders below it and have any
+                      usual ending; None: they are not needed
+    raises            InputError as `read_validation` does, or when the folder has none
+                      of them. The file of one that is missing alone does not exist
+    """
+    truth = read_validation(kit, annotations)
+    files = [name + ".JPEG" for name in truth.names]
+    if folder is not None:
+        found = {os.path.basename(name): path for name, path in pictures_below(folder).items()}
+        if found.keys().isdisjoint(truth.names):
+            raise InputError(f"{folder}: has no picture called {truth.names[0]}, or like any other of the kit")
+        files = [found.get(name, os.path.join(folder, file)) for name, file in zip(truth.names, files)]
+    words = dict(categories(CLASSES))
+    excluded = np.zeros(len(files), bool)
+    excluded[truth.excluded] = True
+    return PictureSet("ILSVRC CLS-LOC/val", [Category(wnid, words.get(wnid, wnid)) for wnid in truth.wnids],
+                      (truth.classes - 1).astype(np.int32), files, truth.boxes, excluded=excluded, ids=truth.names)
 
 
 def _kit_file(kit, pattern):
@@ -185,15 +212,16 @@ def read_submission(path, pictures=None):
 def write_submission(path, classes, boxes):
     """Write guesses for the kit.
 
-    classes  int [n, g], best first; 0: no guess (and none behind it)
-    boxes    [n, g, 4]: x0, y0, x1, y1 in pixels, half-open
+    classes  int [n, g], best first; 0: no guess, or one of a class that the kit has
+             not: before other guesses it is written, since it takes a place
+    boxes    [n, g, 4]: x0, y0, x1, y1 in pixels, half-open; of class 0, of no matter
     """
     classes, last = np.asarray(classes), np.asarray(boxes) - INCLUSIVE
-    with open(path, "w", encoding="ascii") as file:
+    with replacing(path) as file:
         for row, corners in zip(classes, last):
-            guesses = [f"{label} " + " ".join(f"{corner:.10g}" for corner in box)
-                       for label, box in zip(row, corners) if label > 0]
-            file.write((" ".join(guesses) or "0") + "\n")
+            guesses = [f"{label} " + " ".join(f"{corner:.10g}" for corner in box) if label else "0 0 0 0 0"
+                       for label, box in zip(row[:np.max(np.flatnonzero(row) + 1, initial=0)], corners)]
+            file.write(((" ".join(guesses) or "0") + "\n").encode())
 
 
 def _text(path):

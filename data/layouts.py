@@ -41,6 +41,21 @@ def is_picture(name):
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
+def pictures_below(folder):
+    """{path below the folder, without ending: path} of all its pictures; InputError when there are none."""
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such folder")
+    found = {}
+    for path, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(filter(is_picture, names)):
+            file = os.path.join(path, name)
+            found.setdefault(os.path.splitext(os.path.relpath(file, folder))[0], file)
+    if not found:
+        raise InputError(f"{folder}: no pictures in this folder")
+    return found
+
+
 def _tiny_imagenet(root, split, name):
     wnids = _names(os.path.join(root, "wnids.txt"))
     rows = []
@@ -59,7 +74,8 @@ def _tiny_imagenet(root, split, name):
     files, labels, boxes = zip(*rows)
     # The files give inclusive pixels; ours are half-open.
     boxes = [np.array([box], np.int32) + np.array([0, 0, 1, 1], np.int32) for box in boxes]
-    return PictureSet(name, _categories(root, wnids), np.array(labels, np.int32), list(files), boxes)
+    ids = _below(os.path.join(root, "train" if split == "train" else "val/images"), files)
+    return PictureSet(name, _categories(root, wnids), np.array(labels, np.int32), list(files), boxes, ids=ids)
 
 
 def _names(path):
@@ -126,7 +142,8 @@ def _divided(root, split, name):
     files, labels = _class_folders(os.path.join(root, folder), classes)
     if not files:
         raise _unknown_layout(root)
-    return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files)
+    return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files,
+                      ids=_below(os.path.join(root, folder), files))
 
 
 def _undivided(root, split, name):
@@ -140,7 +157,8 @@ def _undivided(root, split, name):
     if not len(rows):
         raise InputError(f"{root}: none of its {len(files)} pictures falls to the split {split!r} (one in "
                          f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or make train/ and val/")
-    return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files).rows(rows)
+    return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files,
+                      ids=_below(root, files)).rows(rows)
 
 
 def _class_names(folder):
@@ -158,6 +176,11 @@ def _class_folders(folder, classes):
             files += found
             labels += [label] * len(found)
     return files, labels
+
+
+def _below(folder, files):
+    """The pictures' names: their paths below the folder that holds their split."""
+    return [os.path.relpath(file, folder) for file in files]
 
 
 def _unknown_layout(root):

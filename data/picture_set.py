@@ -20,6 +20,9 @@ class PictureSet:
     draw        None for files; else a function (row, epoch) -> uint8 [H, W, 3]
     masks       None, or a function of a row -> (mask, ignore), bool [224, 224]
     excluded    None, or bool [rows]: left out of ILSVRC's localization error
+    ids         None, or the name of each row by which evaluations are compared and
+                score maps are found
+    sizes       None, or int [rows, 2]: height and width, where the data set says them
     """
 
     name: str
@@ -30,6 +33,8 @@ class PictureSet:
     draw: object = None
     masks: object = None
     excluded: np.ndarray | None = None
+    ids: list | None = None
+    sizes: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -41,7 +46,9 @@ class PictureSet:
         masks = self.masks and (lambda row: self.masks(rows[row]))
         return replace(self, labels=self.labels[rows], files=[self.files[row] for row in rows],
                        boxes=self.boxes and [self.boxes[row] for row in rows], draw=draw, masks=masks,
-                       excluded=None if self.excluded is None else self.excluded[rows])
+                       excluded=None if self.excluded is None else self.excluded[rows],
+                       ids=self.ids and [self.ids[row] for row in rows],
+                       sizes=None if self.sizes is None else self.sizes[rows])
 
     def first_classes(self, count):
         """Only the first `count` classes and their rows."""

@@ -12,11 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.decode import read_picture
+from data.layouts import WNID, pictures_below
+from data.picture_set import PictureSet
 from ops.score_maps import SIZE, resize_nearest
-from weights import InputError
+from weights import Category, InputError
+from weights.ilsvrc import categories
 
 LARGEST = 256 << 20  # bytes of a metadata file
 IDS, LABELS, SIZES, PLACES = "image_ids.txt", "class_labels.txt", "image_sizes.txt", "localization.txt"
+NAMES = "class_names.txt"
+MOST_CLASSES = 100_000
 
 
 class Metadata(NamedTuple):
@@ -65,6 +71,81 @@ def read_metadata(folder):
     if sizes is not None and not sizes.all():
         raise InputError(f"{os.path.join(folder, SIZES)}: a picture has no width or no height")
     return Metadata(image_ids, labels, sizes, boxes, masks)
+
+
+def open_metadata(folder, pictures=None, masks=None):
+    """A split as a PictureSet, with boxes or with masks.
+
+    folder    of the metadata, see `read_metadata`
+    pictures  folder that image_ids.txt's paths start from; files may have another
+              usual ending. None: they are not needed
+    masks     folder that the masks' paths start from; None: the pictures'
+    raises    InputError as `read_metadata` does, or when a mask or every picture is missing
+
+    Classes are numbers there. Their names are the lines of class_names.txt where the
+    folder has one (a wnid, words, or both with a tab between); else the names of the
+    pictures' own folders where each class has one and no two the same; else ILSVRC's,
+    in the order of their wnids, where there are a thousand; else their numbers.
+    """
+    metadata = read_metadata(folder)
+    name = os.path.join(*os.path.abspath(folder).split(os.sep)[-2:])
+    sizes = None if metadata.sizes is None else metadata.sizes[:, ::-1]
+    return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32),
+                      _files(pictures, metadata.image_ids), metadata.boxes, ids=metadata.image_ids, sizes=sizes,
+                      masks=metadata.masks and _mask_reader(metadata.masks, masks or pictures))
+
+
+def _files(folder, image_ids):
+    """The pictures' files; the path as it stands for one that is missing alone."""
+    if folder is None:
+        return image_ids
+    found = pictures_below(folder)
+    files = [os.path.join(folder, image_id) for image_id in image_ids]
+    files = [file if os.path.exists(file) else found.get(os.path.splitext(image_id)[0], file)
+             for image_id, file in zip(image_ids, files)]
+    if not any(map(os.path.exists, files)):
+        raise InputError(f"{files[0]}: no such picture, nor any other that the metadata names")
+    return files
+
+
+def _mask_reader(masks, folder):
+    if folder is None:
+        raise InputError("the metadata has masks: name their folder")
+    paths = {path for of_one, ignored in masks for path in (*of_one, ignored) if path}
+    missing = sorted(path for path in paths if not os.path.isfile(os.path.join(folder, path)))
+    if missing:
+        raise InputError(f"{os.path.join(folder, missing[0])}: no such mask; {len(missing)} of {len(paths)} are missing")
+    return lambda row: read_mask(masks[row], folder, read_picture)
+
+
+def _categories(folder, metadata):
+    """A Category for each number, see `open_metadata`."""
+    count = int(metadata.labels.max()) + 1
+    if count > MOST_CLASSES:
+        raise InputError(f"{os.path.join(folder, LABELS)}: has a class {count - 1}; labels are numbers from 0")
+    if os.path.exists(os.path.join(folder, NAMES)):
+        names = _text(folder, NAMES)
+        if len(names) < count:
+            raise InputError(f"{os.path.join(folder, NAMES)}: names {len(names)} classes, not {count}")
+        return list(map(_category, names))
+    names = _folder_names(metadata)
+    if len(names) == len(set(names.values())) and not all(name.isdigit() for name in names.values()):
+        return [_category(names.get(number, str(number))) for number in range(count)]
+    return categories(1000) if count == 1000 else [Category(None, str(number)) for number in range(count)]
+
+
+def _folder_names(metadata):
+    """{class: name of the one folder that its pictures are in}; empty when a class has several."""
+    names = {}
+    for image_id, label in zip(metadata.image_ids, metadata.labels.tolist()):
+        if names.setdefault(label, image_id.split("/")[-2:-1]) != image_id.split("/")[-2:-1]:
+            return {}
+    return {label: name[0] for label, name in names.items() if name}
+
+
+def _category(name):
+    wnid, _, words = name.partition("\t")
+    return Category(wnid, words or wnid) if WNID.fullmatch(wnid) else Category(None, name)
 
 
 def read_mask(masks, folder, read_picture, size=SIZE):
@@ -141,18 +222,7 @@ def _is_below(path):
 
 def _rows(folder, name, widths):
     """(line number, fields) of the lines of a file, which start with a picture's path."""
-    path = os.path.join(folder, name)
-    try:
-        if os.path.getsize(path) > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MB, which no metadata is")
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
-                         f"{SIZES} and {PLACES}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
-    for line, text in enumerate(lines, 1):
+    for line, text in enumerate(_text(folder, name), 1):
         fields = text.split(",")
         if len(fields) not in widths:
             raise _error(folder, name, line, f"has {len(fields)} fields, not "
@@ -160,6 +230,21 @@ def _rows(folder, name, widths):
         if not fields[0] or not _is_below(fields[0]):
             raise _error(folder, name, line, f"{fields[0][:80]!r} is no path below the pictures' folder")
         yield line, fields
+
+
+def _text(folder, name):
+    """The lines of a file."""
+    path = os.path.join(folder, name)
+    try:
+        if os.path.getsize(path) > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST >> 20} MB, which no metadata is")
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
+                         f"{SIZES} and {PLACES}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
 
 
 def _error(folder, name, line, message):

@@ -10,7 +10,7 @@ GUESSES = 5
 
 
 class IlsvrcErrors(NamedTuple):
-    """Errors of the first 1 to 5 guesses: float64 [5], fractions.
+    """Errors of the first 1 to 5 guesses: float64 [5], fractions; [r, 5] for r samples.
 
     classification        over all pictures
     localization          over the pictures that are not excluded, as the kit has it
@@ -52,18 +52,25 @@ def judge_guesses(classes, boxes, true_classes, true_boxes):
     return np.logical_or.accumulate(right, axis=1), np.logical_or.accumulate(located, axis=1)
 
 
-def ilsvrc_errors(right, located, excluded=()):
+def ilsvrc_errors(right, located, excluded=(), counts=None):
     """Errors of judged guesses.
 
     right, located  bool [n, 5], see `judge_guesses`
     excluded        indices, from 0, of the pictures that the kit leaves out of
                     the localization error: their boxes are not good enough
+    counts          None, or [r, n]: how often each picture is in each of r samples
+                    (`ops.bootstrap`); the errors are then [r, 5]. They are 1 for a
+                    sample of excluded pictures alone
     returns         IlsvrcErrors
     raises          ValueError when no picture is left
     """
-    counted = np.ones(len(located), bool)
-    counted[list(excluded)] = False
+    counted = np.ones(len(located))
+    counted[list(excluded)] = 0
     if not counted.any():
         raise ValueError("no picture is left to take an error of")
-    return IlsvrcErrors(1 - np.mean(right, axis=0), 1 - np.mean(located[counted], axis=0),
-                        1 - np.mean(located, axis=0))
+    every = np.ones(len(located)) if counts is None else np.asarray(counts, np.float64)
+
+    def error(correct, counts):
+        return 1 - counts @ np.asarray(correct, np.float64) / np.maximum(counts.sum(-1, keepdims=True), 1)
+
+    return IlsvrcErrors(error(right, every), error(located, every * counted), error(located, every))
