@@ -16,7 +16,6 @@ NETWORKS = {
     "resnet, 3x3/1 stem": ({"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/1", "output_stride": 4}, 16, 4),
     "alexnet gap": ({"name": "alexnet", "head": "gap"}, 227, 13),
     "alexnet star": ({"name": "alexnet", "head": "star"}, 227, 11),
-    "alexnet star of 384": ({"name": "alexnet", "head": "star", "conv5_units": 384}, 227, 11),
 }
 
 

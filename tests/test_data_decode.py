@@ -166,6 +166,7 @@ def test_damaged_exif_turns_nothing(damage):
     np.testing.assert_array_equal(decode(plain[:2] + segment + plain[2:]), decode(plain))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind, damage", [
     (b"eXIf", b""), (b"eXIf", b"garbage"), (b"eXIf", bytes(range(256))), (b"eXIf", b"MM\0*\xff\xff\xff\xff"),
     (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n 5\nzzzz\n"))])

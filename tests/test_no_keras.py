@@ -1,6 +1,7 @@
 """What the sources import: no Keras, no pickles, dependencies that point one way and are all listed."""
 
 import ast
+import functools
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ DISTRIBUTIONS = {"PIL": "pillow"}
 UNIMPORTED = {"tensorboard", "pytest"}
 
 
+@functools.cache
 def sources(*folders):
     """{path: syntax tree} of the .py files below these folders of the repository, or of all but COMPARING."""
     trees = {}
