@@ -2,7 +2,6 @@
 
 import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
-import argparse
 import os
 import sys
 from functools import partial
@@ -19,15 +18,15 @@ import ops
 import weights
 from localization.judge import BATCH
 from localization.report import write_json
+from localization_settings import PAPER_THRESHOLD, parse  # noqa: F401  (the first for train_loop.py)
 from weights import InputError
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SAMPLES = os.path.join(HERE, "samples")
-DEFAULT_WEIGHTS = os.path.join(HERE, "weights", "tiny-imagenet-100-resnet26.npz")
-PAPER_THRESHOLD = 0.2
+SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 # Pictures of the training split by whose boxes --threshold auto chooses.
 THRESHOLD_ROWS = 1000
 ROWS_OF_TABLE = 60
+# Of what was left out.
+LINES = 10
 console = Console()
 
 
@@ -142,29 +141,28 @@ def pictures_table(results):
 # ---------------------------------------------------------------- a data set
 
 def evaluate(options):
-    """Judge a network, or score maps, on a data set; write and show the figures."""
-    pictures = some_of(data.open_set(options.data, options.split), options)
-    about = {"threshold": options.threshold, "map_scale": "min-max", "boxes": options.boxes,
-             "weights": options.weights, "data": pictures.name, "crops": options.crops}
-    steps = progress(-(-len(pictures) // BATCH))
-    if options.scores:
-        about["weights"] = None
-        records, said = localization.judge_score_maps(
-            options.scores, pictures, box_rule(options), progress=progress(len(pictures)))
-        names = []
-    else:
-        localizer = open_localizer(options)
-        names = [category.label for category in localizer.classes]
-        if options.threshold == "auto":
-            about |= choose_threshold(localizer, options)
-            options.threshold = about["threshold"]
-        records, said = localization.judge(localizer, pictures, box_rule(options), progress=steps)
-        about["precision"] = localizer.precision.name
-    for line in said:
+    """Judge a network, score maps or guesses on a data set; write and show the figures."""
+    pictures = some_of(open_data(options), options)
+    judge = judge_guesses if options.guesses else judge_scores if options.scores else judge_network
+    records, said, classes, about = judge(options, pictures)
+    for line in said[:LINES]:
         print(f"localize.py: {line}", file=sys.stderr)
-    metrics = localization.write_report(options.out, records, about, names, options.per_class)
-    show(metrics)
+    if len(said) > LINES:
+        print(f"localize.py: and {len(said) - LINES} more", file=sys.stderr)
+    about = {"data": pictures.name, "left_out": len(pictures) - len(records)} | about
+    if options.submission:
+        localization.write_submission(options.submission, records, classes, pictures)
+    names = [localization.class_name(category) for category in classes]
+    show(localization.write_report(options.out, records, about, names, options.per_class))
     return 0
+
+
+def open_data(options):
+    if options.kit:
+        return data.open_validation(options.kit, options.annotations, options.data)
+    if options.metadata:
+        return data.open_metadata(options.metadata, options.data, options.masks)
+    return data.open_set(options.data, options.split)
 
 
 def some_of(pictures, options):
@@ -173,19 +171,49 @@ def some_of(pictures, options):
     return pictures.first_rows(options.rows) if options.rows else pictures
 
 
+# Each returns records, lines about what was left out, the classes that guesses are numbers of, and
+# what metrics.json says of how it was done.
+
+def judge_guesses(options, pictures):
+    return (localization.judge_submission(options.guesses, pictures), [], pictures.categories,
+            {"weights": None, "guesses": options.guesses})
+
+
+def judge_scores(options, pictures):
+    records, said = localization.judge_score_maps(
+        options.scores, pictures, box_rule(options), progress=progress(len(pictures)))
+    return records, said, [], {"weights": None, "scores": options.scores} | about_boxes(options)
+
+
+def judge_network(options, pictures):
+    localizer = open_localizer(options)
+    chosen = choose_threshold(localizer, options) if options.threshold == "auto" else {}
+    records, said = localization.judge(localizer, pictures, box_rule(options),
+                                       progress=progress(-(-len(pictures) // BATCH)))
+    about = {"weights": options.weights} | about_boxes(options) | chosen
+    about |= {name: getattr(options, name) for name in ("crops", "scales", "output_stride", "precision")}
+    return records, said, localizer.classes, about
+
+
+def about_boxes(options):
+    authors = options.boxes == "authors"
+    return {"boxes": options.boxes, "threshold": None if authors else options.threshold, "map_scale": "min-max"}
+
+
 def choose_threshold(localizer, options):
-    """The threshold that does best on the training split's boxes, never on the pictures reported."""
-    if options.split == "train":
-        raise InputError("--threshold auto chooses on the training split: judge another one, or give a number")
-    training = data.open_set(options.data, "train")
+    """Set the threshold that does best on other pictures' boxes, never on those of the pictures reported."""
+    if options.threshold_metadata:
+        training = data.open_metadata(options.threshold_metadata, options.data, options.masks)
+    else:
+        training = data.open_set(options.data, "train")
     if options.classes:
         training = training.first_classes(options.classes)
     training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
-    threshold, accuracy = localization.best_box_threshold(
+    options.threshold, accuracy = localization.best_box_threshold(
         localizer, training, localization.paper_boxes, progress(-(-len(training) // BATCH)))
-    console.print(f"threshold {threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
+    console.print(f"threshold {options.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
                   f"(GT-known localization there {accuracy:.4f})")
-    return {"threshold": threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
+    return {"threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
 
 
 def box_rule(options):
@@ -217,56 +245,6 @@ def compare(first, second):
 
 # ---------------------------------------------------------------- main
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="localize.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description="Class activation maps, boxes and overlays of pictures; or a data set's localization error.")
-    add = parser.add_argument
-    add("pictures", nargs="*", help="files, folders or globs (none: the sample photos)")
-    add("--weights", default=DEFAULT_WEIGHTS,
-        help="a file of weights, or the name of published ones: python -m weights list")
-    add("--top", type=int, default=3, help="show so many classes of each picture")
-    add("--class", dest="class_name", metavar="NAME", help="show this one class, by wnid or by name")
-    add("--threshold", default=PAPER_THRESHOLD, type=threshold,
-        help="of the box, as a share of the map's maximum; auto: the best on --data's training boxes")
-    add("--boxes", choices=("paper", "authors"), default="paper",
-        help="the publication's rule, or the program that its authors released")
-    add("--crops", type=int, choices=(1, 2, 10), default=1,
-        help="1: the whole picture; 2: and its mirror image; 10: the paper's ten crops")
-    add("--scales", type=int, nargs="+", default=[], metavar="PIXELS", help="see the picture at these sizes")
-    add("--output-stride", type=int, help="resnet: another picture size over map size, for finer maps")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="to compute in")
-    add("--out", default="out", help="folder to write to")
-    add = parser.add_argument_group("judging").add_argument
-    add("--data", help="instead of pictures: folder of a data set, or 'synthetic'")
-    add("--split", choices=("train", "val"), default="val", help="which part of --data")
-    add("--classes", type=int, help="only the first so many classes of --data")
-    add("--rows", type=int, help="only so many pictures of --data, spread over the classes")
-    add("--scores", metavar="FOLDER", help="judge score maps, <picture>.npy, instead of a network")
-    add("--per-class", action="store_true", help="also write classes.csv, worst first")
-    add("--compare", nargs=2, metavar="FOLDER", help="two evaluations: which differences are beyond chance")
-    options = parser.parse_args(arguments)
-    check(options)
-    return options
-
-
-def threshold(text):
-    return text if text == "auto" else float(text)
-
-
-def check(options):
-    if options.pictures and options.data:
-        raise InputError("give pictures or --data, not both")
-    if options.threshold == "auto" and (not options.data or options.scores or options.boxes == "authors"):
-        raise InputError("--threshold auto needs --data with boxes to choose by, a network, and --boxes paper")
-    if options.threshold != "auto" and not 0 <= options.threshold < 1:
-        raise InputError(f"--threshold is {options.threshold}; it must be at least 0 and less than 1")
-    if options.top < 1:
-        raise InputError(f"--top is {options.top}; it must be at least 1")
-    if options.scales and (options.crops == 10 or min(options.scales) < 16):
-        raise InputError("--scales are sides of at least 16 pixels, and do not go with --crops 10")
-
-
 def open_localizer(options):
     return localization.Localizer(weights.load(weights.resolve(options.weights)), options.precision,
                                   options.output_stride, options.crops, options.scales)
@@ -278,11 +256,17 @@ def progress(steps):
                                  disable=steps < 3 or not console.is_terminal)
 
 
+def one_line(error):
+    """What the system refused, and where."""
+    text = f"{error.strerror}: {error.filename}" if getattr(error, "filename", None) else str(error)
+    return text.strip().splitlines()[0][:300]
+
+
 def main(arguments):
     options = parse(arguments)
     if options.compare:
         return compare(*options.compare)
-    if options.data:
+    if options.data or options.kit or options.metadata:
         return evaluate(options)
     files = find_pictures(options.pictures or [SAMPLES])
     return 2 if localize_pictures(open_localizer(options), files, options) else 0
@@ -296,3 +280,6 @@ if __name__ == "__main__":
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # a full disk, mostly
+        print(f"localize.py: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)

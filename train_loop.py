@@ -35,10 +35,7 @@ class Trainer(tf.Module):
         super().__init__()
         self.net, self.settings = net, settings
         self.frozen = settings.freeze_features
-        named = {name: variable for name, variable in nets.named_variables(net).items()
-                 if variable.trainable and not (self.frozen and not nets.is_head(name))}
-        self.names, self.trained = list(named), list(named.values())
-        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained]
+        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained().values()]
         self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -51,6 +48,11 @@ class Trainer(tf.Module):
         self.step = tf.function(self._step, jit_compile=on_gpu)
         self.classify = tf.function(lambda inputs: self._logits(inputs, False), autograph=False)
 
+    def trained(self):
+        """{path: variable} of what is trained. Not an attribute: a checkpoint would name variables by it."""
+        return {name: variable for name, variable in nets.named_variables(self.net).items()
+                if variable.trainable and (nets.is_head(name) or not self.frozen)}
+
     def _logits(self, inputs, training):
         """Logits of pictures, or of frozen maps where only the layers behind them are trained."""
         inputs = tf.cast(inputs, self.compute_dtype)
@@ -58,14 +60,15 @@ class Trainer(tf.Module):
 
     def _step(self, inputs, labels):
         """One step of SGD with Nesterov's momentum; returns the loss."""
+        trained = self.trained()
         with tf.GradientTape() as tape:
             logits = self._logits(inputs, True)
             loss = self._loss(logits, labels)
-        gradients = tape.gradient(loss, self.trained)
+        gradients = tape.gradient(loss, list(trained.values()))
         if self.settings.clip:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
         rate = self._learning_rate()
-        for name, variable, momentum, gradient in zip(self.names, self.trained, self.momenta, gradients):
+        for (name, variable), momentum, gradient in zip(trained.items(), self.momenta, gradients):
             if name.endswith("kernel"):
                 gradient += self.settings.weight_decay * variable
             share = 1.0 if nets.is_head(name) else self.settings.features_rate
@@ -183,17 +186,20 @@ def validate(trainer, source):
     return {"validation_top1": float(top1 / count), "validation_top5": float(top5 / count)}
 
 
-def export(trainer, pictures, path):
-    """Write the network as it stands to `path`, with all that localize.py needs."""
-    settings = trainer.settings
-    tensors = {name: v.numpy() for name, v in nets.named_variables(trainer.net).items()}
+def as_weights(settings, pictures, tensors, epochs_done):
+    """The network as localize.py needs it, with how it was made."""
     left_out = ("out", "data", "init", "network", "preprocessing")
-    provenance = {"trained_on": pictures.name, "pictures": len(pictures), "epochs_done": int(trainer.epoch),
+    provenance = {"trained_on": pictures.name, "pictures": len(pictures), "epochs_done": epochs_done,
                   "started_from": settings.init and os.path.basename(settings.init),
                   "tensorflow": tf.__version__,
                   "settings": {k: v for k, v in vars(settings).items() if k not in left_out}}
-    weights.save(path, Weights(settings.network, tensors, pictures.categories,
-                               Preprocessing.from_dict(settings.preprocessing), provenance))
+    return Weights(settings.network, tensors, pictures.categories,
+                   Preprocessing.from_dict(settings.preprocessing), provenance)
+
+
+def export(trainer, pictures, path):
+    tensors = {name: v.numpy() for name, v in nets.named_variables(trainer.net).items()}
+    weights.save(path, as_weights(trainer.settings, pictures, tensors, int(trainer.epoch)))
 
 
 # ---------------------------------------------------------------- main
@@ -248,6 +254,8 @@ def main(arguments):
     training, validation = open_data(settings)
     net = build(settings, training.categories)
     trainer = Trainer(net, settings, max(1, len(training) // settings.batch))
+    # A checkpoint says itself what its tensors are: `weights.load` reads it.
+    trainer.meta = tf.Variable(weights.describe(as_weights(settings, training, {}, None)), trainable=False)
     checkpoints = tf.train.CheckpointManager(
         tf.train.Checkpoint(trainer=trainer), os.path.join(settings.out, "checkpoints"), max_to_keep=2)
     os.makedirs(settings.out, exist_ok=True)
@@ -337,3 +345,6 @@ if __name__ == "__main__":
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:  # a full disk, mostly
+        print(f"train_loop.py: {localize.one_line(error)}", file=sys.stderr)
+        sys.exit(2)

@@ -38,4 +38,18 @@ def normalise_pixels(picture, preprocessing):
 
 
 def _resize(picture, size, preprocessing):
+    if preprocessing.interpolation == "nearest":
+        rows, columns = (_nearest(tf.shape(picture)[axis], size[axis]) for axis in (0, 1))
+        return tf.gather(tf.gather(picture, rows), columns, axis=1)
     return tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)
+
+
+def _nearest(old, new):
+    """int32 [new]: the old pixel under the middle of each new one, as Pillow finds it.
+
+    It adds the step up in double precision, so where a middle falls between two
+    pixels its rounding decides; `tf.image.resize` may take the other one.
+    """
+    step = tf.cast(old, tf.float64) / tf.cast(new, tf.float64)
+    steps = tf.concat([[step / 2], tf.fill([new - 1], step)], 0)
+    return tf.cast(tf.cumsum(steps), tf.int32)

@@ -171,3 +171,13 @@ def test_the_loop_learns_to_localize_drawn_pictures(tmp_path):
     assert 1 - metrics["top1_classification_error"] >= 0.95
     assert metrics["gt_known_localization"] >= 0.85
     assert metrics["gt_known_localization"] > metrics["centre_box_baseline"]
+
+
+def test_a_checkpoint_says_what_it_is_of(finished):
+    """`weights.load` reads the last checkpoint as it reads the exported file."""
+    latest = tf.train.latest_checkpoint(os.path.join(finished, "checkpoints"))
+    ours, exported = weights.load(latest), weights.load(os.path.join(finished, "weights.npz"))
+    assert ours.classes == exported.classes and ours.preprocessing == exported.preprocessing
+    assert set(ours.tensors) == set(exported.tensors)
+    for name, tensor in exported.tensors.items():
+        np.testing.assert_array_equal(ours.tensors[name].astype(tensor.dtype), tensor, err_msg=name)

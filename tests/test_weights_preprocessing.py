@@ -42,8 +42,6 @@ def compare(path, ours, theirs, step, worst):
     assert difference.max() <= (worst if path.endswith(".png") else worst + 8)
 
 
-@pytest.mark.xfail(reason="tf.image.resize takes the other neighbour than Pillow where a pixel's middle falls "
-                          "between two, in every seventh column of a picture of 512", strict=False)
 def test_from_the_files_bytes_as_keras_prepares_it(files):
     import keras
 
