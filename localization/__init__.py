@@ -2,8 +2,9 @@
 
 from localization.boxes import authors_boxes, paper_boxes, to_picture
 from localization.compare import compare_folders
+from localization.desk import class_name
 from localization.figures import figures, per_class
-from localization.judge import judge, judge_score_maps, top_classes
+from localization.judge import judge, judge_score_maps, judge_submission, top_classes, write_submission
 from localization.localizer import Localizer
 from localization.records import Records, read_records, write_records
 from localization.report import write_report

@@ -20,20 +20,9 @@ def compare_folders(first, second):
         only = sorted(set(a.ids) ^ set(b.ids))
         raise InputError(f"{first} and {second} judge different pictures"
                          + (f": {len(only)} are in one only, such as {only[0]}" if only else ""))
-    b = reordered(b, [place[picture] for picture in a.ids])
+    b = b.rows([place[picture] for picture in a.ids])
     ours, theirs = statistics(a), statistics(b)
     everyone = np.ones((1, len(a)), np.float32)
     return {name: (float(ours[name](everyone)[0]), float(theirs[name](everyone)[0]),
                    compare(ours[name], theirs[name], len(a)))
             for name in ours if name in theirs}
-
-
-def reordered(records, rows):
-    """The same records in the order of `rows`."""
-    from dataclasses import fields, replace
-    changed = {}
-    for field in fields(records):
-        value = getattr(records, field.name)
-        if value is not None and field.name != "thresholds":
-            changed[field.name] = value[rows] if isinstance(value, np.ndarray) else [value[row] for row in rows]
-    return replace(records, **changed)

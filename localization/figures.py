@@ -8,6 +8,7 @@ ones the interval. docs/evaluation.md defines them.
 import numpy as np
 
 from ops.bootstrap import best_accuracy_of, bootstrap, interval, mean_of, pxap_of
+from ops.ilsvrc import ilsvrc_errors
 from ops.max_box_acc import MaxBoxAccV2, best_threshold
 
 IOU = 0.5  # with a true box, for a box to be right (ILSVRC)
@@ -15,44 +16,45 @@ IOU = 0.5  # with a true box, for a box to be right (ILSVRC)
 
 def statistics(records):
     """{name of a figure: statistic}; all are fractions."""
-    found = {}
-    if records.rank is not None:
-        found["top1_classification_error"] = mean_of(records.rank > 1)
-        found["top5_classification_error"] = mean_of(records.rank > records.guesses.shape[1])
-        if records.known_iou is not None:
-            located = _located(records)
-            for suffix, kept in _exclusions(records):
-                found[f"top1_localization_error{suffix}"] = _share(~located[:, 0], kept)
-                found[f"top5_localization_error{suffix}"] = _share(~located.any(1), kept)
+    found = _ilsvrc(records) if records.right is not None else {}
     if records.known_iou is not None:
         found["gt_known_localization"] = mean_of(records.known_iou >= IOU)
         found["centre_box_baseline"] = best_accuracy_of(records.baseline)
         found["max_box_acc"] = best_accuracy_of(records.hits)
         found["max_box_acc_v2"] = best_accuracy_of(hits_v2(records))
     if records.masks is not None:
-        found["pxap"] = pxap_of(records.masks.swapaxes(0, 1))
+        found["pxap"] = _pxap(records.masks)
     return found
 
 
-def _located(records):
-    """bool [n, g]: the guess has the right class, and its box is right."""
-    place = np.arange(1, records.guesses.shape[1] + 1)
-    return (records.rank[:, None] == place) & (records.guess_iou >= IOU)
+def _ilsvrc(records):
+    """ILSVRC's errors of one guess and of five; without boxes, those of classification."""
+    located = np.zeros_like(records.right) if records.located is None else records.located
+    kept = np.ones(len(records), bool) if records.excluded is None else ~records.excluded
+
+    def error(kind, guesses):
+        return lambda counts: getattr(ilsvrc_errors(
+            records.right, located, np.flatnonzero(~kept) if kept.any() else (), counts), kind)[:, guesses - 1]
+
+    names = {"classification": "classification_error"}
+    if records.located is not None and kept.any():
+        names["localization"] = "localization_error"
+    if records.located is not None and records.excluded is not None:
+        # The kit's figure leaves pictures out; the one over all is given beside it.
+        names["localization_of_all"] = "localization_error_of_all"
+    return {f"top{guesses}_{name}": error(kind, guesses) for kind, name in names.items() for guesses in (1, 5)}
 
 
-def _exclusions(records):
-    """The kit's figure leaves pictures out; the one over all is given beside it."""
-    if records.excluded is None:
-        return [("", None)]
-    return [("", ~records.excluded), ("_of_all", None)]
+def _pxap(masks):
+    """PxAP; 0 for a sample in which no pixel is of an object."""
+    statistic, has_object = pxap_of(masks.swapaxes(0, 1)), masks[:, 1].any(1)
 
+    def of(counts):
+        values, judged = np.zeros(len(counts)), counts @ has_object > 0
+        values[judged] = statistic(counts[judged])
+        return values
 
-def _share(values, kept):
-    """Statistic: the share of the kept pictures for which `values` is true."""
-    if kept is None:
-        return mean_of(values)
-    values, kept = (values & kept).astype(np.float64), kept.astype(np.float64)
-    return lambda counts: counts @ values / np.maximum(counts @ kept, 1)
+    return of
 
 
 def hits_v2(records):
@@ -81,11 +83,11 @@ def per_class(records):
     for name in dict.fromkeys(records.truth):
         members = truth == name
         row = {"class": name, "pictures": int(members.sum())}
-        if records.rank is not None:
-            row["classification_accuracy"] = float((records.rank[members] == 1).mean())
+        if records.right is not None:
+            row["classification_accuracy"] = float(records.right[members, 0].mean())
         if records.known_iou is not None:
             row |= {"localization_accuracy": float((records.known_iou[members] >= IOU).mean()),
                     "mean_iou": float(records.known_iou[members].mean())}
         rows.append(row)
-    worst = "localization_accuracy" if records.known_iou is not None else "classification_accuracy"
-    return sorted(rows, key=lambda row: row[worst])
+    worst = next((key for key in ("localization_accuracy", "classification_accuracy") if key in rows[0]), None)
+    return sorted(rows, key=lambda row: row[worst]) if worst else rows

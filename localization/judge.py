@@ -1,4 +1,4 @@
-"""Looking at every picture of a data set, or at anyone's score maps of them, and keeping Records."""
+"""A network, anyone's score maps or anyone's guesses on every picture of a data set, as Records."""
 
 import os
 
@@ -6,14 +6,15 @@ import numpy as np
 
 import data
 import ops
+from localization.desk import Desk, class_name, judged
 from localization.records import Records
-from ops.centre_box import centre_box_hits
 from ops.max_box_acc import THRESHOLDS
 from weights import InputError
 
 GUESSES = 5  # ILSVRC allows five
 BATCH = 64
 LARGEST_SCORE_MAP = 1 << 24  # values
+NAMED = 10  # classes that a message names
 
 
 def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
@@ -29,34 +30,67 @@ def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter
     matches = data.match_classes(localizer.classes, pictures.categories)
     pictures, said = _known(pictures, matches)
     guesses = min(GUESSES, len(localizer.classes))
-    desk = _Desk(pictures, thresholds)
+    desk = Desk(pictures, thresholds)
     for inputs, labels, rows, sizes in progress(data.viewing_batches(pictures, localizer.viewing, BATCH)):
         truth = np.zeros(len(inputs), int)
         truth[:len(labels)] = matches[labels.numpy()]
         seen = localizer(inputs, lambda chances: np.column_stack([top_classes(chances, guesses), truth]))
         ranks = rank_of(seen.probabilities, truth)
         for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
-            desk.guess(ranks[number], seen.classes[number, :guesses])
             boxes = boxes_of(seen.heat_maps[number], size) if pictures.boxes else None
-            desk.place(row, size, boxes, seen.class_maps[number, -1])
+            desk.add(row, size, boxes, seen.class_maps[number, -1])
+            desk.add_guesses(ranks[number], truth[number], seen.classes[number, :guesses], boxes)
     said += [f"skipped {reason}" for _, reason in data.broken_files(pictures, desk.missing())]
     return desk.records(), said
 
 
 def judge_score_maps(folder, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
-    """Records of anyone's score maps of the true classes: `<folder>/<id>.npy`, float [h, w] each.
+    """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `judge`.
 
-    An id is a picture's path below the common folder of all, without its ending or
-    with it. Classification is not judged. Raises InputError for a map that is missing
-    or is no map.
+    An id is the picture's name in its set (`PictureSet.ids`), or that without its
+    ending. Classification is not judged. Pictures are read for their sizes only where
+    boxes are judged and the set does not say them. Raises InputError for a map that is
+    missing or is no map.
     """
-    desk = _Desk(pictures, thresholds)
-    for row, name in enumerate(progress(picture_ids(pictures))):
-        scores = _score_map(folder, name)
-        size = data.read_picture(pictures.files[row]).shape[:2]
+    desk, said = Desk(pictures, thresholds), []
+    for row in progress(range(len(pictures))):
+        scores = _score_map(folder, desk.ids[row], os.path.basename(pictures.files[row]))
+        try:
+            size = _size(pictures, row)
+        except InputError as error:
+            said.append(f"skipped {error}")
+            continue
         heat_map = ops.normalise(scores)
-        desk.place(row, size, boxes_of(heat_map[None], size) if pictures.boxes else None, scores)
-    return desk.records(), []
+        desk.add(row, size, boxes_of(heat_map[None], size) if pictures.boxes else None, scores)
+    return desk.records(), said
+
+
+def judge_submission(path, pictures):
+    """Records of guesses in the ILSVRC kit's form, a line for each picture of a set that `data.open_validation` gave.
+
+    Raises InputError for a file that is none, or has another number of lines.
+    """
+    classes, boxes = data.read_submission(path, len(pictures))
+    return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
+                   excluded=pictures.excluded, guesses=classes - 1,
+                   **judged(classes - 1, boxes, pictures.labels, pictures.boxes))
+
+
+def write_submission(path, records, classes, pictures):
+    """Write the guesses of Records in the ILSVRC kit's form, a line for each picture of the set; 0 for none.
+
+    classes   Categories that the records' guesses are numbers of; those whose wnid the kit
+              has not take their place as class 0
+    pictures  what `data.open_validation` gave
+    """
+    ids = {category.wnid: number for number, category in enumerate(pictures.categories, 1)}
+    kit_ids = np.array([ids.get(category.wnid, 0) for category in classes])
+    place = {name: row for row, name in enumerate(pictures.ids)}
+    rows = [place[name] for name in records.ids]
+    lines = np.zeros((len(pictures), records.guesses.shape[1]), int)
+    boxes = np.zeros((*lines.shape, 4))
+    lines[rows], boxes[rows] = kit_ids[records.guesses], records.guess_boxes
+    data.write_submission(path, lines, boxes)
 
 
 def top_classes(probabilities, count):
@@ -71,28 +105,31 @@ def rank_of(probabilities, truth):
     return 1 + (probabilities > own).sum(1) + ((probabilities == own) & before).sum(1)
 
 
-def picture_ids(pictures):
-    """A name for each picture: its path below the common folder of all."""
-    if pictures.draw or len(pictures) == 1:
-        return [os.path.basename(file) for file in pictures.files]
-    root = os.path.commonpath([os.path.dirname(file) for file in pictures.files])
-    return [os.path.relpath(file, root) for file in pictures.files]
-
-
 def _known(pictures, matches):
     """The rows whose class the weights know, and a line about those they do not."""
     missing = [category.label for category, match in zip(pictures.categories, matches) if match < 0]
-    if len(missing) == len(matches):
-        raise InputError(f"no class of {pictures.name} is among those of the weights")
+    rows = np.flatnonzero(matches[pictures.labels] >= 0)
+    if not len(rows):
+        raise InputError(f"no class of {pictures.name} is among those of the weights; it has {_few(missing)}")
     if not missing:
         return pictures, []
-    return (pictures.rows(np.flatnonzero(matches[pictures.labels] >= 0)),
-            [f"left out, since the weights do not know them: {'; '.join(missing)}"])
+    return pictures.rows(rows), [f"left out, since the weights do not know them: {_few(missing)}"]
 
 
-def _score_map(folder, name):
-    for file in (f"{name}.npy", f"{os.path.splitext(name)[0]}.npy"):
-        path = os.path.join(folder, file)
+def _few(names):
+    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _size(pictures, row):
+    """(height, width); None where nothing needs it."""
+    if not pictures.boxes:
+        return None
+    return data.read_picture(pictures.files[row]).shape[:2] if pictures.sizes is None else pictures.sizes[row]
+
+
+def _score_map(folder, name, file):
+    for stem in (name, os.path.splitext(name)[0], file):
+        path = os.path.join(folder, f"{stem}.npy")
         if os.path.exists(path):
             break
     else:
@@ -107,58 +144,3 @@ def _score_map(folder, name):
     if not np.isfinite(scores).all():
         raise InputError(f"{path}: has values that are not finite")
     return scores
-
-
-class _Desk:
-    """Collects what is judged of each picture, row by row."""
-
-    def __init__(self, pictures, thresholds):
-        self.pictures, self.thresholds = pictures, np.asarray(thresholds)
-        self.ids = picture_ids(pictures)
-        self.rows, self.sizes, self.ranks, self.guesses = [], [], [], []
-        self.ious, self.hits, self.reached, self.masks = [], ops.MaxBoxAcc(thresholds), ops.MaxBoxAccV2(thresholds), \
-            ops.PxAP(thresholds)
-
-    def guess(self, rank, guesses):
-        self.ranks.append(rank)
-        self.guesses.append(guesses)
-
-    def place(self, row, size, boxes, class_map):
-        """The boxes (the last one the true class's) and the true class's map of one picture."""
-        self.rows.append(row)
-        self.sizes.append(size)
-        height, width = map(int, size)
-        if self.pictures.boxes:
-            true = self.pictures.boxes[row]
-            self.ious.append(ops.iou(np.asarray(boxes)[:, None], true).max(1) if len(true) else np.zeros(len(boxes)))
-            levels = ops.level_boxes(ops.score_map(class_map))
-            for metric in (self.hits, self.reached):
-                metric.add(levels, ops.scale_boxes(true, (width, height)))
-        if self.pictures.masks:
-            self.masks.add(ops.score_map(class_map), *self.pictures.masks(row))
-
-    def missing(self):
-        return np.setdiff1d(np.arange(len(self.pictures)), self.rows)
-
-    def records(self):
-        if not self.rows:
-            raise InputError(f"{self.pictures.name}: none of its pictures could be read")
-        kept = self.pictures.rows(self.rows)
-        found = {}
-        if kept.boxes:
-            ious = np.array(self.ious)
-            found = {"guess_iou": ious[:, :-1], "known_iou": ious[:, -1], "hits": self.hits.hits,
-                     "reached": self.reached.hits.sum(0, dtype=np.uint8),
-                     "baseline": centre_box_hits(kept.boxes, self.sizes)}
-        if kept.masks:
-            found["masks"] = self.masks.histograms.swapaxes(0, 1)
-        if kept.excluded is not None:
-            found["excluded"] = kept.excluded
-        return Records([self.ids[row] for row in self.rows],
-                       [_name(kept.categories[label]) for label in kept.labels],
-                       np.array(self.ranks) if self.ranks else None,
-                       np.array(self.guesses) if self.guesses else None, self.thresholds, **found)
-
-
-def _name(category):
-    return category.wnid or category.label

@@ -73,9 +73,10 @@ def write_table(path, columns, rows):
     table.writerow(columns)
     table.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
     with replacing(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="surrogateescape"))
 
 
 def write_json(path, value):
     with replacing(path) as file:
-        file.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        # What of a file's name is not UTF-8 becomes \udcxx, which JSON can hold.
+        file.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
