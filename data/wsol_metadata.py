@@ -110,7 +110,7 @@ def _files(folder, image_ids):
 
 def _mask_reader(masks, folder):
     if folder is None:
-        raise InputError("the metadata has masks: name their folder")
+        raise InputError("the metadata has masks: name their folder with --masks")
     paths = {path for of_one, ignored in masks for path in (*of_one, ignored) if path}
     missing = sorted(path for path in paths if not os.path.isfile(os.path.join(folder, path)))
     if missing:

@@ -110,7 +110,8 @@ def _known(pictures, matches):
     missing = [category.label for category, match in zip(pictures.categories, matches) if match < 0]
     rows = np.flatnonzero(matches[pictures.labels] >= 0)
     if not len(rows):
-        raise InputError(f"no class of {pictures.name} is among those of the weights; it has {_few(missing)}")
+        raise InputError(f"no class of {pictures.name} is among those of the weights, by wnid or else by name; "
+                         f"it has {_few(missing)}")
     if not missing:
         return pictures, []
     return pictures.rows(rows), [f"left out, since the weights do not know them: {_few(missing)}"]

@@ -1,0 +1,158 @@
+"""localize.py on a made CLS-LOC tree with answers worked by hand, and submissions to and from other tools."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+import scipy.io
+from coloured import CLASSES, colour_weights, evaluate, paint
+
+import data
+import localization
+import localize
+from data.ilsvrc import read_submission
+from weights import Category, InputError
+
+RED, GREEN, BLUE = (category.wnid for category in CLASSES)
+KIT = [BLUE, RED, GREEN]  # the classes 1, 2, 3 of the kit, in an order of its own
+OBJECT = ("<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"
+          "<ymax>{}</ymax></bndbox></object>")
+NAME = "ILSVRC2012_val_{:08}"
+
+
+def annotation(*objects):
+    return "<annotation>" + "".join(OBJECT.format(*o) for o in objects) + "</annotation>"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Six pictures of 64 x 64.
+
+    1  red; one true box is far, the other is where the red is
+    2  green and, larger, red; the true box is where the green is
+    3  excluded: blue, and the true box is elsewhere
+    4  red, but only something green is annotated
+    5  missing
+    6  called blue, but only something red is there
+    """
+    kit = tmp_path / "kit" / "data"
+    kit.mkdir(parents=True)
+    (kit / "ILSVRC2015_clsloc_validation_ground_truth.txt").write_text("2\n3\n1\n2\n3\n1\n")
+    (kit / "ILSVRC2015_clsloc_validation_blacklist.txt").write_text("3\n")
+    synsets = np.zeros((3, 1), [("ILSVRC2015_CLSLOC_ID", "O"), ("WNID", "O")])
+    for number, wnid in enumerate(KIT):
+        synsets[number, 0] = (float(number + 1), wnid)
+    scipy.io.savemat(kit / "meta_clsloc.mat", {"synsets": synsets})
+    objects = [[(RED, 50, 50, 63, 63), (RED, 8, 8, 39, 31)], [(GREEN, 4, 40, 19, 55)], [(BLUE, 0, 0, 9, 9)],
+               [(GREEN, 8, 8, 39, 39)], [(GREEN, 0, 0, 9, 9)], [(BLUE, 8, 8, 19, 19)]]
+    (tmp_path / "xml").mkdir()
+    for number, some in enumerate(objects, 1):
+        (tmp_path / "xml" / f"{NAME.format(number)}.xml").write_text(annotation(*some))
+    # In folders of classes and with several endings, as people keep them.
+    for number, name, boxes in ((1, "{}.JPEG", {"red": (8, 8, 40, 32)}),
+                                (2, f"{GREEN}/{{}}.JPEG", {"red": (28, 4, 60, 36), "green": (4, 40, 20, 56)}),
+                                (3, f"{BLUE}/{{}}.jpg", {"blue": (30, 30, 60, 60)}),
+                                (4, "{}.JPEG", {"red": (8, 8, 40, 40)}),
+                                (6, "{}.png", {"red": (8, 8, 20, 20)})):
+        paint(str(tmp_path / "val" / name.format(NAME.format(number))), **boxes)
+    return tmp_path
+
+
+@pytest.fixture
+def arguments(tree, monkeypatch):
+    return ["--kit", tree / "kit", "--annotations", tree / "xml", "--data", tree / "val",
+            "--weights", colour_weights(monkeypatch, tree), "--threshold", "0.5"]
+
+
+def test_known_answers_and_the_way_back(tree, arguments, capsys):
+    found = evaluate(tree / "out", *arguments, "--submission", tree / "guesses.txt", "--per-class")
+    assert NAME.format(5) in capsys.readouterr().err
+    assert found["pictures"] == 5 and found["left_out"] == 1
+    # Right at once: 1, 3, 4. The others by a later one of three guesses.
+    assert found["top1_classification_error"] == pytest.approx(2 / 5)
+    assert found["top5_classification_error"] == 0
+    # Of 1, 2, 4 and 6, which count: 1 at once, 2 by its second guess.
+    assert found["top1_localization_error"] == pytest.approx(3 / 4)
+    assert found["top5_localization_error"] == pytest.approx(2 / 4)
+    assert found["top1_localization_error_of_all"] == pytest.approx(4 / 5)
+    assert found["top5_localization_error_of_all"] == pytest.approx(3 / 5)
+    assert found["gt_known_localization"] == found["max_box_acc"] == pytest.approx(2 / 5)
+    with open(tree / "out" / "pictures.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [NAME.format(number) for number in (1, 2, 3, 4, 6)]
+    assert [row["true_class"] for row in rows] == [RED, GREEN, BLUE, RED, BLUE]
+    assert [row["rank"] for row in rows] == ["1", "2", "1", "1", "3"]
+    assert [row["guess_1"] for row in rows] == [RED, RED, BLUE, RED, RED]
+    assert [row["excluded"] for row in rows] == ["0", "0", "1", "0", "0"]
+    assert float(rows[0]["gt_known_iou"]) > 0.8 and float(rows[1]["guess_2_iou"]) > 0.6
+    assert rows[3]["gt_known_iou"] == rows[3]["guess_1_iou"] == "0.0000"
+    with open(tree / "out" / "classes.csv", encoding="utf-8") as file:
+        assert [(row["class"], row["localization_accuracy"]) for row in csv.DictReader(file)] \
+            == [(BLUE, "0"), (RED, "0.5"), (GREEN, "1")]
+
+    classes, boxes = read_submission(tree / "guesses.txt", 6)
+    assert classes[:, 0].tolist() == [2, 2, 1, 2, 0, 2]  # of the kit, by wnid
+    assert classes[1, :3].tolist() == [2, 3, 1] and not classes[4].any()
+    assert abs(boxes[0, 0] - [8, 8, 40, 32]).max() <= 1
+    # From another tool, no network and no pictures: the missing one is wrong now.
+    again = evaluate(tree / "again", *arguments[:4], "--guesses", tree / "guesses.txt")
+    assert again["pictures"] == 6 and again["weights"] is None and "threshold" not in again
+    assert again["top1_classification_error"] == pytest.approx(3 / 6)
+    assert again["top5_classification_error"] == pytest.approx(1 / 6)
+    assert again["top1_localization_error"] == pytest.approx(4 / 5)
+    assert again["top5_localization_error"] == pytest.approx(3 / 5)
+    assert again["top5_localization_error_of_all"] == pytest.approx(4 / 6)
+    with open(tree / "again" / "pictures.csv", encoding="utf-8") as file:
+        assert [row["guess_1"] for row in csv.DictReader(file)] == [RED, RED, BLUE, RED, "", RED]
+    with pytest.raises(InputError, match=f"1 are in one only, such as {NAME.format(5)}"):
+        localize.main(["--compare", str(tree / "out"), str(tree / "again")])
+
+
+def test_only_an_excluded_picture_has_no_kit_error(tree):
+    guesses = "1 0 0 9 9"
+    pictures = data.open_validation(str(tree / "kit"), str(tree / "xml")).rows([2])
+    (tree / "one.txt").write_text(guesses + "\n")
+    found = localization.figures(localization.judge_submission(str(tree / "one.txt"), pictures))
+    assert "top1_localization_error" not in found and found["top1_localization_error_of_all"] == 0
+
+
+def test_a_class_that_the_kit_has_not_takes_its_place(tree):
+    pictures = data.open_validation(str(tree / "kit"), str(tree / "xml"))
+    classes = [Category("n99999999", "zebra"), *CLASSES]
+    boxes = np.tile([[0, 0, 5, 5], [8, 8, 40, 32], [0, 0, 1, 1]], (1, 1, 1))
+    records = localization.Records([NAME.format(1)], [RED], np.arange(3.0), guesses=np.array([[0, 1, 0]]),
+                                   guess_boxes=boxes)
+    path = str(tree / "guesses.txt")
+    localization.write_submission(path, records, classes, pictures)
+    with open(path, encoding="ascii") as file:
+        assert file.read() == "0 0 0 0 0 2 8 8 39 31\n" + "0\n" * 5
+    judged = localization.judge_submission(path, pictures)
+    assert judged.right[0].tolist() == judged.located[0].tolist() == [False, True, True, True, True]
+
+
+def test_what_is_wrong_is_one_line(tree, arguments):
+    (tree / "empty").mkdir()
+    (tree / "short.txt").write_text("1 0 0 1 1\n")
+    (tree / "other").mkdir()
+    paint(str(tree / "other" / "other.png"))
+    kit = ["--kit", tree / "kit", "--annotations", tree / "xml"]
+    for given, message in (
+            ([*kit, "--data", tree / "nowhere"], "nowhere: no such folder"),
+            ([*kit, "--data", tree / "empty"], "no pictures in this folder"),
+            ([*kit, "--data", tree / "other"], f"no picture called {NAME.format(1)}"),
+            (["--kit", tree / "kit"], "go together"),
+            (kit, "--data is needed"),
+            ([*kit, "--metadata", tree], "not both"),
+            ([*kit, "--guesses", tree / "short.txt"], "has 1 lines; one for each of 6"),
+            ([*kit, "--guesses", tree / "none.txt"], "none.txt: No such file"),
+            ([*kit, "--guesses", tree / "short.txt", "--rows", "2"], "all of its pictures"),
+            (["--data", tree / "val", "--submission", "x"], "need --kit"),
+            ([*kit, "--data", tree / "val", "--threshold", "auto"], "pictures to choose by"),
+            ([*kit, "--guesses", "a", "--scores", "b"], "give one of"),
+            (["--guesses", "a"], "need --kit"),
+            (["--scores", "a"], "need --data")):
+        with pytest.raises(InputError, match=message) as caught:
+            localize.main([*map(str, given), "--out", str(tree / "out")])
+        assert "\n" not in str(caught.value)
+    assert not os.path.exists(tree / "out")

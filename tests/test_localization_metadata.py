@@ -1,0 +1,195 @@
+"""Sets in the WSOL protocol's form, by boxes and by masks, and score maps of other tools."""
+
+import os
+
+import numpy as np
+import pytest
+from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
+from PIL import Image
+
+import data
+import localize
+from weights import Category, InputError
+from weights.ilsvrc import categories
+
+BOX, GREEN_BOX = [8, 8, 40, 32], [30, 20, 60, 60]
+
+
+@pytest.fixture
+def boxed(tmp_path):
+    """Two pictures in folders called by wnids; the second has two boxes, one of which is right."""
+    red, green = CLASSES[0].wnid, CLASSES[1].wnid
+    paint(str(tmp_path / "pictures" / red / "a.png"), red=BOX)
+    paint(str(tmp_path / "pictures" / green / "b.jpg"), green=GREEN_BOX)
+    # The list says .JPEG; numbers are the data's own.
+    boxes = {f"{red}/a.JPEG": [BOX], f"{green}/b.JPEG": [[0, 0, 5, 5], GREEN_BOX]}
+    metadata_folder(tmp_path / "metadata" / "val", boxes, [4, 1])
+    return tmp_path
+
+
+def test_a_network_is_judged_by_boxes(boxed, monkeypatch):
+    weights = colour_weights(monkeypatch, boxed)
+    found = evaluate(boxed / "out", "--metadata", boxed / "metadata" / "val", "--data", boxed / "pictures",
+                     "--weights", weights, "--threshold", "0.5")
+    assert found["data"] == "metadata/val" and found["pictures"] == 2 and found["left_out"] == 0
+    assert found["top1_classification_error"] == found["top1_localization_error"] == 0
+    assert found["gt_known_localization"] == found["max_box_acc"] == 1
+    assert "pxap" not in found and "top1_localization_error_of_all" not in found
+
+
+def test_the_threshold_is_chosen_on_another_split(boxed, monkeypatch):
+    weights = colour_weights(monkeypatch, boxed)
+    metadata_folder(boxed / "metadata" / "test", {f"{CLASSES[0].wnid}/a.png": [BOX]}, [0])
+    arguments = ["--metadata", boxed / "metadata" / "test", "--data", boxed / "pictures", "--weights", weights,
+                 "--threshold", "auto"]
+    found = evaluate(boxed / "out", *arguments, "--threshold-metadata", boxed / "metadata" / "val")
+    assert found["threshold_chosen_on"] == "metadata/val, 2 pictures"
+    for more in ([], ["--threshold-metadata", boxed / "metadata" / "test"]):
+        with pytest.raises(InputError, match="--threshold auto"):
+            evaluate(boxed / "out", *arguments, *more)
+
+
+@pytest.mark.parametrize("ids, names, expected", [
+    (["x/n01440764/1.png", "x/n01443537/1.png"], None, [Category("n01440764", "n01440764"), CLASSES[1][:1] * 2]),
+    (["001.Finch/1.png", "002.Crow/1.png"], None, [(None, "001.Finch"), (None, "002.Crow")]),
+    (["val/1.png", "val/2.png"], None, [(None, "0"), (None, "1")]),
+    (["0/1.png", "1/2.png"], None, [(None, "0"), (None, "1")]),
+    (["1.png", "2.png"], None, [(None, "0"), (None, "1")]),
+    (["val/1.png", "val/2.png"], "finch\nn01440764\ttench, Tinca tinca\n",
+     [(None, "finch"), ("n01440764", "tench, Tinca tinca")]),
+])
+def test_classes_get_the_names_that_people_gave_them(tmp_path, ids, names, expected):
+    metadata_folder(tmp_path, {name: [BOX] for name in ids}, [0, 1])
+    if names:
+        (tmp_path / "class_names.txt").write_text(names)
+    assert list(map(tuple, data.open_metadata(str(tmp_path)).categories)) == list(map(tuple, expected))
+
+
+def test_a_thousand_classes_without_names_are_ilsvrcs(tmp_path):
+    metadata_folder(tmp_path, {"val/1.JPEG": [BOX], "val/2.JPEG": [BOX]}, [65, 999])
+    assert data.open_metadata(str(tmp_path)).categories == categories(1000)
+    (tmp_path / "class_names.txt").write_text("one\ntwo\n")
+    with pytest.raises(InputError, match="class_names.txt: names 2 classes, not 1000"):
+        data.open_metadata(str(tmp_path))
+    (tmp_path / "class_labels.txt").write_text("val/1.JPEG,0\nval/2.JPEG,999999999\n")
+    with pytest.raises(InputError, match="class_labels.txt: has a class 999999999"):
+        data.open_metadata(str(tmp_path))
+
+
+# ---------------------------------------------------------------- score maps
+
+@pytest.fixture
+def scored(boxed):
+    """Score maps of the two pictures of `boxed`: one where its box is, one of the same shape elsewhere."""
+    os.makedirs(boxed / "scores" / CLASSES[0].wnid)
+    os.makedirs(boxed / "scores" / CLASSES[1].wnid)
+    for file, box in ((f"{CLASSES[0].wnid}/a.JPEG.npy", BOX), (f"{CLASSES[1].wnid}/b.npy", BOX)):
+        scores = np.zeros((SIDE, SIDE))
+        scores[box[1]:box[3], box[0]:box[2]] = 7
+        np.save(boxed / "scores" / file, scores)
+    return boxed
+
+
+def test_score_maps_need_neither_pictures_nor_classes(scored):
+    found = evaluate(scored / "out", "--metadata", scored / "metadata" / "val", "--scores", scored / "scores",
+                     "--per-class")
+    assert found["gt_known_localization"] == 0.5 and found["max_box_acc"] == 0.5
+    assert found["weights"] is None and "top1_classification_error" not in found and found["pictures"] == 2
+    # Without sizes in the set, the pictures say them; one that is missing is left out.
+    root = scored / "set" / "val"
+    for name in ("red/a.png", "blue/b.png"):
+        paint(str(root / name), red=BOX)
+        os.makedirs(scored / "more" / name.split("/")[0])
+        np.save(scored / "more" / f"{name}.npy", np.eye(4))
+    assert evaluate(scored / "out", "--data", scored / "set", "--scores", scored / "more")["pictures"] == 2
+
+
+@pytest.mark.parametrize("break_it, message", [
+    (os.remove, "a.JPEG.npy: no score map"),
+    (lambda path: np.save(path, np.zeros((1, 8, 8))), r"not a score map.*\(1, 8, 8\)"),
+    (lambda path: np.save(path, np.zeros((0, 8))), "not a score map"),
+    (lambda path: np.save(path, np.zeros((8, 8), complex)), "not a score map.*complex"),
+    (lambda path: np.save(path, np.full((8, 8), np.nan)), "not finite"),
+    (lambda path: np.save(path, np.full((8, 8), np.inf)), "not finite"),
+    (lambda path: np.save(path, np.array([[{}]]), allow_pickle=True), "not a score map"),
+    (lambda path: open(path, "wb").close(), "not a score map"),
+    (lambda path: open(path, "r+b").truncate(200), "not a score map"),
+])
+def test_what_is_no_score_map_is_named(scored, break_it, message):
+    break_it(scored / "scores" / CLASSES[0].wnid / "a.JPEG.npy")
+    with pytest.raises(InputError, match=message) as caught:
+        localize.main(["--metadata", str(scored / "metadata" / "val"), "--scores", str(scored / "scores"),
+                       "--out", str(scored / "out")])
+    assert "a.JPEG.npy" in str(caught.value) and "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- masks
+
+def half(path, columns):
+    """A mask of 224 x 224 that is white in these columns."""
+    pixels = np.zeros((224, 224), np.uint8)
+    pixels[:, slice(*columns)] = 255
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """One score map of three steps, 1 in columns 0 to 55, 1/2 up to 111, and 0; masks and what to ignore by test."""
+    metadata_folder(tmp_path / "metadata", {"a.jpg": [BOX]}, [0])
+    scores = np.zeros((224, 224))
+    scores[:, :112] = 0.5
+    scores[:, :56] = 1
+    (tmp_path / "scores").mkdir()
+    np.save(tmp_path / "scores" / "a.npy", scores)
+    return tmp_path
+
+
+@pytest.mark.parametrize("objects, ignored, expected", [
+    # Two masks of one object each, united: the first step is all right, the second half of it.
+    ([(0, 56), (56, 84)], None, 2 / 3 + 1 / 3 * 84 / 112),
+    # What is ignored of the second step's background is no mistake; the object is never ignored.
+    ([(0, 56), (56, 84)], (70, 112), 1),
+    ([(112, 224)], None, 1 / 2),
+    ([(112, 224)], (0, 56), 112 / 168),
+])
+def test_pxap_by_hand(masked, objects, ignored, expected):
+    lines = []
+    for number, columns in enumerate(objects):
+        half(str(masked / "masks" / "a" / f"{number}.png"), columns)
+        lines.append(f"a.jpg,a/{number}.png,{'a/ignore.png' if ignored and not number else ''}\n")
+    if ignored:
+        half(str(masked / "masks" / "a" / "ignore.png"), ignored)
+    (masked / "metadata" / "localization.txt").write_text("".join(lines))
+    found = evaluate(masked / "out", "--metadata", masked / "metadata", "--masks", masked / "masks",
+                     "--scores", masked / "scores")
+    assert found["pxap"] == pytest.approx(expected)
+    assert found["pxap_interval"] == pytest.approx([expected, expected])
+    assert "max_box_acc" not in found and "gt_known_localization" not in found
+    with open(masked / "out" / "precision.csv", encoding="utf-8") as file:
+        assert file.readline() == "recall,precision\n"
+        assert len(file.readlines()) == 1001
+    assert not os.path.exists(masked / "out" / "accuracy.csv") and os.path.exists(masked / "out" / "curves.png")
+
+
+def test_masks_that_are_missing_or_not_named(masked):
+    (masked / "metadata" / "localization.txt").write_text("a.jpg,a/1.png,\n")
+    arguments = ["--metadata", masked / "metadata", "--scores", masked / "scores"]
+    with pytest.raises(InputError, match="has masks: name their folder with --masks"):
+        evaluate(masked / "out", *arguments)
+    with pytest.raises(InputError, match="1.png: no such mask; 1 of 1"):
+        evaluate(masked / "out", *arguments, "--masks", masked)
+
+
+def test_a_network_is_judged_by_masks_and_classes_that_it_has_not_are_named(masked, monkeypatch):
+    paint(str(masked / "pictures" / "a.jpg"), size=(224, 224), red=(0, 0, 84, 224))
+    half(str(masked / "pictures" / "1.png"), (0, 84))
+    (masked / "metadata" / "localization.txt").write_text("a.jpg,1.png,\n")
+    arguments = ["--metadata", masked / "metadata", "--data", masked / "pictures",
+                 "--weights", colour_weights(monkeypatch, masked)]
+    with pytest.raises(InputError, match="no class of .*/metadata is among those of the weights, .* it has 0$"):
+        evaluate(masked / "out", *arguments)
+    (masked / "metadata" / "class_names.txt").write_text("Red Thing\n")
+    found = evaluate(masked / "out", *arguments)
+    assert found["pxap"] > 0.98 and found["top1_classification_error"] == 0
+    assert "top1_localization_error" not in found
