@@ -27,7 +27,8 @@ THRESHOLD_ROWS = 1000
 ROWS_OF_TABLE = 60
 # Of what was left out.
 LINES = 10
-console = Console()
+# In files and pipes, tables are as wide as their lines ask for.
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 # ---------------------------------------------------------------- pictures
@@ -234,7 +235,8 @@ def show(metrics):
 
 
 def compare(first, second):
-    table = Table("figure", first, second, "difference", "95 % interval", "beyond chance")
+    console.print(f"A: {first}\nB: {second}", markup=False, highlight=False, soft_wrap=True)
+    table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
     for name, (ours, theirs, difference) in localization.compare_folders(first, second).items():
         table.add_row(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
                       f"{difference.low:+.4f} to {difference.high:+.4f}",

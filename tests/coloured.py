@@ -53,15 +53,6 @@ def paint(path, size=(SIDE, SIDE), **boxes):
         else Image.fromarray(pixels).save(path)
 
 
-def folders(root, split="val", count=2):
-    """A data set of a folder for each colour, without boxes."""
-    for number, colour in enumerate(COLOURS):
-        for row in range(count):
-            paint(os.path.join(root, split, CLASSES[number].wnid, f"{colour}-{row}.png"),
-                  **{colour: (8 + row, 10, 40, 50)})
-    return str(root)
-
-
 def metadata_folder(folder, boxes, labels, size=(SIDE, SIDE)):
     """The WSOL protocol's four files; boxes: {image id: [[x0, y0, x1, y1], ...]}, half-open."""
     os.makedirs(folder, exist_ok=True)
