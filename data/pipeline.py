@@ -2,6 +2,8 @@
 
 import os
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +15,9 @@ from weights import InputError
 # of a picture, as theirs may be, seldom shows what a small picture is of.
 CROP_AREA = (0.35, 1.0)
 CROP_PROPORTIONS = (3 / 4, 4 / 3)
+# Not tf.data.AUTOTUNE: in TensorFlow 2.21 its parallel map has been seen to stand still for
+# 20 and 40 seconds, its tuner's periods, once in a few thousand pictures on two cores.
+PARALLEL_CALLS = os.cpu_count() or 1
 
 
 def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
@@ -36,7 +41,7 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)
     return (tf.data.Dataset.from_tensor_slices((positions, order[start:]))
-            .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
             .batch(batch, drop_remainder=len(order) >= batch)
             .prefetch(2))
@@ -67,7 +72,7 @@ def viewing_batches(pictures, preprocessing, batch):
         return tf.ensure_shape(inputs, [batch, None, None, 3]), labels, rows, sizes
 
     return (tf.data.Dataset.range(len(pictures))
-            .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
             .batch(batch)
             .map(fill)
