@@ -1,0 +1,261 @@
+"""How good a trained network's features are for other classes, whole and cut out: `python probe.py --help`."""
+
+import os
+# Beside another program on the same cores, NumPy's threads wait for each other ten times as long as they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import quiet_tensorflow  # noqa: F401  (before TensorFlow)
+
+import argparse
+import sys
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import data
+import weights
+from localization.frozen_network import FrozenNetwork, cut_out, largest_boxes
+from localization.judge import BATCH
+from localization.report import write_json
+from localization_settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
+from ops.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
+from weights import InputError
+
+LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
+console = Console()
+
+
+# ---------------------------------------------------------------- pictures and splits
+
+def open_pictures(options):
+    """(pictures, held_out): the PictureSet to draw from; bool [rows], or None where any picture may be tested."""
+    sets = [data.open_set(options.data, split) for split in (("val",) if options.draw == "val" else ("train", "val"))]
+    if options.classes:
+        sets = [pictures.first_classes(options.classes) for pictures in sets]
+    pictures = sets[0] if len(sets) == 1 else joined(*sets)
+    held_out = np.arange(len(pictures)) >= len(sets[0]) if options.draw == "apart" else None
+    if options.crops and pictures.boxes:
+        kept = np.flatnonzero([len(boxes) > 0 for boxes in pictures.boxes])
+        return pictures.rows(kept), None if held_out is None else held_out[kept]
+    return pictures, held_out
+
+
+def joined(first, second):
+    """One PictureSet of two with the same classes; it has boxes where both have."""
+    def draw(row, epoch):
+        part, row = (first, row) if row < len(first) else (second, row - len(first))
+        return part.draw(row, epoch)
+
+    return data.PictureSet(
+        os.path.dirname(first.name), first.categories, np.concatenate([first.labels, second.labels]),
+        first.files + second.files, first.boxes + second.boxes if first.boxes and second.boxes else None,
+        draw if first.draw else None)
+
+
+def random_split(pictures, held_out, train, test, rng):
+    """(training rows, test rows): of every class, `train` pictures and at most `test` of the others.
+
+    held_out  None, or bool [rows]: those to test on, all others being for training
+    test      None for all
+    raises    InputError when a class has too few pictures
+    """
+    training, testing = [], []
+    for label, category in enumerate(pictures.categories):
+        members = rng.permutation(np.flatnonzero(pictures.labels == label))
+        chosen = members[:train] if held_out is None else members[~held_out[members]][:train]
+        others = members[train:] if held_out is None else members[held_out[members]]
+        if len(chosen) < train or not len(others):
+            raise InputError(f"{pictures.name} has {len(members)} pictures of {category.label!r}: too few for "
+                             f"--train {train} and one to test on")
+        training.append(chosen)
+        testing.append(others[:test])
+    return np.sort(np.concatenate(training)), np.sort(np.concatenate(testing))
+
+
+def see(network, pictures, splits):
+    """Pooled features of what the splits use: (pictures, features, splits), all of the readable rows alone."""
+    used = np.unique(np.concatenate([rows for split in splits for rows in split]))
+    wanted = pictures.rows(used)
+    features, found = network.pooled(wanted, progress(len(wanted), "pictures"))
+    for _, reason in data.broken_files(wanted, np.setdiff1d(np.arange(len(wanted)), found)):
+        print(f"probe.py: skipped {reason}", file=sys.stderr)
+    kept = used[found]
+    splits = [tuple(np.flatnonzero(np.isin(kept, rows)) for rows in split) for split in splits]
+    for training, testing in splits:
+        if np.bincount(pictures.labels[kept[training]], minlength=1).max() < 2 or not len(testing):
+            raise InputError(f"{pictures.name}: too few of its pictures can be read")
+    return pictures.rows(kept), features, splits
+
+
+# ---------------------------------------------------------------- experiments
+
+class Probe:
+    """Linear classifiers of unit-length features, each trained on one part of a split and judged on the other."""
+
+    def __init__(self, pictures, options):
+        self.labels, self.classes = pictures.labels, len(pictures.categories)
+        self.loss, self.seed = LOSSES[options.classifier], options.seed
+
+    def __call__(self, features, split):
+        """(classifier, {"accuracy": fraction of the test rows, "cost": of the SVM or regression}).
+
+        The cost is chosen by cross-validation among the training rows. Raises
+        InputError for features that are not finite.
+        """
+        training, testing = split
+        features, labels = unit_length(features), self.labels[training]
+        rng = np.random.default_rng(self.seed)
+        try:
+            cost = choose_cost(features[training], labels, self.classes, rng, self.loss)
+            classifier = fit(features[training], labels, self.classes, cost, self.loss)
+        except (ValueError, ArithmeticError) as error:
+            raise InputError(f"no classifier of these features: {error}") from None
+        return classifier, {"accuracy": accuracy(classifier, features[testing], self.labels[testing]), "cost": cost}
+
+
+def accuracy(classifier, features, labels):
+    return float((classifier.guesses(features) == labels).mean())
+
+
+def generic_features(pictures, features, splits, options):
+    """{"full": for each split, how good a linear classifier of the pooled features is} (section 4)."""
+    probe = Probe(pictures, options)
+    return {"full": [probe(features, split)[1] for split in progress(len(splits), "splits", 1)(splits)]}
+
+
+def crops(network, pictures, features, splits, options):
+    """As `generic_features`, also of "cam_crop" and, where there are boxes, of "true_box" (section 4.1).
+
+    The classifier of whole pictures localizes the class it guesses, in training
+    and test pictures alike. One more is trained, and judged, on what these boxes
+    cut out, and one on what the true boxes cut out. Where the network knows the
+    classes, the same of its own last layer as it is: "network_full" and so on.
+    """
+    probe, found = Probe(pictures, options), {}
+    seen = {"full": features, "cam_crop": None}
+    if pictures.boxes:
+        seen["true_box"] = network.pooled(cut_out(pictures, largest_boxes(pictures)),
+                                          progress(len(pictures), "true boxes"))[0]
+    known = data.match_classes(network.classes, pictures.categories)
+    for split in splits:
+        classifier, found_full = probe(seen["full"], split)
+        guesses = classifier.guesses(unit_length(features))
+        seen["cam_crop"] = look_again(network, classifier, guesses, pictures, np.union1d(*split))
+        record(found, {"full": found_full} | {name: probe(seen[name], split)[1] for name in seen if name != "full"})
+        if (known >= 0).all():
+            testing = split[1]
+            guesses = network.own.guesses(features)
+            seen["cam_crop"] = look_again(network, network.own, guesses, pictures, testing)
+            truth = known[pictures.labels[testing]]
+            record(found, {f"network_{name}": {"accuracy": accuracy(network.own, seen[name][testing], truth)}
+                           for name in seen})
+    return found
+
+
+def look_again(network, classifier, guesses, pictures, rows):
+    """Pooled features of what the maps of the guessed classes cut out: [all rows, C], zeros but in `rows`."""
+    part = pictures.rows(rows)
+    boxes = network.boxes(part, classifier.kernel, guesses[rows], PAPER_THRESHOLD, progress(len(part), "maps"))
+    features = np.zeros((len(pictures), len(classifier.kernel)), np.float32)
+    features[rows] = network.pooled(cut_out(part, boxes), progress(len(part), "crops"))[0]
+    return features
+
+
+def record(found, figures):
+    for name, figure in figures.items():
+        found.setdefault(name, []).append(figure)
+
+
+# ---------------------------------------------------------------- report
+
+def summarise(found):
+    """{name: mean accuracy, its standard deviation over splits, and each split's}."""
+    figures = {}
+    for name, judged in found.items():
+        accuracies = [split["accuracy"] for split in judged]
+        figures[name] = {"accuracy": float(np.mean(accuracies)),
+                         "standard_deviation": float(np.std(accuracies, ddof=1)) if len(judged) > 1 else None,
+                         "splits": judged}
+    return figures
+
+
+def show(figures):
+    table = Table("figure", "accuracy, %", "over splits, ±", "cost")
+    for name, figure in figures.items():
+        deviation = figure["standard_deviation"]
+        costs = sorted({split["cost"] for split in figure["splits"] if "cost" in split})
+        table.add_row(name, f"{100 * figure['accuracy']:.2f}", "" if deviation is None else f"{100 * deviation:.2f}",
+                      ", ".join(f"{cost:g}" for cost in costs))
+    console.print(table)
+
+
+def progress(count, what, batch=BATCH):
+    """Wraps the batches of `count` things into a progress bar, where there is something to wait for."""
+    steps = -(-count // batch)
+    return lambda batches: track(batches, what, steps, console=console, transient=True,
+                                 disable=steps < 3 or not console.is_terminal)
+
+
+# ---------------------------------------------------------------- main
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="probe.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Accuracy of a linear classifier on a trained network's pooled features, over random splits.")
+    add = parser.add_argument
+    add("--weights", default=DEFAULT_WEIGHTS,
+        help="a file of weights, or the name of published ones: python -m weights list")
+    add("--data", required=True, help="folder of a data set, or 'synthetic'")
+    add("--draw", choices=("both", "val", "apart"), default="both",
+        help="pictures to train and test on from both splits of --data; from its validation split alone; "
+             "or training pictures from the one and test pictures from the other")
+    add("--train", type=int, default=30, metavar="N", help="training pictures of each class")
+    add("--test", type=int, metavar="N", help="at most so many test pictures of each class (none: all others)")
+    add("--splits", type=int, default=10, help="how many random splits")
+    add("--classes", type=int, help="only the first so many classes of --data")
+    add("--classifier", choices=sorted(LOSSES), default="svm", help="linear SVM or logistic regression")
+    add("--crops", action="store_true",
+        help="also of what the maps cut out, of true boxes, and by the network's own last layer")
+    add("--seed", type=int, default=0, help="draws the splits")
+    add("--out", default="probe", help="folder for probe.json")
+    options = parser.parse_args(arguments)
+    for name, least in (("train", 2), ("test", 1), ("splits", 1), ("seed", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} is {value}; it must be at least {least}")
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    path = weights.resolve(options.weights)
+    network = FrozenNetwork(weights.load(path))
+    pictures, held_out = open_pictures(options)
+    splits = [random_split(pictures, held_out, options.train, options.test, np.random.default_rng([options.seed, number]))
+              for number in range(options.splits)]
+    pictures, features, splits = see(network, pictures, splits)
+    if options.crops:
+        found = crops(network, pictures, features, splits, options)
+    else:
+        found = generic_features(pictures, features, splits, options)
+    figures = summarise(found)
+    show(figures)
+    os.makedirs(options.out, exist_ok=True)
+    about = {"weights": path, "data": pictures.name, "classes": len(pictures.categories),
+             "threshold": PAPER_THRESHOLD if options.crops else None,
+             "training_pictures": len(splits[0][0]), "test_pictures": len(splits[0][1])}
+    about |= {name: getattr(options, name) for name in ("draw", "train", "test", "classifier", "seed")}
+    write_json(os.path.join(options.out, "probe.json"), {"figures": figures} | about)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        print(f"probe.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
