@@ -15,8 +15,6 @@ from weights import InputError
 # of a picture, as theirs may be, seldom shows what a small picture is of.
 CROP_AREA = (0.35, 1.0)
 CROP_PROPORTIONS = (3 / 4, 4 / 3)
-# Not tf.data.AUTOTUNE: in TensorFlow 2.21 its parallel map has been seen to stand still for
-# 20 and 40 seconds, its tuner's periods, once in a few thousand pictures on two cores.
 PARALLEL_CALLS = os.cpu_count() or 1
 
 
@@ -44,7 +42,8 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
             .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
             .batch(batch, drop_remainder=len(order) >= batch)
-            .prefetch(2))
+            .prefetch(2)
+            .with_options(_without_tuner()))
 
 
 def epoch_order(pictures, seed, epoch):
@@ -76,7 +75,19 @@ def viewing_batches(pictures, preprocessing, batch):
             .ignore_errors()
             .batch(batch)
             .map(fill)
-            .prefetch(2))
+            .prefetch(2)
+            .with_options(_without_tuner()))
+
+
+def _without_tuner():
+    """Options that leave tf.data's tuner off.
+
+    In TensorFlow 2.21 the end of an iterator waits for the tuner's thread, which
+    sleeps for up to a minute: 20 or 40 seconds were lost at the end of many epochs.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def broken_files(pictures, rows):
