@@ -95,7 +95,11 @@ def test_score_maps_need_neither_pictures_nor_classes(scored):
                      "--per-class")
     assert found["gt_known_localization"] == 0.5 and found["max_box_acc"] == 0.5
     assert found["weights"] is None and "top1_classification_error" not in found and found["pictures"] == 2
-    # Without sizes in the set, the pictures say them; one that is missing is left out.
+    # Boxes are in the pixels of pictures that are twice as wide as the maps and half as high again.
+    metadata_folder(scored / "wide", {f"{CLASSES[0].wnid}/a.JPEG": [[16, 12, 80, 48]]}, [0], size=(2 * SIDE, 96))
+    wide = evaluate(scored / "out", "--metadata", scored / "wide", "--scores", scored / "scores")
+    assert wide["gt_known_localization"] == wide["max_box_acc"] == 1
+    # Without sizes in the set, the pictures say them.
     root = scored / "set" / "val"
     for name in ("red/a.png", "blue/b.png"):
         paint(str(root / name), red=BOX)
