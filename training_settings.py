@@ -100,9 +100,18 @@ def new_settings(options):
     return argparse.Namespace(**settings)
 
 
+# What settings.json holds: one of an older version cannot be resumed.
+SETTINGS = {"data", "classes", "rows", "out", "init", "freeze_features", "no_mirror", "features_rate",
+            "epochs", "batch", "learning_rate", "warm_up", "weight_decay", "label_smoothing", "clip",
+            "precision", "seed", "network", "preprocessing"}
+
+
 def saved_settings(run):
     try:
         with open(os.path.join(run, "settings.json"), encoding="utf-8") as file:
-            return argparse.Namespace(**json.load(file) | {"out": run})
-    except (OSError, ValueError, TypeError):
+            settings = json.load(file)
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
+    if not isinstance(settings, dict) or set(settings) != SETTINGS:
+        raise InputError(f"{run}/settings.json is not of this version of train_loop.py: start a new run")
+    return argparse.Namespace(**settings | {"out": run})

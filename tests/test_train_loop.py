@@ -147,9 +147,12 @@ def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
 
 
 def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "settings.json").write_text('{"epochs": 3}')
     for arguments, message in (
             (["--out", finished], "already holds a run"),
             (["--resume", str(tmp_path)], "no run"),
+            (["--resume", str(tmp_path / "old")], "not of this version"),
             (["--resume", finished, "--batch", "3"], "no other option"),
             (["--batch", "0", "--out", str(tmp_path / "a")], "--batch is 0"),
             (["--depth", "27", "--out", str(tmp_path / "a")], "depth is 27"),

@@ -1,0 +1,43 @@
+"""The strip that localize.py draws."""
+
+import numpy as np
+import pytest
+
+import ops
+
+
+def strip(height, width, boxes, captions=None):
+    picture = np.full((height, width, 3), 120, np.uint8)
+    return ops.panels(picture, np.zeros((len(boxes), 8, 8), np.float32), boxes,
+                      captions or ["a caption"] * len(boxes))
+
+
+def test_a_strip_has_the_picture_and_a_panel_for_each_class():
+    one, three = strip(200, 300, [[0, 0, 300, 200]]), strip(200, 300, [[0, 0, 300, 200]] * 3)
+    assert one.dtype == np.uint8 and one.shape[0] == three.shape[0]
+    panel = three.shape[1] - strip(200, 300, [[0, 0, 300, 200]] * 2).shape[1]
+    assert panel == pytest.approx(1.5 * 320, abs=10)
+
+
+@pytest.mark.parametrize("height, width", [(20, 4000), (4000, 20), (1, 1), (64, 64)])
+def test_extreme_pictures_are_drawn_at_a_size_that_can_be_looked_at(height, width):
+    drawn = strip(height, width, [[0, 0, width, height]])
+    assert 100 < drawn.shape[1] < 2500 and drawn.shape[0] < 500
+
+
+def test_the_box_is_drawn_where_it_is():
+    drawn = strip(320, 320, [[80, 160, 240, 240]])
+    panel = drawn[:320, -320:].astype(int)
+    white = (panel > 250).all(-1)
+    rows, columns = np.flatnonzero(white.any(1)), np.flatnonzero(white.any(0))
+    assert [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] == [80, 160, 240, 240]
+
+
+def test_a_long_caption_is_cut():
+    np.testing.assert_array_equal(strip(64, 64, [[0, 0, 9, 9]], ["word " * 400]).shape,
+                                  strip(64, 64, [[0, 0, 9, 9]], ["w"]).shape)
+
+
+def test_numbers_that_do_not_belong_together_are_refused():
+    with pytest.raises(ValueError, match="2 boxes"):
+        ops.panels(np.zeros((9, 9, 3), np.uint8), np.zeros((1, 2, 2)), [[0, 0, 1, 1]] * 2, ["a"])
