@@ -102,7 +102,7 @@ class Probe:
         """(classifier, {"accuracy": fraction of the test rows, "cost": of the SVM or regression}).
 
         The cost is chosen by cross-validation among the training rows. Raises
-        InputError for features that are not finite.
+        InputError when the solver does not converge.
         """
         training, testing = split
         features, labels = unit_length(features), self.labels[training]
@@ -110,7 +110,7 @@ class Probe:
         try:
             cost = choose_cost(features[training], labels, self.classes, rng, self.loss)
             classifier = fit(features[training], labels, self.classes, cost, self.loss)
-        except (ValueError, ArithmeticError) as error:
+        except ArithmeticError as error:
             raise InputError(f"no classifier of these features: {error}") from None
         return classifier, {"accuracy": accuracy(classifier, features[testing], self.labels[testing]), "cost": cost}
 

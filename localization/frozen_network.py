@@ -42,7 +42,7 @@ class FrozenNetwork:
     def pooled(self, pictures, progress=iter):
         """(features, rows): float32 [n, C] of the n pictures that could be read, and which these are.
 
-        Raises InputError when none could be read.
+        Raises InputError when none could be read, or a feature is not finite.
         """
         features, found = [], []
         for inputs, _, rows, _ in progress(data.viewing_batches(pictures, self.preprocessing, BATCH)):
@@ -50,7 +50,10 @@ class FrozenNetwork:
             found.append(rows.numpy())
         if not found:
             raise InputError(f"{pictures.name}: none of its pictures could be read")
-        return np.concatenate(features), np.concatenate(found)
+        features = np.concatenate(features)
+        if not np.isfinite(features).all():
+            raise InputError(f"{pictures.name}: the network's features of it are not finite")
+        return features, np.concatenate(found)
 
     def boxes(self, pictures, kernel, classes, threshold, progress=iter):
         """The box of one class in each picture, by section 3.2: the largest segment above the threshold.

@@ -37,7 +37,7 @@ def unit_length(features):
     """Each feature vector divided by its Euclidean length; a vector of zeros stays. [n, C], float64."""
     features = np.asarray(features, np.float64)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+    return np.divide(features, lengths, out=np.zeros_like(features), where=lengths != 0)
 
 
 def squared_hinge(scores, labels):

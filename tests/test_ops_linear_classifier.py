@@ -82,6 +82,15 @@ def test_the_solver_converges_from_anywhere(loss):
     assert abs(gradient).max() < 1e-6
 
 
+def test_from_the_answer_no_step_is_needed(monkeypatch):
+    features, labels = clouds()
+    exact = fit(features + 20, labels, 3, 1.0, tolerance=1e-6)
+    monkeypatch.setattr(linear_classifier, "ITERATIONS", 0)
+    again = fit(features + 20, labels, 3, 1.0, start=exact)
+    np.testing.assert_allclose(again.kernel, exact.kernel)
+    np.testing.assert_allclose(again.bias, exact.bias)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_separable_classes_are_separated(loss):
     features, labels = clouds(spread=0.1)
@@ -112,6 +121,7 @@ def test_scikit_learn_finds_the_same(cost):
 
 def test_unit_length_leaves_zeros():
     np.testing.assert_allclose(unit_length([[3, 4], [0, 0]]), [[0.6, 0.8], [0, 0]])
+    assert np.isnan(unit_length([[3, np.nan]])).all()
 
 
 def test_examples_that_make_no_sense_are_refused():
@@ -164,4 +174,6 @@ def test_the_chosen_cost_is_the_best_of_a_search_without_shortcuts(loss):
 
 
 def test_of_equal_costs_the_lowest_is_taken():
-    assert choose_cost(*clouds(spread=0.01), 3, np.random.default_rng(0), costs=(10.0, 1.0, 100.0)) == 1.0
+    for spread in (0.01, 3.0):  # all examples right, or not
+        equal = (1 + 1e-9, 1.0, 1 + 2e-9)
+        assert choose_cost(*clouds(spread=spread), 3, np.random.default_rng(0), costs=equal) == 1.0

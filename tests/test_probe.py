@@ -184,6 +184,13 @@ def test_the_networks_own_layer_guesses_and_localizes_as_the_localizer_does(thin
             assert boxes[row].tolist() == expected.tolist()
 
 
+def test_features_that_are_not_finite_are_an_error(things, network_file):
+    network = FrozenNetwork(weights.load(network_file))
+    network.net.stem_norm.beta.assign(np.full(8, 3e38))
+    with pytest.raises(InputError, match="features of it are not finite"):
+        network.pooled(data.open_set(things, "val"))
+
+
 def test_weights_without_the_last_layer_will_do_and_without_others_will_not(tmp_path):
     network = FrozenNetwork(weights.load(write_weights(tmp_path / "a.npz", [], keep=lambda n: not nets.is_head(n))))
     assert network.classes == []
@@ -215,6 +222,7 @@ def test_crops_are_classified_by_new_classifiers_and_by_the_network(things, netw
     figures = report["figures"]
     assert list(figures) == ["full", "cam_crop", "true_box", "network_full", "network_cam_crop", "network_true_box"]
     assert figures["true_box"]["accuracy"] == 1 and figures["full"]["standard_deviation"] is None
+    assert figures["cam_crop"]["accuracy"] > 0.5  # features of one part of the split alone would give a third
     assert report["training_pictures"] in (17, 18) and report["test_pictures"] == 12 and report["threshold"] == 0.2
     network, pictures = FrozenNetwork(weights.load(network_file)), data.open_set(things, "val")
     truth = np.array([1, 0, 2])[pictures.labels]  # the weights have the classes in another order
