@@ -342,7 +342,9 @@ def test_the_cache_follows_the_environment(monkeypatch):
 # ---------------------------------------------------------------- the command
 
 def command(cache, *arguments, **environment):
+    # Started in the background of a script, this process may ignore Ctrl-C, and its children would.
     return subprocess.Popen([sys.executable, "-m", "weights", *arguments], text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env=os.environ | {"CAM_WEIGHTS": str(cache)} | environment)
 
