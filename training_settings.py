@@ -41,7 +41,7 @@ def parse(arguments):
     group = parser.add_argument_group("training").add_argument
     group("--epochs", type=int, default=12)
     group("--batch", type=int, default=64)
-    group("--learning-rate", type=float, default=0.05, help="at its peak, after warm-up")
+    group("--learning-rate", type=float, default=0.1, help="at its peak, after warm-up")
     group("--warm-up", type=float, default=1.0, help="epochs of linear warm-up; then a cosine down to 0")
     group("--weight-decay", type=float, default=5e-4, help="on kernels; never on biases and batch norm")
     group("--label-smoothing", type=float, default=0.1)
