@@ -20,7 +20,7 @@ CLASSES = ("warm striped disc", "cool striped square", "warm dotted square", "co
 HUES = {"warm": (-30, 60), "cool": (170, 280)}
 # Splits are drawn from different seeds: no picture of one occurs in the other.
 SPLIT_SEEDS = {"train": 1, "val": 2}
-ROWS = {"train": 2500, "val": 1000}
+ROWS = {"train": 4000, "val": 1000}
 
 
 def open_synthetic(split):
