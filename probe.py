@@ -219,7 +219,7 @@ def parse(arguments):
     add("--crops", action="store_true",
         help="also of what the maps cut out, of true boxes, and by the network's own last layer")
     add("--seed", type=int, default=0, help="draws the splits")
-    add("--out", default="probe", help="folder for probe.json")
+    add("--out", default="out", help="folder for probe.json")
     options = parser.parse_args(arguments)
     for name, least in (("train", 2), ("test", 1), ("splits", 1), ("seed", 0)):
         value = getattr(options, name)
@@ -233,8 +233,8 @@ def main(arguments):
     path = weights.resolve(options.weights)
     network = FrozenNetwork(weights.load(path))
     pictures, held_out = open_pictures(options)
-    splits = [random_split(pictures, held_out, options.train, options.test, np.random.default_rng([options.seed, number]))
-              for number in range(options.splits)]
+    generators = [np.random.default_rng([options.seed, number]) for number in range(options.splits)]
+    splits = [random_split(pictures, held_out, options.train, options.test, rng) for rng in generators]
     pictures, features, splits = see(network, pictures, splits)
     if options.crops:
         found = crops(network, pictures, features, splits, options)
