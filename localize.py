@@ -2,14 +2,13 @@
 
 import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
+import glob
 import os
 import sys
 from functools import partial
 
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 import data
@@ -18,7 +17,8 @@ import ops
 import weights
 from localization.judge import BATCH
 from localization.report import write_json
-from localization_settings import PAPER_THRESHOLD, parse  # noqa: F401  (the first for train_loop.py)
+from localization_settings import parse
+from terminal import console, progress, run_program
 from weights import InputError
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
@@ -27,15 +27,12 @@ THRESHOLD_ROWS = 1000
 ROWS_OF_TABLE = 60
 # Of what was left out.
 LINES = 10
-# In files and pipes, tables are as wide as their lines ask for.
-console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 # ---------------------------------------------------------------- pictures
 
 def find_pictures(places):
     """Files, folders (all pictures below them) and globs, as a list of files."""
-    import glob
     files = []
     for place in places:
         if os.path.isdir(place):
@@ -252,18 +249,6 @@ def open_localizer(options):
                                   options.output_stride, options.crops, options.scales)
 
 
-def progress(steps):
-    """Wraps what is iterated over in `steps` steps into a progress bar, where there is something to wait for."""
-    return lambda batches: track(batches, "localizing", steps, console=console, transient=True,
-                                 disable=steps < 3 or not console.is_terminal)
-
-
-def one_line(error):
-    """What the system refused, and where."""
-    text = f"{error.strerror}: {error.filename}" if getattr(error, "filename", None) else str(error)
-    return text.strip().splitlines()[0][:300]
-
-
 def main(arguments):
     options = parse(arguments)
     if options.compare:
@@ -275,13 +260,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        print(f"localize.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:  # a full disk, mostly
-        print(f"localize.py: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    run_program("localize.py", main)

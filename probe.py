@@ -10,8 +10,6 @@ import argparse
 import sys
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 import data
@@ -21,10 +19,10 @@ from localization.judge import BATCH
 from localization.report import write_json
 from localization_settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
 from ops.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
+from terminal import console, progress, run_program
 from weights import InputError
 
 LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
-console = Console()
 
 
 # ---------------------------------------------------------------- pictures and splits
@@ -74,11 +72,15 @@ def random_split(pictures, held_out, train, test, rng):
     return np.sort(np.concatenate(training)), np.sort(np.concatenate(testing))
 
 
+def batches(pictures):
+    return -(-len(pictures) // BATCH)
+
+
 def see(network, pictures, splits):
     """Pooled features of what the splits use: (pictures, features, splits), all of the readable rows alone."""
     used = np.unique(np.concatenate([rows for split in splits for rows in split]))
     wanted = pictures.rows(used)
-    features, found = network.pooled(wanted, progress(len(wanted), "pictures"))
+    features, found = network.pooled(wanted, progress(batches(wanted), "pictures"))
     for _, reason in data.broken_files(wanted, np.setdiff1d(np.arange(len(wanted)), found)):
         print(f"probe.py: skipped {reason}", file=sys.stderr)
     kept = used[found]
@@ -122,7 +124,7 @@ def accuracy(classifier, features, labels):
 def generic_features(pictures, features, splits, options):
     """{"full": for each split, how good a linear classifier of the pooled features is} (section 4)."""
     probe = Probe(pictures, options)
-    return {"full": [probe(features, split)[1] for split in progress(len(splits), "splits", 1)(splits)]}
+    return {"full": [probe(features, split)[1] for split in progress(len(splits), "splits")(splits)]}
 
 
 def crops(network, pictures, features, splits, options):
@@ -137,7 +139,7 @@ def crops(network, pictures, features, splits, options):
     seen = {"full": features, "cam_crop": None}
     if pictures.boxes:
         seen["true_box"] = network.pooled(cut_out(pictures, largest_boxes(pictures)),
-                                          progress(len(pictures), "true boxes"))[0]
+                                          progress(batches(pictures), "true boxes"))[0]
     known = data.match_classes(network.classes, pictures.categories)
     for split in splits:
         classifier, found_full = probe(seen["full"], split)
@@ -157,9 +159,9 @@ def crops(network, pictures, features, splits, options):
 def look_again(network, classifier, guesses, pictures, rows):
     """Pooled features of what the maps of the guessed classes cut out: [all rows, C], zeros but in `rows`."""
     part = pictures.rows(rows)
-    boxes = network.boxes(part, classifier.kernel, guesses[rows], PAPER_THRESHOLD, progress(len(part), "maps"))
+    boxes = network.boxes(part, classifier.kernel, guesses[rows], PAPER_THRESHOLD, progress(batches(part), "maps"))
     features = np.zeros((len(pictures), len(classifier.kernel)), np.float32)
-    features[rows] = network.pooled(cut_out(part, boxes), progress(len(part), "crops"))[0]
+    features[rows] = network.pooled(cut_out(part, boxes), progress(batches(part), "crops"))[0]
     return features
 
 
@@ -189,13 +191,6 @@ def show(figures):
         table.add_row(name, f"{100 * figure['accuracy']:.2f}", "" if deviation is None else f"{100 * deviation:.2f}",
                       ", ".join(f"{cost:g}" for cost in costs))
     console.print(table)
-
-
-def progress(count, what, batch=BATCH):
-    """Wraps the batches of `count` things into a progress bar, where there is something to wait for."""
-    steps = -(-count // batch)
-    return lambda batches: track(batches, what, steps, console=console, transient=True,
-                                 disable=steps < 3 or not console.is_terminal)
 
 
 # ---------------------------------------------------------------- main
@@ -252,10 +247,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        print(f"probe.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program("probe.py", main)

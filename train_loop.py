@@ -19,11 +19,12 @@ import localization
 import localize
 import nets
 import weights
+from localization_settings import PAPER_THRESHOLD
+from terminal import INTERRUPTED, run_program
 from training_settings import parse
 from weights import InputError, Preprocessing, Weights
 
 MOMENTUM = 0.9
-INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 # ---------------------------------------------------------------- the step
@@ -300,9 +301,9 @@ def run(trainer, training, validation, judged, checkpoints):
             return INTERRUPTED
     # What is reported is what the exported file does, in float32.
     localizer = localization.Localizer(weights.load(exported))
-    boxes_of = partial(localization.paper_boxes, threshold=localize.PAPER_THRESHOLD)
+    boxes_of = partial(localization.paper_boxes, threshold=PAPER_THRESHOLD)
     records, _ = localization.judge(localizer, judged, boxes_of)
-    about = {"threshold": localize.PAPER_THRESHOLD, "map_scale": "min-max", "weights": exported,
+    about = {"threshold": PAPER_THRESHOLD, "map_scale": "min-max", "weights": exported,
              "data": judged.name, "precision": "float32"}
     localize.show(localization.write_report(settings.out, records, about,
                                             [category.label for category in localizer.classes]))
@@ -338,13 +339,5 @@ def write_log(record, folder, summary):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        print(f"train_loop.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:  # a full disk, mostly
-        print(f"train_loop.py: {localize.one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    # TensorFlow has names of its own for a disk that is full when a checkpoint is written.
+    run_program("train_loop.py", main, (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError))

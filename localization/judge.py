@@ -8,10 +8,10 @@ import data
 import ops
 from localization.desk import Desk, class_name, judged
 from localization.records import Records
+from ops.ilsvrc import GUESSES
 from ops.max_box_acc import THRESHOLDS
 from weights import InputError
 
-GUESSES = 5  # ILSVRC allows five
 BATCH = 64
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names

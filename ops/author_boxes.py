@@ -7,9 +7,10 @@ threshold of section 3.2. Rectangles are x, y, width, height inside, as theirs.
 import numpy as np
 from scipy import ndimage
 
+from ops.boxes import EIGHT_NEIGHBOURS
+
 EVALUATION_THRESHOLDS = 20, 100, 110  # of the paper's ILSVRC evaluation
 PROGRAM_THRESHOLDS = 30, 90, 150      # what the program itself falls back to
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 MARGIN = 5
 
 
