@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage

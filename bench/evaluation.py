@@ -1,19 +1,23 @@
 """What judging costs beside localizing: MaxBoxAcc, MaxBoxAccV2 and, with masks, PxAP at 1,000 thresholds.
 
-    PYTHONPATH=. python bench/evaluation.py
-    PYTHONPATH=. python bench/evaluation.py --data tiny-imagenet-200 --weights runs/photos/weights.npz
+    python bench/evaluation.py
+    python bench/evaluation.py --data tiny-imagenet-200 --weights runs/photos/weights.npz
 
 Without --weights the network is a small one of random weights; without --data the
 pictures are drawn. Reading a picture and making its heat maps is localizing; so are the
 boxes at one threshold. Everything else that an evaluation does is judging.
 """
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
-
 import argparse
+import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import numpy as np
 

@@ -1,8 +1,8 @@
 """Boxes at 1,000 thresholds of a 224 x 224 score map: ours against a loop over OpenCV.
 
     pip install -r requirements-bench.txt
-    PYTHONPATH=. python bench/max_box_acc.py
-    PYTHONPATH=. python bench/max_box_acc.py --class-maps maps.npy   # yours: [n, h, w]
+    python bench/max_box_acc.py
+    python bench/max_box_acc.py --class-maps maps.npy   # yours: [n, h, w]
 
 Both sides start from the same score map and end with the box of the largest
 contour at every threshold, and both run on one thread.  The boxes are compared
@@ -11,7 +11,11 @@ come from OpenCV's bicubic resizing instead of ours.
 """
 
 import argparse
+import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 import numpy as np
