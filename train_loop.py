@@ -303,10 +303,10 @@ def run(trainer, training, validation, judged, checkpoints):
     localizer = localization.Localizer(weights.load(exported))
     boxes_of = partial(localization.paper_boxes, threshold=PAPER_THRESHOLD)
     records, _ = localization.judge(localizer, judged, boxes_of)
-    about = {"threshold": PAPER_THRESHOLD, "map_scale": "min-max", "weights": exported,
-             "data": judged.name, "precision": "float32"}
-    localize.show(localization.write_report(settings.out, records, about,
-                                            [category.label for category in localizer.classes]))
+    about = {"data": judged.name, "weights": exported, "boxes": "paper", "threshold": PAPER_THRESHOLD,
+             "map_scale": "min-max", "precision": "float32"}
+    names = [localization.class_name(category) for category in localizer.classes]
+    localize.show(localization.write_report(settings.out, records, about, names))
     return 0
 
 

@@ -44,7 +44,7 @@ def parse(arguments):
     group("--learning-rate", type=float, default=0.1, help="at its peak, after warm-up")
     group("--warm-up", type=float, default=1.0, help="epochs of linear warm-up; then a cosine down to 0")
     group("--weight-decay", type=float, default=5e-4, help="on kernels; never on biases and batch norm")
-    group("--label-smoothing", type=float, default=0.1)
+    group("--label-smoothing", type=float, default=0.0, help="may classify better, and localizes worse: see README")
     group("--clip", type=float, default=0.0, help="largest global norm of the gradient; 0: any")
     group("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
           help="to compute in; auto: bfloat16 where the hardware has it")

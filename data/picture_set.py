@@ -17,7 +17,8 @@ class PictureSet:
     files       file name of each row (for drawn pictures: a name to show)
     boxes       None, or for each row its true boxes, int32 [n, 4]: x0, y0, x1, y1 in
                 pixels of the upright picture, half-open
-    draw        None for files; else a function (row, epoch) -> uint8 [H, W, 3]
+    draw        None for files; else a function (row, epoch) -> uint8 [H, W, 3], whose
+                pictures are trained on as they are, neither cropped nor mirrored
     masks       None, or a function of a row -> (mask, ignore), bool [224, 224]
     excluded    None, or bool [rows]: left out of ILSVRC's localization error
     ids         None, or the name of each row by which evaluations are compared and

@@ -2,8 +2,6 @@
 
 import os
 
-import os
-
 import numpy as np
 import tensorflow as tf
 
@@ -25,16 +23,21 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     [batch], places in this epoch's order. The order and every crop depend on
     `seed`, `epoch` and the row alone, so an epoch can go on from any position
     `start`. Files that cannot be read are left out: see `broken_files`. A last
-    batch that is not full is dropped, unless it is the only one.
+    batch that is not full is dropped, unless it is the only one. Drawn pictures
+    are new in every epoch: they are seen whole, as they will be judged.
     """
     order = epoch_order(pictures, seed, epoch)
-
     read = _reader(pictures, epoch)
 
     def load(position, row):
-        picture = tf.cast(read(row), tf.float32)
-        picture = _augment(picture, preprocessing, tf.stack([seed * 100_003 + epoch, row]))
-        return normalise_pixels(picture, preprocessing), tf.gather(labels, row), position
+        picture = read(row)
+        if pictures.draw is None:
+            picture = _augment(tf.cast(picture, tf.float32), preprocessing,
+                               tf.stack([seed * 100_003 + epoch, row]))
+            picture = normalise_pixels(picture, preprocessing)
+        else:
+            picture = prepare(picture, preprocessing)
+        return picture, tf.gather(labels, row), position
 
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)

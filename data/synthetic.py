@@ -20,7 +20,7 @@ CLASSES = ("warm striped disc", "cool striped square", "warm dotted square", "co
 HUES = {"warm": (-30, 60), "cool": (170, 280)}
 # Splits are drawn from different seeds: no picture of one occurs in the other.
 SPLIT_SEEDS = {"train": 1, "val": 2}
-ROWS = {"train": 4000, "val": 1000}
+ROWS = {"train": 2000, "val": 1000}
 
 
 def open_synthetic(split):
@@ -46,7 +46,7 @@ def draw(seed, number, label, size=SIZE):
     while True:
         radius = rng.uniform(0.2, 0.42) * size
         centre = rng.uniform(radius * 0.8, size - radius * 0.8, 2)
-        inside, u, v = _shape(shape, size, centre, radius, rng.uniform(-0.5, 0.5))
+        inside, u, v = _shape(shape, *np.mgrid[:size, :size], centre, radius, rng.uniform(-0.5, 0.5))
         if inside.sum() > 0.05 * size * size:
             break
     light, dark = _shades(rng, hue)
@@ -67,8 +67,11 @@ def _background(rng, size):
     for _ in range(5):
         radius = rng.uniform(0.04, 0.16) * size
         shape = ("disc", "square", "triangle", "cross")[rng.integers(4)]
-        inside, _, _ = _shape(shape, size, rng.uniform(0, size, 2), radius, rng.uniform(-1, 1))
-        picture[inside] = rng.uniform(0, 255, 3)
+        centre = rng.uniform(0, size, 2)
+        # Only a window is looked at: no shape reaches further than 1.25 of its radius.
+        (x0, y0), (x1, y1) = np.clip([centre - 1.25 * radius, centre + 1.25 * radius + 1], 0, size).astype(int)
+        inside, _, _ = _shape(shape, *np.mgrid[y0:y1, x0:x1], centre, radius, rng.uniform(-1, 1))
+        picture[y0:y1, x0:x1][inside] = rng.uniform(0, 255, 3)
     return picture
 
 
@@ -80,10 +83,9 @@ def _shades(rng, hue):
     return 255 * np.array(light), 255 * np.array(dark)
 
 
-def _shape(shape, size, centre, radius, turn):
-    """Which pixels are inside, and coordinates u, v in pixels that turn with the shape."""
-    y, x = np.mgrid[:size, :size] + 0.5
-    x, y = x - centre[0], y - centre[1]
+def _shape(shape, y, x, centre, radius, turn):
+    """Which of the pixels y, x are inside, and their coordinates u, v that turn with the shape."""
+    x, y = x + 0.5 - centre[0], y + 0.5 - centre[1]
     u, v = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
     if shape == "disc":
         inside = u**2 + v**2 < radius**2

@@ -70,9 +70,9 @@ def figures(records):
         found[name] = float(statistic(everyone)[0])
         found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records))))
     if records.hits is not None:
-        found["max_box_acc_threshold"] = best_threshold(records.hits, records.thresholds).threshold
-        found["max_box_acc_v2_thresholds"] = [
-            best_threshold(hits, records.thresholds).threshold for hits in hits_v2(records)]
+        first, *others = [round(best_threshold(hits, records.thresholds).threshold, 6)
+                          for hits in (records.hits, *hits_v2(records))]
+        found |= {"max_box_acc_threshold": first, "max_box_acc_v2_thresholds": others}
     return found
 
 

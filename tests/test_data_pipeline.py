@@ -109,16 +109,23 @@ def test_drawn_pictures_are_asked_for_by_row_and_epoch():
 
 # ---------------------------------------------------------------- crops and mirrors
 
-def ramp(row, epoch):
-    """Red tells the column and green the row of each pixel."""
+@pytest.fixture(scope="module")
+def ramp(tmp_path_factory):
+    """Eight rows of one picture whose red tells the column, and green the row, of each pixel."""
     y, x = np.mgrid[:200, :200]
-    return np.stack([x, y, 0 * x], -1).astype(np.uint8)
+    return of_one_file(np.stack([x, y, 0 * x], -1), tmp_path_factory.mktemp("ramp"))
 
 
-def crops(epochs):
+def of_one_file(pixels, folder, rows=8):
+    path = str(folder / "picture.png")
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return PictureSet("one", [Category(None, "one")], np.zeros(rows, np.int32), [path] * rows)
+
+
+def crops(pictures, epochs):
     """(left, right, top, bottom) of each crop of `ramp`, and whether it is mirrored."""
     found = np.concatenate([batch[0] for epoch in range(epochs)
-                            for batch in batches(drawn(ramp), PLAIN, 8, seed=3, epoch=epoch)])
+                            for batch in batches(pictures, PLAIN, 8, seed=3, epoch=epoch)])
     x, y = found[:, 0, :, 0].astype(float), found[:, :, 0, 1].astype(float)
     mirrored = x[:, 0] > x[:, -1]
     x[mirrored] = x[mirrored, ::-1]
@@ -128,8 +135,8 @@ def crops(epochs):
                     1) + 0.5, mirrored
 
 
-def test_crops_have_the_areas_and_proportions_that_they_should_and_differ():
-    edges, mirrored = crops(12)
+def test_crops_have_the_areas_and_proportions_that_they_should_and_differ(ramp):
+    edges, mirrored = crops(ramp, 12)
     width, height = edges[:, 1] - edges[:, 0], edges[:, 3] - edges[:, 2]
     assert (edges > -1).all() and (edges < 201).all()
     area, proportions = width * height / 200**2, width / height
@@ -142,20 +149,30 @@ def test_crops_have_the_areas_and_proportions_that_they_should_and_differ():
     assert 28 <= mirrored.sum() <= 68
 
 
-def test_a_rows_crop_changes_with_the_epoch_and_not_with_its_batch():
-    one, other = (batches(drawn(ramp, rows=1), PLAIN, 1, seed=3, epoch=epoch)[0][0] for epoch in (0, 1))
+def test_a_rows_crop_changes_with_the_epoch_and_not_with_its_batch(ramp):
+    one, other = (batches(ramp.rows([0]), PLAIN, 1, seed=3, epoch=epoch)[0][0] for epoch in (0, 1))
     assert np.abs(one - other).max() > 2
-    order = epoch_order(drawn(ramp), 3, 0)
-    alone = batches(drawn(ramp), PLAIN, 1, seed=3, epoch=0)
-    together = batches(drawn(ramp), PLAIN, 8, seed=3, epoch=0)[0][0]
+    order = epoch_order(ramp, 3, 0)
+    alone = batches(ramp, PLAIN, 1, seed=3, epoch=0)
+    together = batches(ramp, PLAIN, 8, seed=3, epoch=0)[0][0]
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in alone]), together)
     np.testing.assert_array_equal(together[order == 0], one)
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (2, 300), (300, 2)])
-def test_pictures_without_room_for_a_crop_are_taken_whole(height, width):
-    flat = drawn(lambda row, epoch: np.full((height, width, 3), 77, np.uint8), rows=2)
+def test_pictures_without_room_for_a_crop_are_taken_whole(height, width, tmp_path):
+    flat = of_one_file(np.full((height, width, 3), 77), tmp_path, rows=2)
     np.testing.assert_allclose(batches(flat, PLAIN, 2, seed=0, epoch=0)[0][0], np.full((2, 32, 32, 3), 77), atol=1e-3)
+
+
+def test_drawn_pictures_are_seen_whole():
+    """Larger than the input: what reaches the network is what it will be judged by."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 50, 50, 3), np.uint8)
+    pictures = drawn(lambda row, epoch: noise[row])
+    order = epoch_order(pictures, 3, 0)
+    for inputs, _, positions in batches(pictures, SMALL, 4, seed=3, epoch=0):
+        for row, prepared in zip(order[positions], inputs):
+            np.testing.assert_allclose(prepared, prepare(noise[row], SMALL), atol=1e-5)
 
 
 # ---------------------------------------------------------------- viewing

@@ -172,8 +172,9 @@ def test_the_loop_learns_to_localize_drawn_pictures(tmp_path):
     with open(os.path.join(run, "metrics.json"), encoding="utf-8") as file:
         metrics = json.load(file)
     assert 1 - metrics["top1_classification_error"] >= 0.95
-    assert metrics["gt_known_localization"] >= 0.7
-    assert metrics["gt_known_localization"] > metrics["centre_box_baseline"] + 0.2
+    assert metrics["gt_known_localization"] >= 0.85
+    # Boxes in the middle must not do: what was found was looked for.
+    assert metrics["centre_box_baseline"] < 0.5
 
 
 def test_a_checkpoint_says_what_it_is_of(finished):
