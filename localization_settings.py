@@ -26,6 +26,8 @@ def parse(arguments):
     add("--crops", type=int, choices=(1, 2, 10), default=1,
         help="1: the whole picture; 2: and its mirror image; 10: the paper's ten crops")
     add("--scales", type=int, nargs="+", default=[], metavar="PIXELS", help="see the picture at these sizes")
+    add("--align", action="store_true",
+        help="lay each cell of the map where the network saw it, not evenly over the picture as the publication does")
     add("--output-stride", type=int, help="resnet: another picture size over map size, for finer maps")
     add("--precision", choices=("float32", "bfloat16"), default="float32", help="to compute in")
     add("--out", default="out", help="folder to write to")

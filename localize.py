@@ -189,7 +189,7 @@ def judge_network(options, pictures):
     records, said = localization.judge(localizer, pictures, box_rule(options),
                                        progress=progress(-(-len(pictures) // BATCH)))
     about = {"weights": options.weights} | about_boxes(options) | chosen
-    about |= {name: getattr(options, name) for name in ("crops", "scales", "output_stride", "precision")}
+    about |= {name: getattr(options, name) for name in ("crops", "scales", "align", "output_stride", "precision")}
     return records, said, localizer.classes, about
 
 
@@ -246,7 +246,7 @@ def compare(first, second):
 
 def open_localizer(options):
     return localization.Localizer(weights.load(weights.resolve(options.weights)), options.precision,
-                                  options.output_stride, options.crops, options.scales)
+                                  options.output_stride, options.crops, options.scales, options.align)
 
 
 def main(arguments):

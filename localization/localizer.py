@@ -16,7 +16,7 @@ FRAME_OVER_CROP = 256 / 224
 
 class Seen(NamedTuple):
     """probabilities float32 [N, K]; classes int32 [N, k]; class_maps float32 [N, k, h, w], as the
-    network has them; heat_maps float32 [N, k, H, W], of the whole picture, in [0, 1]."""
+    network has them or aligned; heat_maps float32 [N, k, H, W], of the whole picture, in [0, 1]."""
 
     probabilities: np.ndarray
     classes: np.ndarray
@@ -32,9 +32,10 @@ class Localizer:
     output_stride  None, or a finer map for a ResNet: its strides become dilations
     crops          1: the whole picture; 2: and its mirror image; 10: the paper's ten crops
     scales         sides of the input in pixels at which the whole picture is seen, instead
+    align          lay each cell of a map where the network saw it, instead of spreading them evenly
     """
 
-    def __init__(self, trained, precision="float32", output_stride=None, crops=1, scales=()):
+    def __init__(self, trained, precision="float32", output_stride=None, crops=1, scales=(), align=False):
         if not trained.classes:
             raise InputError("these weights have no classes: train a head with train_loop.py first")
         config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
@@ -43,7 +44,7 @@ class Localizer:
             nets.assign(self.net, trained.tensors)
         except ValueError as error:
             raise InputError(f"the weights do not fit: {error}") from None
-        self.classes, self.crops, self.scales = trained.classes, crops, tuple(scales)
+        self.classes, self.crops, self.scales, self.align = trained.classes, crops, tuple(scales), align
         self.size = trained.preprocessing.size
         side = round(self.size * FRAME_OVER_CROP) if crops == 10 else max(self.scales, default=self.size)
         # How pictures are to be prepared for this localizer.
@@ -61,16 +62,22 @@ class Localizer:
         inputs  float32 [N, side, side, 3], prepared as `viewing` says
         choose  a function of the probabilities, [N, K], that gives each picture's classes, [N, k]
         """
-        views = [self._features(view) for view in self._views(inputs)]
-        probabilities = np.mean([chances.numpy() for chances, _ in views], axis=0)
+        views = self._views(inputs)
+        seen = [self._features(view) for view in views]
+        probabilities = np.mean([chances.numpy() for chances, _ in seen], axis=0)
         classes = np.asarray(choose(probabilities), np.int32)
-        kernel, side = self.net.head.kernel, (self.viewing.size,) * 2
-        maps = [ops.class_activation_maps(features, kernel, classes).numpy() for _, features in views]
-        if len(views) == 1:
-            heat_maps = ops.heat_maps(views[0][1], kernel, classes, side).numpy()
+        maps = [self._class_maps(features, classes, view.shape[1]) for view, (_, features) in zip(views, seen)]
+        side = (self.viewing.size,) * 2
+        if len(maps) == 1 and not self.align:
+            heat_maps = ops.heat_maps(seen[0][1], self.net.head.kernel, classes, side).numpy()
             return Seen(probabilities, classes, maps[0], heat_maps)
         merged = self._merge(maps)
         return Seen(probabilities, classes, merged, ops.normalise(ops.upsample(merged, side)))
+
+    def _class_maps(self, features, classes, side):
+        """One view's class maps, [N, k, h, w]; aligned ones as large as the view."""
+        maps = ops.class_activation_maps(features, self.net.head.kernel, classes).numpy()
+        return ops.upsample(maps, (side, side), self.net.grid) if self.align else maps
 
     def _views(self, inputs):
         if self.crops == 10:

@@ -19,7 +19,8 @@ class AlexNet(tf.Module):
     conv5_units  256 as in the Toronto weights; the authors' AlexNet*-GAP has 384
 
     The input has 227x227 pixels. There are no fully connected layers and no
-    max-pool behind conv5: the map keeps its resolution.
+    max-pool behind conv5: the map keeps its resolution. `grid` says where its
+    cells lie in the input, as `ops.upsample` takes it.
     """
 
     frozen = "conv5"  # the intermediate behind which transfer trains anew
@@ -41,6 +42,9 @@ class AlexNet(tf.Module):
         self.conv4 = conv(384, 384, 3, groups=2)
         self.conv5 = conv(384, conv5_units, 3, groups=2)
         self.star = head == "star"
+        # Without padding, the first cell's window begins at the border: conv1 has its
+        # centre at 5.5, and each pooling moves it by the distance of the cells that it pools.
+        self.grid = (33.5, 16) if self.star else (17.5, 16)
         if self.star:
             self.conv6 = conv(conv5_units, 512, 3, groups=2)
             self.conv7 = conv(512, 512, 3, groups=2)

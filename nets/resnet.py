@@ -73,6 +73,8 @@ class ResNet(tf.Module):
     stride_on      "3x3": v1.5, torchvision; "1x1": v1, the publication and Keras
     output_stride  picture size over map size: the stem's times 8, 4 or 2
     epsilon        of batch normalisation: torchvision 1e-5, Keras 1.001e-5
+
+    `grid` says where the map's cells lie in the input, as `ops.upsample` takes it.
     """
 
     frozen = "pooled"  # the intermediate behind which transfer trains anew
@@ -92,6 +94,8 @@ class ResNet(tf.Module):
         size, stride, self.pool_stem = STEMS[stem]
         self.stem = Conv(3, width, size, stride=stride, rng=rng)
         self.stem_norm = BatchNorm(width, epsilon=epsilon)
+        # Every stride keeps the samples that lie at its multiples, from the first on.
+        self.grid = (0.5, output_stride)
         self.stages, channels = [], width
         plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride, stride_on)
         for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(BLOCKS[depth], plan)):

@@ -15,7 +15,7 @@ import tensorflow as tf
 ROUNDING = 8 * np.finfo(np.float32).eps
 
 
-def upsample(maps, size):
+def upsample(maps, size, grid=None):
     """Bilinear interpolation with half-pixel centres: rows, then columns.
 
     Equal to `tf.image.resize(..., "bilinear")` without antialiasing, as two
@@ -24,14 +24,16 @@ def upsample(maps, size):
 
     maps     [..., h, w], any float dtype; a tensor or a NumPy array
     size     (H, W), Python ints
+    grid     where the old samples lie on both axes of the new size, as a network in
+             `nets` says it: (centre of the first, distance), in pixels; None: spread evenly
     returns  [..., H, W], float32; a tensor for a tensor, else a NumPy array
     raises   ValueError when h or w is unknown or zero, when the size is not
              positive, or when a NumPy array is not finite
     """
     height, width = map(operator.index, size)
     maps = _as_float32(maps)
-    rows = interpolation_matrix(maps.shape[-2], height)
-    columns = interpolation_matrix(maps.shape[-1], width)
+    rows = interpolation_matrix(maps.shape[-2], height, grid)
+    columns = interpolation_matrix(maps.shape[-1], width, grid)
     if tf.is_tensor(maps):
         return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
     return rows @ maps @ columns.T
@@ -79,9 +81,9 @@ def nan_unless_finite(maps, scaled):
     return tf.where(finite, scaled, np.nan)
 
 
-def interpolation_matrix(size, new_size):
+def interpolation_matrix(size, new_size, grid=None):
     """float32 [new_size, size]: the weights of the old samples in each new one."""
-    source = _source_positions(size, new_size)
+    source = _source_positions(size, new_size, grid)
     # The last old sample has no right neighbour: it is the end of the interval before it.
     left = np.minimum(source.astype(int), max(size - 2, 0))
     fraction = source - left
@@ -104,13 +106,14 @@ def interval_ends(size, new_size):
     return np.union1d([0, new_size - 1], [last, last + 1]).astype(int)
 
 
-def _source_positions(size, new_size):
+def _source_positions(size, new_size, grid=None):
     """Where the new samples lie on the old axis, 0 to size - 1, by half-pixel centres."""
     if not size:
         raise ValueError(f"the height and width of a map must be known and not zero, not {size}")
     if new_size < 1:
         raise ValueError(f"a map cannot be resized to {new_size} pixels")
-    return np.clip((np.arange(new_size) + 0.5) * (size / new_size) - 0.5, 0, size - 1)
+    first, step = (0.5 * new_size / size, new_size / size) if grid is None else grid
+    return np.clip((np.arange(new_size) + 0.5 - first) / step, 0, size - 1)
 
 
 def _as_float32(maps):

@@ -20,7 +20,8 @@ def colours(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("views, tolerance", [
-    ({}, 1), ({"crops": 2}, 1), ({"crops": 10}, 3), ({"scales": [64, 96]}, 1), ({"scales": [96, 32], "crops": 2}, 2)])
+    ({}, 1), ({"crops": 2}, 1), ({"crops": 10}, 3), ({"scales": [64, 96]}, 1), ({"scales": [96, 32], "crops": 2}, 2),
+    ({"align": True}, 1), ({"align": True, "crops": 10}, 3), ({"align": True, "scales": [96, 32], "crops": 2}, 2)])
 def test_a_red_rectangle_is_found_at_its_place_in_every_view(colours, views, tolerance):
     localizer = localization.Localizer(weights.load(colours), **views)
     side = localizer.viewing.size
@@ -71,10 +72,24 @@ def coloured_set(folder, shift=0):
     return ["--metadata", folder / "metadata", "--data", folder / "pictures"]
 
 
+def test_an_aligned_map_lies_where_the_network_saw_it(colours):
+    """Cells of 2 pixels, said to lie 3 pixels further to the right and below than they do."""
+    localizer = localization.Localizer(weights.load(colours), align=True)
+    localizer.net.grid = (4.0, 2)
+    pixels = np.full((1, SIDE, SIDE, 3), 0.4, np.float32)
+    x0, y0, x1, y1 = RED
+    pixels[0, y0:y1, x0:x1] = 1, 0, 0
+    seen = localizer(pixels, lambda chances: localization.top_classes(chances, 1))
+    (box,) = localization.paper_boxes(seen.heat_maps[0], (SIDE, SIDE), 0.5)
+    assert abs(box - np.array(RED) - 3).max() <= 1, box
+    assert seen.class_maps.shape == (1, 1, SIDE, SIDE)
+
+
 @pytest.mark.parametrize("more, said", [
     ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": []}),
     (["--crops", "2"], {"crops": 2}), (["--crops", "10"], {"crops": 10}), (["--scales", "64", "96"], {"scales": [64, 96]}),
-    (["--boxes", "authors"], {"boxes": "authors", "threshold": None}), (["--precision", "bfloat16"], {"precision": "bfloat16"})])
+    (["--boxes", "authors"], {"boxes": "authors", "threshold": None}), (["--precision", "bfloat16"], {"precision": "bfloat16"}),
+    (["--align"], {"align": True, "crops": 1})])
 def test_every_option_finds_the_boxes_and_is_recorded(colours, tmp_path, more, said):
     found = evaluate(tmp_path / "out", *coloured_set(tmp_path), "--weights", colours, *more)
     assert found["top1_localization_error"] == 0 and found["gt_known_localization"] == 1 and found["max_box_acc"] == 1

@@ -38,6 +38,28 @@ def test_bfloat16_is_float32_but_for_rounding(name):
     assert np.abs(exact - rounded).max() < 0.1 * np.abs(exact).max()
 
 
+# ---------------------------------------------------------------- where the map's cells lie
+
+@every_network
+def test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees(name, monkeypatch):
+    """Without ReLU and maximum, the gradient of a cell is nowhere 0 among the pixels that it sees."""
+    monkeypatch.setattr(tf.nn, "relu", tf.identity)
+    monkeypatch.setattr(tf.nn, "max_pool2d", tf.nn.avg_pool2d)
+    net = small_network(name)
+    first, step = net.grid
+    picture = tf.constant(np.random.default_rng(2).normal(size=(1, 611, 611, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        features = net(picture)[1]["features"]
+        cell = features.shape[1] // 2 - 1
+        seen = tf.reduce_sum(features[0, cell, cell])
+    gradient = tape.gradient(seen, picture).numpy()[0].any(2)
+    for axis in (0, 1):
+        pixels = np.flatnonzero(gradient.any(axis))
+        assert 0 < pixels[0] and pixels[-1] < 610
+        assert (pixels[0] + pixels[-1] + 1) / 2 == first + step * cell
+
+
 # ---------------------------------------------------------------- training and inference
 
 @every_network

@@ -30,6 +30,14 @@ def test_upsample_by_hand():
     np.testing.assert_array_equal(upsample([[0], [4]], (4, 1)), [[0], [1], [3], [4]])
 
 
+def test_samples_lie_where_the_grid_says():
+    # Old samples in the middles of pixels 0 and 2; behind the last one its value is held.
+    np.testing.assert_array_equal(upsample([[0, 4]], (1, 4), (0.5, 2)), [[0, 2, 4, 4]])
+    np.testing.assert_array_equal(upsample(tf.constant([[0.0], [4.0]]), (4, 1), (1.5, 2)), [[0], [0], [2], [4]])
+    maps = random_maps(2, 5, 5)
+    np.testing.assert_array_equal(upsample(maps, (35, 35), (3.5, 7)), upsample(maps, (35, 35)))
+
+
 def test_a_tensor_gives_a_tensor_and_an_array_an_array():
     for function in (normalise, lambda maps: upsample(maps, (4, 4))):
         for maps in (random_maps(3, 2, 2), random_maps(2, 2).astype(np.float64)):
