@@ -2,7 +2,8 @@
 
     pip install -r requirements-bench.txt
     python bench/max_box_acc.py
-    python bench/max_box_acc.py --class-maps maps.npy   # yours: [n, h, w]
+    python bench/max_box_acc.py --data tiny-imagenet-100   # maps of validation pictures' true classes
+    python bench/max_box_acc.py --class-maps maps.npy      # yours: [n, h, w]
 
 Both sides start from the same score map and end with the box of the largest
 contour at every threshold, and both run on one thread.  The boxes are compared
@@ -27,7 +28,9 @@ from ops.threshold_boxes import level_boxes
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--maps", type=int, default=20, help="random maps of each size")
+    parser.add_argument("--maps", type=int, help="how many: 20 random ones of each size, or 500 of --data")
+    parser.add_argument("--data", help="folder of a data set, whose class maps to use instead")
+    parser.add_argument("--weights", help="of the network that makes them; default: those in the repository")
     parser.add_argument("--class-maps", help=".npy file of class maps [n, h, w] to use instead")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -36,11 +39,35 @@ def main():
     if options.class_maps:
         class_maps = np.load(options.class_maps, allow_pickle=False)
         groups = {f"{class_maps.shape[1]} x {class_maps.shape[2]}": class_maps}
+    elif options.data:
+        class_maps = maps_of(options.data, options.weights, options.maps or 500)
+        groups = {f"{class_maps.shape[1]} x {class_maps.shape[2]}": class_maps}
     else:
-        groups = {f"{n} x {n}": rng.random((options.maps, n, n)) for n in (4, 8, 14)}
+        groups = {f"{n} x {n}": rng.random((options.maps or 20, n, n)) for n in (4, 8, 14)}
     print("class maps      OpenCV     ours   ratio   unequal boxes: largest   all   other resizing")
     for name, class_maps in groups.items():
         compare(name, class_maps)
+
+
+def maps_of(folder, weights_file, count):
+    """Class maps of the true classes of validation pictures, float32 [count, h, w]."""
+    import quiet_tensorflow  # noqa: F401  (before TensorFlow)
+
+    import data
+    import localization
+    import weights
+    from localization.judge import BATCH
+    from localization_settings import DEFAULT_WEIGHTS
+
+    localizer = localization.Localizer(weights.load(weights.resolve(weights_file or DEFAULT_WEIGHTS)))
+    pictures = data.open_set(folder, "val").first_rows(count)
+    number = data.match_classes(localizer.classes, pictures.categories)
+    maps = []
+    for inputs, labels, _, _ in data.viewing_batches(pictures, localizer.viewing, BATCH):
+        truth = np.zeros((BATCH, 1), int)
+        truth[:len(labels), 0] = number[labels]
+        maps.append(localizer(inputs, lambda _, truth=truth: truth).class_maps[:len(labels), 0])
+    return np.concatenate(maps)
 
 
 def compare(name, class_maps):
