@@ -5,7 +5,7 @@ Set TF_CPP_MIN_LOG_LEVEL yourself to see them (0 shows all: useful when a GPU is
 
 import os
 
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     standard_error = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

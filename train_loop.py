@@ -214,11 +214,12 @@ def open_data(settings):
     return sets
 
 
-def build(settings, categories):
+def build(settings, categories, resumed=False):
     """The network: random, or with the layers of --init; what that leaves random is said."""
     try:
         net = nets.build(settings.network, len(categories), settings.seed)
-        if not settings.init:
+        nets.check_size(net, settings.preprocessing["size"])
+        if resumed or not settings.init:  # a checkpoint holds all variables
             return net
         trained = weights.load(settings.init)
         tensors = trained.tensors
@@ -253,12 +254,13 @@ def main(arguments):
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     training, validation = open_data(settings)
-    net = build(settings, training.categories)
+    folder = os.path.join(settings.out, "checkpoints")
+    net = build(settings, training.categories, resumed=tf.train.latest_checkpoint(folder) is not None)
     trainer = Trainer(net, settings, max(1, len(training) // settings.batch))
     # A checkpoint says itself what its tensors are: `weights.load` reads it.
     trainer.meta = tf.Variable(weights.describe(as_weights(settings, training, {}, None)), trainable=False)
     checkpoints = tf.train.CheckpointManager(
-        tf.train.Checkpoint(trainer=trainer), os.path.join(settings.out, "checkpoints"), max_to_keep=2)
+        tf.train.Checkpoint(trainer=trainer), folder, max_to_keep=2)
     os.makedirs(settings.out, exist_ok=True)
     with weights.replacing(os.path.join(settings.out, "settings.json")) as file:
         file.write(json.dumps(vars(settings), indent=1).encode())

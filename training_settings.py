@@ -66,6 +66,11 @@ def check(options):
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")
     if options.freeze_features and not options.init:
         raise InputError("--freeze-features needs --init: random features are not worth freezing")
+    if options.no_mirror and not options.freeze_features:
+        raise InputError("--no-mirror goes with --freeze-features")
+    if options.features_rate != 1 and (not options.init or options.freeze_features):
+        raise InputError("--features-rate needs --init, whose layers it is for, and they are not trained with "
+                         "--freeze-features")
     for name in NETWORK_OPTIONS[:4]:
         if options.init and getattr(options, name) is not None:
             raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")

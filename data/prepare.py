@@ -17,13 +17,15 @@ def prepare_centre_crop(picture, preprocessing):
     """The picture as the weights' origin saw it to classify: float32 [size, size, 3].
 
     The shorter side is resized to `preprocessing.centre_crop` (the longer one
-    rounded down, as torchvision does), and the centre is cut out.
+    rounded down, as torchvision does), or both where it is `squashed`, and the
+    centre is cut out.
     """
     size, shorter = preprocessing.size, preprocessing.centre_crop
     if not shorter:
         return prepare(picture, preprocessing)
     sides = tf.shape(picture)[:2]
-    resized = _resize(picture, sides * shorter // tf.reduce_min(sides), preprocessing)
+    sides = [shorter, shorter] if preprocessing.squashed else sides * shorter // tf.reduce_min(sides)
+    resized = _resize(picture, sides, preprocessing)
     corner = tf.cast(tf.round((tf.cast(tf.shape(resized)[:2], tf.float64) - size) / 2), tf.int32)
     crop = tf.slice(resized, [corner[0], corner[1], 0], [size, size, 3])
     return normalise_pixels(crop, preprocessing)

@@ -28,11 +28,12 @@ class FrozenNetwork:
         try:
             self.net = nets.build(trained.network, max(1, len(trained.classes)))
             left = nets.assign(self.net, trained.tensors, partial=True)
-        except ValueError as error:
+            if set(left) - set(HEAD):
+                raise InputError(f"they lack {min(set(left) - set(HEAD))}, in front of the pooling: "
+                                 "train them first with train_loop.py --init")
+            nets.check_size(self.net, trained.preprocessing.size)
+        except ValueError as error:  # of which InputError is one
             raise InputError(f"the weights do not fit: {error}") from None
-        if set(left) - set(HEAD):
-            raise InputError(f"the weights lack {min(set(left) - set(HEAD))}, in front of the pooling: "
-                             "train them first with train_loop.py --init")
         # A file without the last layer knows no classes, whatever it lists.
         self.classes = [] if left else trained.classes
         self.own = LinearClassifier(self.net.head.kernel.numpy(), self.net.head.bias.numpy())

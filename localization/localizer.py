@@ -37,11 +37,12 @@ class Localizer:
 
     def __init__(self, trained, precision="float32", output_stride=None, crops=1, scales=(), align=False):
         if not trained.classes:
-            raise InputError("these weights have no classes: train a head with train_loop.py first")
+            raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
         config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
         try:
             self.net = nets.build(config, len(trained.classes))
             nets.assign(self.net, trained.tensors)
+            nets.check_size(self.net, min(scales, default=trained.preprocessing.size))
         except ValueError as error:
             raise InputError(f"the weights do not fit: {error}") from None
         self.classes, self.crops, self.scales, self.align = trained.classes, crops, tuple(scales), align

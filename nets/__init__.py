@@ -25,6 +25,12 @@ def build(config, classes, seed=0):
         raise ValueError(f"{name} does not take these arguments: {error}") from None
 
 
+def check_size(net, size):
+    """ValueError unless pictures of `size` pixels leave a map with at least one cell."""
+    if size < net.smallest:
+        raise ValueError(f"{net.name} needs pictures of at least {net.smallest} pixels, not {size}")
+
+
 def named_variables(net):
     """{"stages/0/1/conv2/kernel": variable}: every variable under its path in the network."""
     pairs = net._flatten(predicate=_is_variable, with_path=True)

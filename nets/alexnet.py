@@ -45,6 +45,7 @@ class AlexNet(tf.Module):
         # Without padding, the first cell's window begins at the border: conv1 has its
         # centre at 5.5, and each pooling moves it by the distance of the cells that it pools.
         self.grid = (33.5, 16) if self.star else (17.5, 16)
+        self.smallest = 67 if self.star else 35  # side of a picture that leaves one cell
         if self.star:
             self.conv6 = conv(conv5_units, 512, 3, groups=2)
             self.conv7 = conv(512, 512, 3, groups=2)

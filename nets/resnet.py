@@ -96,6 +96,7 @@ class ResNet(tf.Module):
         self.stem_norm = BatchNorm(width, epsilon=epsilon)
         # Every stride keeps the samples that lie at its multiples, from the first on.
         self.grid = (0.5, output_stride)
+        self.smallest = 1
         self.stages, channels = [], width
         plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride, stride_on)
         for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(BLOCKS[depth], plan)):

@@ -23,7 +23,7 @@ class Colours(tf.Module):
 
     def __init__(self):
         super().__init__()
-        self.grid = (1.0, 2)
+        self.grid, self.smallest = (1.0, 2), 2
         self.head = tf.Module()
         self.head.kernel = tf.eye(3)
 

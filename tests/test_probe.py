@@ -207,7 +207,7 @@ def test_weights_without_the_last_layer_will_do_and_without_others_will_not(tmp_
     assert network.classes == []
     alexnet = {"name": "alexnet", "head": "gap", "conv5_units": 256}
     file = write_weights(tmp_path / "b.npz", [], alexnet, lambda name: not nets.is_head(name))
-    with pytest.raises(InputError, match="the weights lack conv6/bias, in front of the pooling"):
+    with pytest.raises(InputError, match="they lack conv6/bias, in front of the pooling"):
         FrozenNetwork(weights.load(file))
 
 

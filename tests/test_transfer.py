@@ -143,10 +143,20 @@ def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
     assert trained.preprocessing.channels == "BGR"
 
 
+def test_pictures_too_small_for_a_network_are_refused_before_there_is_a_run(folder, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(InputError, match="alexnet needs pictures of at least 67 pixels, not 66"):
+        train_loop.main(["--network", "alexnet", "--head", "star", "--size", "66", "--data", folder, "--out", str(run)])
+    assert not run.exists()
+
+
 def test_options_that_contradict_each_other_are_refused(elsewhere, tmp_path):
     path, _ = elsewhere
     for arguments, message in ((["--freeze-features"], "--freeze-features needs --init"),
                                (["--init", path, "--depth", "50"], "--depth cannot be chosen with --init"),
+                               (["--no-mirror"], "--no-mirror goes with --freeze-features"),
+                               (["--features-rate", "0.1"], "--features-rate needs --init"),
+                               (["--init", path, "--freeze-features", "--features-rate", "0"], "not trained with"),
                                (["--init", path, "--head", "star"], "--head is not an option of resnet"),
                                (["--network", "alexnet", "--depth", "50"], "--depth is not an option of alexnet"),
                                (["--init", str(tmp_path / "none.npz")], "none.npz")):

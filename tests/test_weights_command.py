@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+import nets
 import python2_pickle
 import weights
 from test_weights_formats import FIXTURES, assert_is_alexnet
@@ -70,6 +71,19 @@ def test_mistakes_are_one_line(tmp_path):
     assert "x.npz is damaged" in fails("inspect", tmp_path / "x.npz")
     assert "give --out another name" in fails("convert", GENUINE, "--out", GENUINE)
     assert "could not be written" in fails("convert", GENUINE, "--out", f"{GENUINE}/x.npz")
+
+
+def test_checkpoints_are_inspected_and_converted(tmp_path):
+    import tensorflow as tf
+
+    loaded, trainer = weights.load(GENUINE), tf.Module()
+    trainer.net, trainer.meta = nets.build(loaded.network, len(loaded.classes)), tf.Variable(weights.describe(loaded))
+    prefix = tf.train.Checkpoint(trainer=trainer).save(str(tmp_path / "ckpt"))
+    for path in (prefix, f"{prefix}.index"):
+        done = run("inspect", path)
+        assert done.returncode == 0 and done.stderr == "" and "tf.train.Checkpoint" in done.stdout
+        succeeds("convert", path, "--out", tmp_path / "x.npz")  # the second time over the first one's file
+    assert weights.load(tmp_path / "x.npz").network == loaded.network
 
 
 def test_toronto_file_of_full_size_is_converted_in_seconds_and_little_memory(tmp_path):

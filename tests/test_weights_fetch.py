@@ -18,7 +18,7 @@ import pytest
 import python2_pickle
 import weights
 from test_weights_hostile import NARROW
-from weights import download, published, toronto
+from weights import download, formats, published, toronto
 from weights.catalogue import CATALOGUE, Published
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
@@ -322,6 +322,32 @@ def test_without_a_published_hash_the_first_use_is_recorded(server, cache, monke
     assert weights.load(weights.fetch("mine")).network["name"] == "alexnet"  # fetched again
 
 
+def test_a_record_that_cannot_be_written(server, cache, monkeypatch, capsys):
+    """A new file is refused without it; one that lies in a folder that may only be read is used."""
+    publish(monkeypatch, f"{server.address}/x.npy", "", len(CONTENT))
+    monkeypatch.setattr(formats, "load", lambda path: None)
+
+    def full(path):
+        raise OSError(28, "No space left on device", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(published, "replacing", full)
+        with pytest.raises(weights.InputError, match="x.npy could not be written: No space left"):
+            weights.fetch("mine")
+        assert os.listdir(cache) == ["x.npy.part"]
+        (cache / "x.npy").write_bytes(CONTENT)
+        is_content(weights.fetch("mine"))
+        assert "nothing will tell" in capsys.readouterr().err
+    assert not (cache / "x.npy.sha256").exists()
+
+
+def test_a_folder_in_the_place_of_the_file(server, cache, monkeypatch):
+    publish(monkeypatch, f"{server.address}/x.npy", "", len(CONTENT))
+    (cache / "x.npy").mkdir(parents=True)
+    with pytest.raises(weights.InputError, match="x.npy is in the way: it is not a file"):
+        weights.fetch("mine")
+
+
 def test_names_that_are_not_known(cache):
     with pytest.raises(weights.InputError, match="did you mean resnet50-keras"):
         weights.resolve("resnet50-kras")
@@ -367,5 +393,5 @@ def test_ctrl_c_keeps_what_has_come_and_ends_with_130(server, cache):
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     _, errors = run.communicate(timeout=30)
-    assert run.returncode == 130 and "Traceback" not in errors and "goes on from there" in errors
+    assert run.returncode == 130 and "Traceback" not in errors and "goes on with a download" in errors
     assert os.listdir(cache) == [part.name] and part.stat().st_size > 0

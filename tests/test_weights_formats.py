@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import pickletools
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -273,6 +274,9 @@ def test_checkpoint_of_a_training(tmp_path):
         assert again.network == loaded.network and set(again.tensors) == set(loaded.tensors)
         for name, tensor in loaded.tensors.items():
             np.testing.assert_array_equal(again.tensors[name], tensor, err_msg=name)
+    net.stem.kernel.assign(net.stem.kernel * np.nan)
+    prefix = tf.train.Checkpoint(trainer=trainer).save(str(tmp_path / "nan"))
+    assert "stem/kernel holds numbers that are not finite" in refusal(prefix)
     del trainer.meta
     prefix = tf.train.Checkpoint(trainer=trainer).save(str(tmp_path / "bare"))
     assert "its description `meta`" in refusal(prefix)
@@ -302,11 +306,17 @@ def test_a_hash_in_the_name_is_checked_before_anything_is_parsed(monkeypatch, tm
     monkeypatch.setattr(formats, "recognise", lambda path: pytest.fail("it was looked into"))
     (tmp_path / "resnet50-0676ba61.pth").write_bytes(content)
     assert "not the published 0676ba61" in refusal(tmp_path / "resnet50-0676ba61.pth")
-    (tmp_path / "mine-00000000.pth").write_bytes(content)
-    assert "not with 00000000" in refusal(tmp_path / "mine-00000000.pth")
+    (tmp_path / "mine-0000000a.pth").write_bytes(content)
+    assert "not with 0000000a" in refusal(tmp_path / "mine-0000000a.pth")
     name = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     (tmp_path / name).write_bytes(content)
     assert "not the published 4d473c1dd8becc155b73f8504c6f6626" in refusal(tmp_path / name)
+
+
+def test_a_date_in_the_name_is_no_hash(tmp_path):
+    path = tmp_path / "resnet26-20240131.pth"
+    shutil.copy(os.path.join(FIXTURES, "narrow_resnet26.pth"), path)
+    assert weights.load(path).network["depth"] == 26
 
 
 def test_an_older_file_of_the_same_name_is_told_apart_by_its_hash():
@@ -345,7 +355,10 @@ def test_unknown_and_missing_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "x").write_bytes(pickle.dumps({"a": 1}))
     assert "bare pickle" in refusal(tmp_path / "x")
     assert "No such file" in refusal(tmp_path / "nothing")
-    assert "Is a directory" in refusal(tmp_path)
+    assert "not a file" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", "/dev/zero"):
+        assert "not a file" in refusal(endless)
 
 
 def test_reading_does_not_import_tensorflow():

@@ -60,7 +60,7 @@ def write_narrow(kind, path):
     else:
         loaded = weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
         few = {name: tensor for name, tensor in loaded.tensors.items() if name.startswith(("stem", "head"))}
-        weights.save(path, weights.Weights(loaded.network, few, loaded.classes, loaded.preprocessing))
+        weights.save(path, weights.Weights({"name": "alexnet"}, few, loaded.classes, loaded.preprocessing))
 
 
 def shapes(loaded):
@@ -233,6 +233,13 @@ def test_zip_entries_that_lie_about_their_size(lie, tmp_path):
     content = (tmp_path / "x").read_bytes().replace(b"meta.npy", b"a/data.p").replace(b"a/data.p", b"/data.pk")
     (tmp_path / "x").write_bytes(content)
     refusal(tmp_path / "x")
+
+
+def test_a_small_file_of_a_huge_network_is_refused_before_it_is_built(tmp_path):
+    network = {"name": "resnet", "depth": 152, "width": 512}
+    weights.save(tmp_path / "x", weights.Weights(network, {"head/bias": np.zeros(2, np.float32)}, [("n1", "a"), ("n2", "b")],
+                                                 weights.Preprocessing(size=64)))
+    assert "its network has 3,7" in refusal(tmp_path / "x")
 
 
 def test_zip_entries_that_share_their_bytes_are_no_bomb(tmp_path):

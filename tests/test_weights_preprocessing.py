@@ -97,16 +97,25 @@ def test_alexnets_pictures_are_bgr_minus_mean():
     np.testing.assert_allclose(here[100, 100], [30 - 104.00698793, 20 - 116.66876762, 10 - 122.67891434], rtol=1e-5)
 
 
+def test_alexnets_pictures_are_squashed_before_they_are_cropped():
+    """Caffe's examples resize to 256 x 256 whatever the proportions: half of a wide picture is half of the crop."""
+    wide = np.zeros((256, 512, 3), np.uint8)
+    wide[:, :256] = 255
+    here = data.prepare_centre_crop(wide, toronto.PREPROCESSING).numpy()
+    white = (here[100, :, 0] > 100).sum()
+    assert here.shape == (227, 227, 3) and abs(white - 227 / 2) <= 1
+
+
 def test_preprocessing_travels_with_the_weights(tmp_path):
     for preprocessing in (keras_h5.PREPROCESSING, torchvision.PREPROCESSING, toronto.PREPROCESSING):
-        own = weights.Weights({"name": "resnet"}, {"a": np.ones(1, np.float32)}, [], preprocessing)
+        own = weights.Weights({"name": "alexnet"}, {"a": np.ones(1, np.float32)}, [], preprocessing)
         weights.save(tmp_path / "x.npz", own)
         assert weights.load(tmp_path / "x.npz").preprocessing == preprocessing
 
 
 @pytest.mark.parametrize("change", [{"size": 0}, {"size": 224.0}, {"channels": "GBR"}, {"scale": 0}, {"mean": (1, 2)},
                                     {"mean": (float("nan"),) * 3}, {"deviation": (1, 0, 1)},
-                                    {"interpolation": "area"}, {"antialias": 1}, {"centre_crop": -1}])
+                                    {"interpolation": "area"}, {"antialias": 1}, {"centre_crop": -1}, {"squashed": 1}])
 def test_preprocessing_without_sense_is_refused(change):
     with pytest.raises(weights.InputError, match="makes no sense"):
         weights.Preprocessing.from_dict(torchvision.PREPROCESSING.to_dict() | change)

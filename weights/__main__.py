@@ -56,7 +56,7 @@ def show_list():
 
 
 def convert(path, out):
-    if os.path.exists(out) and os.path.samefile(path, out):
+    if os.path.exists(path) and os.path.exists(out) and os.path.samefile(path, out):
         raise InputError(f"{out} is the file that is read; give --out another name")
     weights = formats.load(path)
     try:
@@ -68,6 +68,7 @@ def convert(path, out):
 
 def inspect(path):
     weights = formats.load(path)
+    is_checkpoint = not os.path.isfile(path) or path.endswith(".index")
     table = Table("tensor", "shape", "type")
     for name, tensor in weights.tensors.items():
         table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype))
@@ -79,8 +80,8 @@ def inspect(path):
     labels = [category.label for category in weights.classes]
     facts = {
         "file": path,
-        "format": formats.recognise(path) if os.path.isfile(path) else "tf.train.Checkpoint",
-        "SHA-256": formats.file_hash(path, "sha256") if os.path.isfile(path) else "",
+        "format": "tf.train.Checkpoint" if is_checkpoint else formats.recognise(path),
+        "SHA-256": "" if is_checkpoint else formats.file_hash(path, "sha256"),
         "network": _pairs(weights.network),
         "parameters": f"{parameters:,}, and {statistics:,} statistics of batch norm",
         "classes": f"{len(labels)}: {', '.join(labels[:3])} ... {labels[-1]}" if labels
@@ -103,8 +104,11 @@ if __name__ == "__main__":
         print(f"python -m weights: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; what was fetched so far is kept, the same command goes on from there", file=sys.stderr)
+        print("\nstopped; the same command goes on with a download from where it was", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        print(f"python -m weights: {error.filename or 'this system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)

@@ -12,6 +12,7 @@ def read(prefix):
     The checkpointed object holds the network as `net`, and as `meta` a string
     variable: `weights.describe(weights)`, without which tensors mean nothing.
     """
+    import quiet_tensorflow  # noqa: F401  (before TensorFlow)
     import tensorflow as tf
 
     try:

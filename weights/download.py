@@ -51,10 +51,12 @@ def download(address, target, size, check, progress=lambda done, total: None):
             os.unlink(part)
     try:
         check(part)
+        os.replace(part, target)
     except InputError as error:
         _remove(part)
         raise InputError(f"what came from {address} is wrong and was thrown away: {error}") from None
-    os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"{target} could not be written: {error.strerror or error}") from None
 
 
 def _receive(address, file, size, progress):

@@ -28,6 +28,8 @@ def load(path):
             if os.path.isfile(prefix + ".index"):
                 from weights import checkpoint
                 return checkpoint.read(prefix)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError("it is not a file")
         sha256 = checked_sha256(path)
         kind = recognise(path)
         weights = READERS[kind](path, sha256)
@@ -52,7 +54,8 @@ def checked_sha256(path):
     if published and published.hash:
         check_hash(published, sha256 if published.hash_kind() == "sha256" else file_hash(path, "md5"))
     claim = re.search(r"-([0-9a-f]{8})\.pth$", name)
-    if claim and not sha256.startswith(claim[1]):
+    # Eight decimal digits are the date of somebody's training.
+    if claim and not claim[1].isdecimal() and not sha256.startswith(claim[1]):
         raise InputError(f"its SHA-256 begins with {sha256[:8]}, not with {claim[1]} as its name says: "
                          "it is damaged, or not that file")
     recorded = f"{path}.sha256"

@@ -20,6 +20,7 @@ class Preprocessing:
     centre_crop    for classification as the weights' origin evaluated them: the
                    shorter side is resized to this many pixels and the centre of
                    `size` is cut out; 0: the origin sees the whole picture too
+    squashed       whether that resize makes both sides `centre_crop` pixels long instead
     """
 
     size: int
@@ -30,6 +31,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     antialias: bool = True
     centre_crop: int = 0
+    squashed: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "mean", tuple(self.mean))
@@ -37,6 +39,7 @@ class Preprocessing:
         good = (isinstance(self.size, int) and 8 <= self.size <= 4096
                 and self.channels in ("RGB", "BGR")
                 and self.interpolation in ("bilinear", "bicubic", "nearest") and isinstance(self.antialias, bool)
+                and isinstance(self.squashed, bool)
                 and len(self.mean) == len(self.deviation) == 3
                 and all(isinstance(x, (int, float)) and abs(x) < 1e6
                         for x in (self.scale, *self.mean, *self.deviation))

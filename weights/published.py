@@ -56,6 +56,8 @@ def fetch(name, mirror=None):
     published = CATALOGUE[name]
     target = place(published)
     if os.path.exists(target):
+        if not os.path.isfile(target):
+            raise InputError(f"{target} is in the way: it is not a file")
         try:
             accept(published, target, target)
             return target
@@ -77,7 +79,9 @@ def accept(published, path, target):
     """InputError unless `path` is the published file, by size and hash.
 
     Where no hash is published, its structure is checked, and its SHA-256 is
-    recorded beside `target`, to be checked from then on.
+    recorded beside `target`, to be checked from then on. OSError when the record
+    cannot be written, but not for a file that is there already: somebody put it
+    into a folder that we may only read.
     """
     size = os.path.getsize(path)
     if published.size not in (None, size):
@@ -90,8 +94,14 @@ def accept(published, path, target):
         formats.check_recorded(record, sha256)
         return
     formats.load(path)
-    with replacing(record) as file:
-        file.write(f"{sha256}\n".encode())
+    try:
+        with replacing(record) as file:
+            file.write(f"{sha256}\n".encode())
+    except OSError as error:
+        if path != target:
+            raise
+        print(f"{record} could not be written ({error.strerror}): if the file changes, nothing will tell",
+              file=sys.stderr)
 
 
 def _progress():

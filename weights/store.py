@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weights.errors import InputError
+from weights.layout import RESNET_BLOCKS, resnet_units
 from weights.preprocessing import Preprocessing
 
 FORMAT = "cam-weights/1"
@@ -144,10 +145,7 @@ def _read_array(archive, entry):
         data = file.read()
         if math.prod(shape) * dtype.itemsize != len(data):
             raise InputError(f"{entry.filename} does not hold its shape of {shape}")
-    array = np.frombuffer(data, dtype).reshape(shape)
-    if dtype != np.uint8 and not np.isfinite(array).all():
-        raise InputError(f"{entry.filename} holds numbers that are not finite")
-    return array
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def from_arrays(arrays, meta):
@@ -164,5 +162,17 @@ def from_arrays(arrays, meta):
     for name, array in arrays.items():
         if array.dtype not in (np.float16, np.float32):
             raise InputError(f"{name} does not hold numbers")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} holds numbers that are not finite")
+    _refuse_larger_network(meta["network"], sum(array.size for array in arrays.values()))
     return Weights(meta["network"], arrays, classes,
                    Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"])
+
+
+def _refuse_larger_network(network, held):
+    """InputError when the network has more weights than the file holds: building it would take memory for nothing."""
+    depth, width = network.get("depth", 50), network.get("width", 64)
+    if network.get("name") == "resnet" and depth in RESNET_BLOCKS and isinstance(width, int):
+        needed = sum(math.prod(kernel) for path, *_, kernel in resnet_units(depth, width) if path is not None)
+        if needed > held:
+            raise InputError(f"its network has {needed:,} weights, and it holds {held:,}: it is not complete")

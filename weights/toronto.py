@@ -25,7 +25,7 @@ KERNELS = {"conv1": (11, 11, 3, 96), "conv2": (5, 5, 48, 256), "conv3": (3, 3, 2
 # 256 x 256 by ImageMagick, which filters, and cut 227 out.
 PREPROCESSING = Preprocessing(
     size=227, channels="BGR", scale=1.0, mean=(104.00698793, 116.66876762, 122.67891434),
-    deviation=(1.0, 1.0, 1.0), interpolation="bilinear", antialias=True, centre_crop=256)
+    deviation=(1.0, 1.0, 1.0), interpolation="bilinear", antialias=True, centre_crop=256, squashed=True)
 
 
 def read(path):
