@@ -1,8 +1,8 @@
 """What localize.py is asked to do: options, and which of them go together."""
 
-import argparse
 import os
 
+from terminal import Parser
 from weights import InputError
 
 DEFAULT_WEIGHTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "weights", "tiny-imagenet-100-resnet26.npz")
@@ -10,11 +10,11 @@ PAPER_THRESHOLD = 0.2
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="localize.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = Parser(
+        prog="localize.py",
         description="Class activation maps, boxes and overlays of pictures; or a data set's localization error.")
     add = parser.add_argument
-    add("pictures", nargs="*", help="files, folders or globs (none: the sample photos)")
+    add("pictures", nargs="*", default=[], help="files, folders or globs (none: the sample photos)")
     add("--weights", default=DEFAULT_WEIGHTS,
         help="a file of weights, or the name of published ones: python -m weights list")
     add("--top", type=int, default=3, help="show so many classes of each picture")
@@ -41,6 +41,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     check(options)
     check_judging(options)
+    refuse_ignored(options, {name for name, value in vars(options).items() if value != parser.get_default(name)})
     return options
 
 
@@ -51,7 +52,9 @@ def add_data(add):
     add("--annotations", metavar="FOLDER", help="of --kit's validation pictures, ILSVRC2012_val_00000001.xml ...")
     add("--metadata", metavar="FOLDER", help="a split in the WSOL protocol's form: image_ids.txt ...")
     add("--masks", metavar="FOLDER", help="of --metadata, where it has masks (default: --data)")
-    add("--threshold-metadata", metavar="FOLDER", help="the split by whose boxes --threshold auto chooses")
+    add("--threshold-metadata", metavar="FOLDER", help="with --kit or --metadata: the split by whose boxes "
+        "--threshold auto chooses, in the form of --metadata")
+    add("--threshold-data", metavar="FOLDER", help="of the pictures of --threshold-metadata (default: --data)")
     add("--classes", type=int, help="only the first so many classes")
     add("--rows", type=int, help="only so many pictures, spread over the classes")
 
@@ -63,8 +66,10 @@ def threshold(text):
 def check(options):
     if options.threshold != "auto" and not 0 <= options.threshold < 1:
         raise InputError(f"--threshold is {options.threshold}; it must be at least 0 and less than 1")
-    if options.top < 1:
-        raise InputError(f"--top is {options.top}; it must be at least 1")
+    for name in ("top", "rows", "classes", "output_stride"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
     if options.scales and (options.crops == 10 or min(options.scales) < 16):
         raise InputError("--scales are sides of at least 16 pixels, and do not go with --crops 10")
 
@@ -84,8 +89,11 @@ def check_judging(options):
             (bool(options.kit) != bool(options.annotations), "--kit and --annotations go together"),
             (options.kit and options.metadata, "give --kit or --metadata, not both"),
             (other_set and options.split != "val", "--split does not go with --kit or --metadata, which are of one"),
-            ((options.masks or options.threshold_metadata) and not options.metadata,
-             "--masks and --threshold-metadata need --metadata"),
+            (options.masks and not options.metadata, "--masks needs --metadata"),
+            (options.threshold_metadata and not (other_set and options.threshold == "auto"),
+             "--threshold-metadata needs --threshold auto, and --kit or --metadata"),
+            (options.threshold_data and not options.threshold_metadata,
+             "--threshold-data needs --threshold-metadata"),
             ((options.scores or part) and not judging, "--scores, --classes and --rows need --data"),
             ((options.guesses or options.submission) and (not options.kit or part),
              "--guesses and --submission need --kit, and all of its pictures: no --classes, no --rows"),
@@ -99,6 +107,26 @@ def check_judging(options):
                                                                                options.threshold_metadata)),
              "--threshold auto never chooses by the pictures that it judges: judge others, or give a number"),
             (options.threshold == "auto" and other_set and not options.threshold_metadata,
-             "--threshold auto needs pictures to choose by that are not judged: --metadata and --threshold-metadata")):
+             "--threshold auto needs pictures to choose by that are not judged: --threshold-metadata")):
         if broken:
             raise InputError(message)
+
+
+NETWORK = {"weights", "crops", "scales", "align", "output_stride", "precision"}
+SHOWING = {"top", "class_name"}
+JUDGING = {"split", "classes", "rows", "per_class"}
+
+
+def refuse_ignored(options, given):
+    """InputError for an option that would change nothing. given: names of those that are not at their default"""
+    authors, judging = options.boxes == "authors", options.data or options.kit or options.metadata
+    for present, what, ignored in (
+            (options.compare, "--compare", given - {"compare"}),
+            (options.scores, "--scores", NETWORK),
+            (options.guesses, "--guesses", NETWORK | {"boxes", "threshold"}),
+            (authors, "--boxes authors", {"threshold"}),
+            (judging, "data to judge by", SHOWING),
+            (not judging, "pictures, only with data to judge by", JUDGING)):
+        if present and given & ignored:
+            name = min(given & ignored).replace("class_name", "class").replace("_", "-")
+            raise InputError(f"--{name} does not go with {what}")

@@ -5,7 +5,6 @@ import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 import glob
 import os
 import sys
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -62,7 +61,7 @@ def localize_pictures(localizer, files, options):
         return np.full((len(probabilities), 1), wanted)
 
     batch = min(BATCH, len(files))
-    results, names, seen_rows = [], Names(), np.zeros(len(files), bool)
+    results, names, seen_rows = [], Names(options.out, files), np.zeros(len(files), bool)
     os.makedirs(options.out, exist_ok=True)
     for inputs, _, rows, sizes in progress(-(-len(files) // batch))(
             data.viewing_batches(pictures, localizer.viewing, batch)):
@@ -71,14 +70,14 @@ def localize_pictures(localizer, files, options):
             seen_rows[row] = True
             heat_maps = seen.heat_maps[number]
             result = describe(localizer, files[row], size, seen.probabilities[number], seen.classes[number],
-                              heat_maps, box_rule(options)(heat_maps, size))
+                              heat_maps, box_rule(options)(heat_maps, seen.class_maps[number], size))
             draw(result, heat_maps, os.path.join(options.out, names.free(files[row])))
             results.append(result)
     write_json(os.path.join(options.out, "localizations.json"), results)
     broken = data.broken_files(pictures, np.flatnonzero(~seen_rows))
     for _, reason in broken:
         print(f"localize.py: skipped {reason}", file=sys.stderr)
-    if broken:
+    if len(files) > 1 and broken:
         print(f"localize.py: {len(broken)} of {len(files)} files could not be read", file=sys.stderr)
     if results:
         console.print(pictures_table(results))
@@ -110,10 +109,11 @@ def draw(result, heat_maps, path):
 
 
 class Names:
-    """Names for the overlays: two pictures called the same get two names."""
+    """Names for the overlays in `folder`: two pictures called the same get two names, and none is written over."""
 
-    def __init__(self):
-        self.taken = set()
+    def __init__(self, folder, pictures):
+        self.taken = {os.path.basename(picture) for picture in pictures
+                      if os.path.realpath(os.path.dirname(picture)) == os.path.realpath(folder)}
 
     def free(self, file):
         stem = os.path.splitext(os.path.basename(file))[0]
@@ -185,7 +185,7 @@ def judge_scores(options, pictures):
 
 def judge_network(options, pictures):
     localizer = open_localizer(options)
-    chosen = choose_threshold(localizer, options) if options.threshold == "auto" else {}
+    chosen = choose_threshold(localizer, options, pictures) if options.threshold == "auto" else {}
     records, said = localization.judge(localizer, pictures, box_rule(options),
                                        progress=progress(-(-len(pictures) // BATCH)))
     about = {"weights": options.weights} | about_boxes(options) | chosen
@@ -195,20 +195,25 @@ def judge_network(options, pictures):
 
 def about_boxes(options):
     authors = options.boxes == "authors"
-    return {"boxes": options.boxes, "threshold": None if authors else options.threshold, "map_scale": "min-max"}
+    return {"boxes": options.boxes, "threshold": None if authors else options.threshold,
+            "map_scale": "max" if authors else "min-max"}
 
 
-def choose_threshold(localizer, options):
-    """Set the threshold that does best on other pictures' boxes, never on those of the pictures reported."""
+def choose_threshold(localizer, options, judged):
+    """Set the threshold that does best on other pictures' boxes, never on those of the pictures judged."""
     if options.threshold_metadata:
-        training = data.open_metadata(options.threshold_metadata, options.data, options.masks)
+        training = data.open_metadata(options.threshold_metadata, options.threshold_data or options.data, options.masks)
     else:
         training = data.open_set(options.data, "train")
     if options.classes:
         training = training.first_classes(options.classes)
+    common = set(map(os.path.realpath, judged.files)) & set(map(os.path.realpath, training.files))
+    if common:
+        raise InputError(f"--threshold auto never chooses by the pictures that it judges: {len(common)} of "
+                         f"{judged.name} are in {training.name}, too")
     training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
     options.threshold, accuracy = localization.best_box_threshold(
-        localizer, training, localization.paper_boxes, progress(-(-len(training) // BATCH)))
+        localizer, training, progress(-(-len(training) // BATCH)))
     console.print(f"threshold {options.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
                   f"(GT-known localization there {accuracy:.4f})")
     return {"threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
@@ -216,8 +221,8 @@ def choose_threshold(localizer, options):
 
 def box_rule(options):
     if options.boxes == "authors":
-        return localization.authors_boxes
-    return partial(localization.paper_boxes, threshold=options.threshold)
+        return localization.authors_rule
+    return localization.paper_rule(options.threshold)
 
 
 def show(metrics):
@@ -232,7 +237,7 @@ def show(metrics):
 
 
 def compare(first, second):
-    console.print(f"A: {first}\nB: {second}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"A: {first}\nB: {second}", soft_wrap=True)
     table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
     for name, (ours, theirs, difference) in localization.compare_folders(first, second).items():
         table.add_row(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",

@@ -6,7 +6,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
-import argparse
 import sys
 
 import numpy as np
@@ -19,7 +18,7 @@ from localization.judge import BATCH
 from localization.report import write_json
 from localization_settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
 from ops.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
-from terminal import console, progress, run_program
+from terminal import Parser, console, progress, run_program
 from weights import InputError
 
 LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
@@ -196,8 +195,8 @@ def show(figures):
 # ---------------------------------------------------------------- main
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="probe.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = Parser(
+        prog="probe.py",
         description="Accuracy of a linear classifier on a trained network's pooled features, over random splits.")
     add = parser.add_argument
     add("--weights", default=DEFAULT_WEIGHTS,
@@ -216,7 +215,7 @@ def parse(arguments):
     add("--seed", type=int, default=0, help="draws the splits")
     add("--out", default="out", help="folder for probe.json")
     options = parser.parse_args(arguments)
-    for name, least in (("train", 2), ("test", 1), ("splits", 1), ("seed", 0)):
+    for name, least in (("train", 2), ("test", 1), ("splits", 1), ("classes", 1), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and value < least:
             raise InputError(f"--{name} is {value}; it must be at least {least}")

@@ -4,14 +4,19 @@ Set TF_CPP_MIN_LOG_LEVEL yourself to see them (0 shows all: useful when a GPU is
 """
 
 import os
+import signal
 
-if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    standard_error = os.dup(2)
+interrupt, standard_error = signal.getsignal(signal.SIGINT), os.dup(2)
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
+if interrupt is signal.default_int_handler:
+    # Ctrl-C in the seconds that the import takes ends the program without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    import tensorflow  # noqa: F401
+finally:
+    os.dup2(standard_error, 2)
+    os.close(standard_error)
+    if interrupt is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)

@@ -1,5 +1,6 @@
 """How the programs speak to people: a console, a progress bar, and an error in one line."""
 
+import argparse
 import sys
 
 from rich.console import Console
@@ -8,8 +9,18 @@ from rich.progress import track
 from weights import InputError
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
-# In files and pipes, tables are as wide as their lines ask for.
-console = Console(width=None if sys.stdout.isatty() else 120)
+# In files and pipes, tables are as wide as their lines ask for. Names of files may hold brackets, which are no markup.
+console = Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """Options whose mistakes are one line, like all others."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+
+    def error(self, message):
+        raise InputError(f"{message} (--help lists the options)")
 
 
 def progress(steps, what="localizing"):

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -265,7 +264,7 @@ def main(arguments):
     with weights.replacing(os.path.join(settings.out, "settings.json")) as file:
         file.write(json.dumps(vars(settings), indent=1).encode())
     if checkpoints.latest_checkpoint:
-        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_consumed()
+        restore(checkpoints)
     if settings.data == "synthetic":
         print("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
     print(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision}, "
@@ -278,6 +277,15 @@ def main(arguments):
     return run(trainer, *sources, validation, checkpoints)
 
 
+def restore(checkpoints):
+    try:
+        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_consumed()
+    except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{checkpoints.latest_checkpoint} is damaged, or the data have changed since: "
+                         f"it cannot be gone on with ({reason})") from None
+
+
 def run(trainer, training, validation, judged, checkpoints):
     """Train on batches of `training`, watch those of `validation`, report on the pictures `judged`."""
     settings = trainer.settings
@@ -286,12 +294,12 @@ def run(trainer, training, validation, judged, checkpoints):
     named = set()
     with StopAfterStep() as stop:
         while trainer.epoch < settings.epochs and not stop.asked:
-            began = time.perf_counter()
+            began, before = time.perf_counter(), float(trainer.totals[2])
             broken = train_epoch(trainer, training, checkpoints, stop)
             name_broken(training.pictures, broken, named)
             if stop.asked:
                 break
-            record = figures_of_epoch(trainer, time.perf_counter() - began)
+            record = figures_of_epoch(trainer, time.perf_counter() - began, before)
             record |= validate(trainer, validation)
             trainer.next_epoch()
             export(trainer, training.pictures, exported)
@@ -303,9 +311,10 @@ def run(trainer, training, validation, judged, checkpoints):
             return INTERRUPTED
     # What is reported is what the exported file does, in float32.
     localizer = localization.Localizer(weights.load(exported))
-    boxes_of = partial(localization.paper_boxes, threshold=PAPER_THRESHOLD)
-    records, _ = localization.judge(localizer, judged, boxes_of)
-    about = {"data": judged.name, "weights": exported, "boxes": "paper", "threshold": PAPER_THRESHOLD,
+    records, said = localization.judge(localizer, judged, localization.paper_rule(PAPER_THRESHOLD))
+    for line in said:
+        print(line, file=sys.stderr)
+    about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": exported, "boxes": "paper", "threshold": PAPER_THRESHOLD,
              "map_scale": "min-max", "precision": "float32"}
     names = [localization.class_name(category) for category in localizer.classes]
     localize.show(localization.write_report(settings.out, records, about, names))
@@ -322,11 +331,12 @@ def name_broken(pictures, rows, named):
         print(f"{len(named)} of {len(pictures)} files are skipped", file=sys.stderr)
 
 
-def figures_of_epoch(trainer, seconds):
+def figures_of_epoch(trainer, seconds, before):
+    """What the log says of the present epoch, which had seen `before` pictures when it was begun or resumed."""
     loss, right, count = map(float, trainer.totals.numpy())
     return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number),
             "loss": loss / count, "accuracy": right / count,
-            "seconds": round(seconds, 1), "pictures_per_second": round(count / seconds, 1)}
+            "seconds": round(seconds, 1), "pictures_per_second": round((count - before) / seconds, 1)}
 
 
 def write_log(record, folder, summary):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import nets
 import weights
+from terminal import Parser
 from weights import InputError, Preprocessing
 
 # Options that make a network; with --init the file says these, but for the last three.
@@ -16,8 +17,8 @@ DEFAULT_ALEXNET = {"name": "alexnet", "head": "gap"}
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="train_loop.py", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = Parser(
+        prog="train_loop.py",
         description="Train a network that ends in global average pooling and one linear layer.")
     group = parser.add_argument_group("data and run").add_argument
     group("--data", default="synthetic", help="folder of a data set, or 'synthetic'")
@@ -59,11 +60,13 @@ def parse(arguments):
 
 
 def check(options):
-    for name, least in (("epochs", 1), ("batch", 1), ("width", 8), ("size", 16), ("learning_rate", 0),
+    for name, least in (("epochs", 1), ("batch", 1), ("classes", 1), ("rows", 1), ("output_stride", 1), ("width", 8), ("size", 16), ("learning_rate", 0),
                         ("warm_up", 0), ("weight_decay", 0), ("features_rate", 0), ("clip", 0), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and not value >= least:
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")
+    if not 0 <= options.label_smoothing < 1:
+        raise InputError(f"--label-smoothing is {options.label_smoothing}; it must be at least 0 and less than 1")
     if options.freeze_features and not options.init:
         raise InputError("--freeze-features needs --init: random features are not worth freezing")
     if options.no_mirror and not options.freeze_features:

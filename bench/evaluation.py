@@ -12,7 +12,6 @@ import argparse
 import sys
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -46,7 +45,7 @@ def main():
         pictures = drawn(pictures)
     trained = weights.load(weights.resolve(options.weights)) if options.weights else random_weights(pictures)
     localizer = localization.Localizer(trained)
-    boxes_of = partial(localization.paper_boxes, threshold=0.2)
+    boxes_of = localization.paper_rule(0.2)
     look(localizer, pictures.first_rows(1), boxes_of)  # compiles
     localizing, seen = seconds(look, localizer, pictures, boxes_of)
     judging, records = seconds(judge, pictures, seen)
@@ -85,7 +84,7 @@ def look(localizer, pictures, boxes_of):
         truth = np.zeros(len(inputs), int)
         truth[:len(labels)] = labels
         seen = localizer(inputs, lambda chances: np.column_stack([localization.top_classes(chances, guesses), truth]))
-        found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], size), seen.class_maps[n, -1])
+        found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], seen.class_maps[n], size), seen.class_maps[n, -1])
                   for n, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy()))]
     return found
 

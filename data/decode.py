@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from weights import InputError
 
-# A JPEG's APP1 segment and a PNG's eXIf chunk stand near the front.
+# A JPEG's APP1 segment and a PNG's eXIf chunk stand near the front; what stands behind this is not seen.
 EXIF_SEARCH_BYTES = 1 << 16
 
 
@@ -17,6 +17,7 @@ def decode(contents):
 
     Grey becomes RGB, CMYK is converted, an alpha channel is dropped, and of
     an animation the first frame is taken. The name's ending does not matter.
+    EXIF is looked for in the first 64 KiB.
     Raises tf.errors.InvalidArgumentError for anything else.
     """
     # TensorFlow's default for JPEG is faster by a hair, and up to 16 of 255 away from what
@@ -47,6 +48,8 @@ def _orientation(contents):
 
 def _ask_pillow(contents):
     from PIL import ExifTags, Image
+    # TensorFlow gives bytes in a graph, and an array that holds them outside of one.
+    contents = bytes(np.asarray(contents).item())
     try:
         with Image.open(io.BytesIO(contents)) as picture:
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)

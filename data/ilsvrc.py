@@ -25,6 +25,7 @@ from weights.ilsvrc import categories
 CLASSES = 1000
 LARGEST = {"list": 64 << 20, "mat": 16 << 20, "xml": 1 << 20}  # bytes
 INCLUSIVE = np.array([0, 0, 1, 1])
+LARGEST_PIXEL = 1e9
 
 
 class Validation(NamedTuple):
@@ -100,7 +101,10 @@ def _kit_file(kit, pattern):
 
 def read_classes(path):
     """The true class of each picture: int [n], the kit's ids, one a line."""
-    return np.array(_numbers(path, 1, CLASSES), np.int64)
+    classes = np.array(_numbers(path, 1, CLASSES), np.int64)
+    if not len(classes):
+        raise InputError(f"{path}: lists no picture")
+    return classes
 
 
 def read_excluded(path, pictures):
@@ -177,10 +181,11 @@ def _object(path, number, node):
     return wnid, [x0, y0, x1 + 1, y1 + 1]
 
 
-def read_submission(path, pictures=None):
+def read_submission(path, pictures=None, highest=CLASSES):
     """Guesses in the kit's form: `class x0 y0 x1 y1`, up to five times a line.
 
     pictures  how many lines there must be; None: any number
+    highest   of the classes
     returns   (classes int [n, 5], 0 where there are fewer guesses; boxes float64
               [n, 5, 4], half-open)
     raises    InputError naming the line. Guesses behind the fifth are ignored,
@@ -200,10 +205,10 @@ def read_submission(path, pictures=None):
         except ValueError:
             guesses = np.full((1, 5), np.nan)
         label = guesses[:, 0]
-        if not (np.isfinite(guesses).all() and (label == np.floor(label)).all()
-                and ((label >= 0) & (label <= CLASSES)).all()):
+        if not ((abs(guesses) < LARGEST_PIXEL).all() and (label == np.floor(label)).all()
+                and ((label >= 0) & (label <= highest)).all()):
             raise InputError(f"{path}, line {row + 1}: not five numbers (class from 1 to "
-                             f"{CLASSES}, x0, y0, x1, y1) for each guess")
+                             f"{highest}, x0, y0, x1, y1) for each guess")
         classes[row, :len(guesses)] = label
         boxes[row, :len(guesses)] = guesses[:, 1:] + INCLUSIVE * (label > 0)[:, None]
     return classes, boxes

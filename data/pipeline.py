@@ -44,7 +44,10 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     return (tf.data.Dataset.from_tensor_slices((positions, order[start:]))
             .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
-            .batch(batch, drop_remainder=len(order) >= batch)
+            .batch(batch)
+            .enumerate()
+            .filter(lambda number, rows: (tf.size(rows[1]) == batch) | (number + start == 0))
+            .map(lambda _, rows: rows)
             .prefetch(2)
             .with_options(_without_tuner()))
 

@@ -1,6 +1,6 @@
 """From pictures to maps and boxes, and to the figures they are judged by."""
 
-from localization.boxes import authors_boxes, paper_boxes, to_picture
+from localization.boxes import authors_boxes, authors_rule, paper_boxes, paper_rule, to_picture
 from localization.compare import compare_folders
 from localization.desk import class_name
 from localization.figures import figures, per_class

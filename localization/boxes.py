@@ -5,6 +5,16 @@ import numpy as np
 import ops
 
 
+def paper_rule(threshold):
+    """`paper_boxes` as a rule: what judging calls with a picture's heat maps, class maps and size."""
+    return lambda heat_maps, class_maps, size: paper_boxes(heat_maps, size, threshold)
+
+
+def authors_rule(heat_maps, class_maps, size):
+    """`authors_boxes` as a rule."""
+    return authors_boxes(class_maps, size)
+
+
 def paper_boxes(heat_maps, size, threshold):
     """Boxes by section 3.2 of the publication: the largest segment above the threshold.
 
@@ -15,13 +25,15 @@ def paper_boxes(heat_maps, size, threshold):
     return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold), heat_maps.shape[-2:], *size)
 
 
-def authors_boxes(heat_maps, size, threshold=None):
+def authors_boxes(class_maps, size):
     """Boxes by the program that the authors released; it has thresholds of its own.
 
-    As `paper_boxes`; a map in which it finds nothing gets the whole picture.
+    class_maps  [k, h, w], finite, as the network has them: it divides by the maximum alone
+    size        (height, width) of the upright picture
+    returns     int32 [k, 4], as `paper_boxes`; the whole picture where it finds nothing
     """
     height, width = map(int, size)
-    found = [ops.author_boxes(ops.upsample(heat_map, (height, width))) for heat_map in heat_maps]
+    found = [ops.author_boxes(ops.upsample(class_map, (height, width))) for class_map in class_maps]
     return np.array([boxes[0] if len(boxes) else (0, 0, width, height) for boxes in found], np.int32)
 
 

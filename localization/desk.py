@@ -61,6 +61,8 @@ class Desk:
             found |= self._boxes(kept)
         if kept.masks:
             found["masks"] = self.pxap.histograms.swapaxes(0, 1)
+            if not found["masks"][:, 1].any():
+                raise InputError(f"{self.pictures.name}: no pixel of any mask is of an object")
         return Records([self.ids[row] for row in self.rows],
                        [class_name(kept.categories[label]) for label in kept.labels],
                        self.thresholds, excluded=kept.excluded, **found)

@@ -77,17 +77,22 @@ def figures(records):
 
 
 def per_class(records):
-    """Rows of classes.csv, worst first: class, pictures, classification and localization accuracy, mean IoU."""
+    """Rows of classes.csv, worst first: class, pictures, classification and localization accuracy, mean IoU.
+
+    The last two are of the true class's box; of guesses without maps, of the first guess and its class.
+    """
     truth = np.array(records.truth)
+    located, iou = (None, None) if records.located is None else (records.located[:, 0], records.guess_iou[:, 0])
+    if records.known_iou is not None:
+        located, iou = records.known_iou >= IOU, records.known_iou
     rows = []
     for name in dict.fromkeys(records.truth):
         members = truth == name
         row = {"class": name, "pictures": int(members.sum())}
         if records.right is not None:
             row["classification_accuracy"] = float(records.right[members, 0].mean())
-        if records.known_iou is not None:
-            row |= {"localization_accuracy": float((records.known_iou[members] >= IOU).mean()),
-                    "mean_iou": float(records.known_iou[members].mean())}
+        if iou is not None:
+            row |= {"localization_accuracy": float(located[members].mean()), "mean_iou": float(iou[members].mean())}
         rows.append(row)
     worst = next((key for key in ("localization_accuracy", "classification_accuracy") if key in rows[0]), None)
     return sorted(rows, key=lambda row: row[worst]) if worst else rows

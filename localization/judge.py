@@ -21,8 +21,8 @@ def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter
     """Records of what a network finds in a PictureSet, and the lines about what was left out.
 
     localizer  a `Localizer`
-    boxes_of   a function of heat maps [k, h, w] and the picture's (height, width) to
-               boxes [k, 4] in its pixels, half-open
+    boxes_of   a rule: a function of heat maps [k, h, w], class maps [k, h', w'] and the
+               picture's (height, width) to boxes [k, 4] in its pixels, half-open
     progress   wraps the batches, to show how far it is
     raises     InputError when no class of the data is among the weights', or no
                picture can be read
@@ -37,7 +37,7 @@ def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter
         seen = localizer(inputs, lambda chances: np.column_stack([top_classes(chances, guesses), truth]))
         ranks = rank_of(seen.probabilities, truth)
         for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
-            boxes = boxes_of(seen.heat_maps[number], size) if pictures.boxes else None
+            boxes = boxes_of(seen.heat_maps[number], seen.class_maps[number], size) if pictures.boxes else None
             desk.add(row, size, boxes, seen.class_maps[number, -1])
             desk.add_guesses(ranks[number], truth[number], seen.classes[number, :guesses], boxes)
     said += [f"skipped {reason}" for _, reason in data.broken_files(pictures, desk.missing())]
@@ -60,8 +60,8 @@ def judge_score_maps(folder, pictures, boxes_of, *, thresholds=THRESHOLDS, progr
         except InputError as error:
             said.append(f"skipped {error}")
             continue
-        heat_map = ops.normalise(scores)
-        desk.add(row, size, boxes_of(heat_map[None], size) if pictures.boxes else None, scores)
+        boxes = boxes_of(ops.normalise(scores)[None], scores[None], size) if pictures.boxes else None
+        desk.add(row, size, boxes, scores)
     return desk.records(), said
 
 
@@ -70,7 +70,7 @@ def judge_submission(path, pictures):
 
     Raises InputError for a file that is none, or has another number of lines.
     """
-    classes, boxes = data.read_submission(path, len(pictures))
+    classes, boxes = data.read_submission(path, len(pictures), len(pictures.categories))
     return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
                    excluded=pictures.excluded, guesses=classes - 1,
                    **judged(classes - 1, boxes, pictures.labels, pictures.boxes))
@@ -137,11 +137,15 @@ def _score_map(folder, name, file):
         raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture")
     try:
         scores = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(scores, np.ndarray):
+            raise ValueError("it is an archive of arrays")
         if scores.ndim != 2 or not 0 < scores.size <= LARGEST_SCORE_MAP or scores.dtype.kind not in "fiu":
             raise ValueError(f"it is {scores.dtype} {scores.shape}")
-        scores = np.asarray(scores, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.asarray(scores, np.float32)
+            spread = scores.max() - scores.min()
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a score map, float [h, w] ({error})") from None
-    if not np.isfinite(scores).all():
-        raise InputError(f"{path}: has values that are not finite")
+    if not np.isfinite(spread):
+        raise InputError(f"{path}: has values that are not finite, or too large for float32")
     return scores

@@ -14,6 +14,10 @@ from ops.pxap import area_under_curve
 from weights import replacing
 
 
+# What not every evaluation writes.
+OPTIONAL = "accuracy.csv", "precision.csv", "curves.png", "classes.csv"
+
+
 def write_report(folder, records, about, class_names, with_classes=False):
     """Write metrics.json, pictures.csv, curves.npz and the curves; return the metrics.
 
@@ -22,10 +26,11 @@ def write_report(folder, records, about, class_names, with_classes=False):
     with_classes  also write classes.csv
     """
     os.makedirs(folder, exist_ok=True)
-    metrics = figures(records) | about
-    write_json(os.path.join(folder, "metrics.json"), metrics)
+    metrics, curves = figures(records) | about, curves_of(records)
+    for name in OPTIONAL:  # of an earlier evaluation
+        if os.path.exists(os.path.join(folder, name)):
+            os.unlink(os.path.join(folder, name))
     write_records(folder, records, class_names)
-    curves = curves_of(records)
     for name, (columns, rows) in curves.items():
         write_table(os.path.join(folder, f"{name}.csv"), columns, rows)
     if curves:
@@ -33,6 +38,7 @@ def write_report(folder, records, about, class_names, with_classes=False):
     if with_classes:
         rows = per_class(records)
         write_table(os.path.join(folder, "classes.csv"), list(rows[0]), [list(row.values()) for row in rows])
+    write_json(os.path.join(folder, "metrics.json"), metrics)
     return metrics
 
 

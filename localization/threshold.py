@@ -4,17 +4,18 @@ import numpy as np
 
 import data
 import ops
+from localization.boxes import paper_boxes
 from localization.judge import BATCH
 from weights import InputError
 
 CANDIDATES = np.arange(0, 0.96, 0.02)
 
 
-def best_box_threshold(localizer, pictures, boxes_of, progress=iter):
-    """(threshold, GT-known localization there): the best of 0 to 0.94 in steps of 0.02, the lowest of equals.
+def best_box_threshold(localizer, pictures, progress=iter):
+    """(threshold, GT-known localization there) of the publication's boxes.
 
-    boxes_of  as for `judge`, with the threshold as its third argument
-    raises    InputError when the pictures have no boxes
+    The best of 0 to 0.94 in steps of 0.02, the lowest of equals. Raises InputError
+    when the pictures have no boxes.
     """
     if not pictures.boxes:
         raise InputError(f"{pictures.name} has no boxes to choose a threshold by: give --threshold a number")
@@ -26,7 +27,7 @@ def best_box_threshold(localizer, pictures, boxes_of, progress=iter):
         truth[:len(labels), 0] = matches[labels.numpy()]
         seen = localizer(inputs, lambda _: truth)
         for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
-            boxes = np.stack([boxes_of(seen.heat_maps[number], size, threshold)[0] for threshold in CANDIDATES])
+            boxes = np.stack([paper_boxes(seen.heat_maps[number], size, threshold)[0] for threshold in CANDIDATES])
             right += (ops.iou(boxes[:, None], pictures.boxes[row]) >= 0.5).any(1)
             count += 1
     if not count:

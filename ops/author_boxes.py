@@ -50,7 +50,7 @@ def author_boxes(heat_map, thresholds=EVALUATION_THRESHOLDS):
     rectangles = [_limited(rectangle, heat_map.shape) for threshold in thresholds
                   for rectangle in _contour_rectangles(_without_bridges(grey > threshold))]
     rectangles.sort(key=lambda r: -r[2] * r[3])
-    x, y, width, height = np.array(_merged(rectangles), int).reshape(-1, 4).T
+    x, y, width, height = _merged(rectangles).T
     # The program can give a negative width or height; its users swap the ends.
     return np.stack([np.minimum(x, x + width), np.minimum(y, y + height),
                      np.maximum(x, x + width), np.maximum(y, y + height)], axis=1)
@@ -103,21 +103,24 @@ def _limit(value, highest):
 
 
 def _merged(rectangles):
-    """Rectangles without those that overlap a larger one too much."""
-    kept = list(rectangles)
-    i = 0
-    while i < len(kept):
-        j = i + 1
-        while j < len(kept):
-            if _overlap_much(kept[i], kept[j]):
-                del kept[j]
-            j += 1  # after a removal, too: the next one has moved to j and is passed over
-        i += 1
+    """int [n, 4]: the rectangles without those that overlap a larger one too much."""
+    kept = np.array(rectangles, int).reshape(-1, 4)
+    first = 0
+    while first < len(kept):
+        much = _overlap_much(kept[first], kept[first + 1:])
+        # Behind one that it removes the program passes over the next: of a row
+        # of them it removes every other.
+        number = np.arange(len(much))
+        place_in_row = number - np.maximum.accumulate(np.where(much, -1, number)) - 1
+        removed = np.flatnonzero(much & (place_in_row % 2 == 0)) + first + 1
+        kept = np.delete(kept, removed, axis=0)
+        first += 1
     return kept
 
 
-def _overlap_much(a, b):
-    half = int(max(a[2] * a[3], b[2] * b[3]) * 0.5)
-    width = max(0, min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1]))
-    return width * height > half
+def _overlap_much(one, others):
+    """bool [n]: whether a rectangle and each of [n, 4] share more than half of the larger one's area."""
+    ends, other_ends = one[:2] + one[2:], others[:, :2] + others[:, 2:]
+    sides = np.minimum(ends, other_ends) - np.maximum(one[:2], others[:, :2])
+    half = (np.maximum(one[2] * one[3], others[:, 2] * others[:, 3]) * 0.5).astype(int)
+    return np.maximum(sides, 0).prod(axis=1) > half

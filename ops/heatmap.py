@@ -28,7 +28,7 @@ def upsample(maps, size, grid=None):
              `nets` says it: (centre of the first, distance), in pixels; None: spread evenly
     returns  [..., H, W], float32; a tensor for a tensor, else a NumPy array
     raises   ValueError when h or w is unknown or zero, when the size is not
-             positive, or when a NumPy array is not finite
+             positive, when the grid is none, or when a NumPy array is not finite
     """
     height, width = map(operator.index, size)
     maps = _as_float32(maps)
@@ -113,6 +113,8 @@ def _source_positions(size, new_size, grid=None):
     if new_size < 1:
         raise ValueError(f"a map cannot be resized to {new_size} pixels")
     first, step = (0.5 * new_size / size, new_size / size) if grid is None else grid
+    if not (np.isfinite(first) and 0 < step < np.inf):
+        raise ValueError(f"a grid is (first, distance), in pixels; not {grid}")
     return np.clip((np.arange(new_size) + 0.5 - first) / step, 0, size - 1)
 
 

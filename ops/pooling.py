@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 
-@tf.function(jit_compile=True, autograph=False)
 def gap(features):
     """Global average pooling: the mean of each channel over all positions.
 
@@ -17,7 +16,11 @@ def gap(features):
     returns   [N, C], float32, accumulated in float32
     raises    ValueError when the features have not four axes
     """
-    _check_rank(features)
+    return _compiled_gap(_checked(features))
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _compiled_gap(features):
     return tf.reduce_mean(tf.cast(features, tf.float32), axis=(1, 2))
 
 
@@ -30,11 +33,11 @@ def gmp(features):
     returns   [N, C], float32
     raises    ValueError when the features have not four axes
     """
+    return tf.cast(tf.reduce_max(_checked(features), axis=(1, 2)), tf.float32)
+
+
+def _checked(features):
     features = tf.convert_to_tensor(features)
-    _check_rank(features)
-    return tf.cast(tf.reduce_max(features, axis=(1, 2)), tf.float32)
-
-
-def _check_rank(features):
     if features.shape.rank not in (4, None):
         raise ValueError(f"features must be [N, h, w, C]; their shape is {features.shape}")
+    return features

@@ -70,14 +70,15 @@ def _keys(distance, a):
 
 
 def resize_nearest(masks, size=(SIZE, SIZE)):
-    """The nearest old pixel as OpenCV's `INTER_NEAREST` has it, floor(i * h / H).
+    """The nearest old pixel as OpenCV's `INTER_NEAREST` has it, floor(i / (H / h)).
 
     masks    [..., h, w]
     size     (H, W)
     returns  [..., H, W], the dtype of `masks`
     """
     masks = np.asarray(masks)
-    rows, columns = ((np.arange(new) * (old / new)).astype(int)
+    # OpenCV multiplies by the inverse of the factor, and its rounding decides where they meet.
+    rows, columns = (np.minimum((np.arange(new) * (1 / (new / old))).astype(int), old - 1)
                      for old, new in zip(masks.shape[-2:], size))
     return masks[..., rows[:, None], columns]
 

@@ -20,6 +20,13 @@ def test_without_a_wnid_the_label_decides_unless_it_stands_twice():
     assert match_classes([Category(None, "cat")], [Category("n02123045", "cat")]).tolist() == [0]
 
 
+def test_a_synonym_will_do_unless_it_stands_twice():
+    theirs = [Category(None, "tabby cat"), Category(None, "coffee, espresso"), Category(None, "crane, machine")]
+    assert match_classes(CRANES, theirs).tolist() == [2, 3, -1]
+    suits = [Category("n03710637", "maillot"), Category("n03710721", "maillot, tank suit")]
+    assert match_classes(suits, [Category(None, label) for _, label in suits]).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("name, number", [("n02123045", 2), ("tabby", 2), (" Tabby Cat ", 2), ("tabby, tabby cat", 2),
                                           ("espresso", 3), ("n03126707", 1)])
 def test_a_class_is_found_by_wnid_label_or_synonym(name, number):

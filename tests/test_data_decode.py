@@ -151,6 +151,14 @@ def test_orientation_in_a_pngs_text_profile_counts():
     assert assert_like_pillow(saved(picture(), "PNG", pnginfo=text), 0).shape == (48, 32, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_file_is_turned_upright_too(orientation, tmp_path):
+    """Outside of a pipeline TensorFlow hands the bytes over in another form."""
+    path = tmp_path / "x.jpg"
+    path.write_bytes(saved(picture(), "JPEG", exif=exif(orientation)))
+    np.testing.assert_array_equal(read_picture(str(path)), by_pillow(path.read_bytes()))
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
     contents = saved(picture(), "PNG", exif=exif(orientation))

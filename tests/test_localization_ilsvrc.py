@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 import scipy.io
-from coloured import CLASSES, colour_weights, evaluate, paint
+from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
 
 import data
 import localization
@@ -96,7 +96,7 @@ def test_known_answers_and_the_way_back(tree, arguments, capsys):
     assert classes[1, :3].tolist() == [2, 3, 1] and not classes[4].any()
     assert abs(boxes[0, 0] - [8, 8, 40, 32]).max() <= 1
     # From another tool, no network and no pictures: the missing one is wrong now.
-    again = evaluate(tree / "again", *arguments[:4], "--guesses", tree / "guesses.txt")
+    again = evaluate(tree / "again", *arguments[:4], "--guesses", tree / "guesses.txt", "--per-class")
     assert again["pictures"] == 6 and again["weights"] is None and "threshold" not in again
     assert again["top1_classification_error"] == pytest.approx(3 / 6)
     assert again["top5_classification_error"] == pytest.approx(1 / 6)
@@ -105,8 +105,19 @@ def test_known_answers_and_the_way_back(tree, arguments, capsys):
     assert again["top5_localization_error_of_all"] == pytest.approx(4 / 6)
     with open(tree / "again" / "pictures.csv", encoding="utf-8") as file:
         assert [row["guess_1"] for row in csv.DictReader(file)] == [RED, RED, BLUE, RED, "", RED]
+    with open(tree / "again" / "classes.csv", encoding="utf-8") as file:
+        assert {row["class"]: (row["localization_accuracy"], float(row["mean_iou"]) > 0.4) for row in csv.DictReader(file)} \
+            == {BLUE: ("0", True), RED: ("0.5", True), GREEN: ("0", False)}
     with pytest.raises(InputError, match=f"1 are in one only, such as {NAME.format(5)}"):
         localize.main(["--compare", str(tree / "out"), str(tree / "again")])
+
+
+def test_the_threshold_is_chosen_on_pictures_of_another_form(tree, arguments):
+    paint(str(tree / "others" / RED / "1.png"), red=(8, 8, 40, 32))
+    metadata_folder(tree / "metadata", {f"{RED}/1.png": [[8, 8, 40, 32]]}, [0])
+    given = [*arguments[:-1], "auto", "--threshold-metadata", tree / "metadata", "--threshold-data", tree / "others"]
+    found = evaluate(tree / "out", *given)
+    assert found["threshold_chosen_on"].endswith("metadata, 1 pictures") and found["pictures"] == 5
 
 
 def test_only_an_excluded_picture_has_no_kit_error(tree):
@@ -134,6 +145,8 @@ def test_a_class_that_the_kit_has_not_takes_its_place(tree):
 def test_what_is_wrong_is_one_line(tree, arguments):
     (tree / "empty").mkdir()
     (tree / "short.txt").write_text("1 0 0 1 1\n")
+    (tree / "high.txt").write_text("4 0 0 1 1\n" * 6)
+    (tree / "huge.txt").write_text("1 0 0 1 1e308\n" * 6)
     (tree / "other").mkdir()
     paint(str(tree / "other" / "other.png"))
     kit = ["--kit", tree / "kit", "--annotations", tree / "xml"]
@@ -145,6 +158,8 @@ def test_what_is_wrong_is_one_line(tree, arguments):
             (kit, "--data is needed"),
             ([*kit, "--metadata", tree], "not both"),
             ([*kit, "--guesses", tree / "short.txt"], "has 1 lines; one for each of 6"),
+            ([*kit, "--guesses", tree / "high.txt"], "high.txt, line 1: .*class from 1 to 3"),
+            ([*kit, "--guesses", tree / "huge.txt"], "huge.txt, line 1: not five numbers"),
             ([*kit, "--guesses", tree / "none.txt"], "none.txt: No such file"),
             ([*kit, "--guesses", tree / "short.txt", "--rows", "2"], "all of its pictures"),
             (["--data", tree / "val", "--submission", "x"], "need --kit"),

@@ -39,12 +39,15 @@ def test_a_network_is_judged_by_boxes(boxed, monkeypatch):
 
 def test_the_threshold_is_chosen_on_another_split(boxed, monkeypatch):
     weights = colour_weights(monkeypatch, boxed)
-    metadata_folder(boxed / "metadata" / "test", {f"{CLASSES[0].wnid}/a.png": [BOX]}, [0])
+    paint(str(boxed / "pictures" / CLASSES[0].wnid / "c.png"), red=BOX)
+    for folder in ("test", "copy"):
+        metadata_folder(boxed / "metadata" / folder, {f"{CLASSES[0].wnid}/c.png": [BOX]}, [0])
     arguments = ["--metadata", boxed / "metadata" / "test", "--data", boxed / "pictures", "--weights", weights,
                  "--threshold", "auto"]
     found = evaluate(boxed / "out", *arguments, "--threshold-metadata", boxed / "metadata" / "val")
     assert found["threshold_chosen_on"] == "metadata/val, 2 pictures"
-    for more in ([], ["--threshold-metadata", boxed / "metadata" / "test"]):
+    for more in ([], ["--threshold-metadata", boxed / "metadata" / "test"],
+                 ["--threshold-metadata", boxed / "metadata" / "copy"]):
         with pytest.raises(InputError, match="--threshold auto"):
             evaluate(boxed / "out", *arguments, *more)
 
@@ -108,6 +111,11 @@ def test_score_maps_need_neither_pictures_nor_classes(scored):
     assert evaluate(scored / "out", "--data", scored / "set", "--scores", scored / "more")["pictures"] == 2
 
 
+def zip_of(path, array):
+    with open(path, "wb") as file:
+        np.savez(file, array)
+
+
 @pytest.mark.parametrize("break_it, message", [
     (os.remove, "a.JPEG.npy: no score map"),
     (lambda path: np.save(path, np.zeros((1, 8, 8))), r"not a score map.*\(1, 8, 8\)"),
@@ -115,6 +123,9 @@ def test_score_maps_need_neither_pictures_nor_classes(scored):
     (lambda path: np.save(path, np.zeros((8, 8), complex)), "not a score map.*complex"),
     (lambda path: np.save(path, np.full((8, 8), np.nan)), "not finite"),
     (lambda path: np.save(path, np.full((8, 8), np.inf)), "not finite"),
+    (lambda path: np.save(path, np.eye(4) * 1e300), "too large for float32"),
+    (lambda path: np.save(path, (np.eye(4) - 0.5) * np.float32(6e38)), "too large for float32"),
+    (lambda path: zip_of(path, np.eye(4)), "an archive of arrays"),
     (lambda path: np.save(path, np.array([[{}]]), allow_pickle=True), "not a score map"),
     (lambda path: open(path, "wb").close(), "not a score map"),
     (lambda path: open(path, "r+b").truncate(200), "not a score map"),
@@ -176,6 +187,16 @@ def test_pxap_by_hand(masked, objects, ignored, expected):
     assert not os.path.exists(masked / "out" / "accuracy.csv") and os.path.exists(masked / "out" / "curves.png")
 
 
+def test_nothing_of_an_earlier_evaluation_stays(masked, scored):
+    evaluate(masked / "out", "--metadata", scored / "metadata" / "val", "--scores", scored / "scores", "--per-class")
+    assert {"accuracy.csv", "classes.csv"} <= set(os.listdir(masked / "out"))
+    half(str(masked / "1.png"), (0, 84))
+    (masked / "metadata" / "localization.txt").write_text("a.jpg,1.png,\n")
+    np.save(masked / "scores" / "a.npy", np.eye(8))
+    evaluate(masked / "out", "--metadata", masked / "metadata", "--masks", masked, "--scores", masked / "scores")
+    assert sorted(os.listdir(masked / "out")) == ["curves.npz", "curves.png", "metrics.json", "pictures.csv", "precision.csv"]
+
+
 def test_masks_that_are_missing_or_not_named(masked):
     (masked / "metadata" / "localization.txt").write_text("a.jpg,a/1.png,\n")
     arguments = ["--metadata", masked / "metadata", "--scores", masked / "scores"]
@@ -183,6 +204,10 @@ def test_masks_that_are_missing_or_not_named(masked):
         evaluate(masked / "out", *arguments)
     with pytest.raises(InputError, match="1.png: no such mask; 1 of 1"):
         evaluate(masked / "out", *arguments, "--masks", masked)
+    half(str(masked / "a" / "1.png"), (0, 0))
+    with pytest.raises(InputError, match="no pixel of any mask is of an object"):
+        evaluate(masked / "out", *arguments, "--masks", masked)
+    assert not os.path.exists(masked / "out")
 
 
 def test_a_network_is_judged_by_masks_and_classes_that_it_has_not_are_named(masked, monkeypatch):

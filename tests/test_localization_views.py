@@ -6,6 +6,7 @@ from coloured import CLASSES, COLOURS, SIDE, colour_weights, evaluate, metadata_
 from PIL import Image
 
 import localization
+import localization_settings
 import ops
 import weights
 from weights import InputError
@@ -86,15 +87,15 @@ def test_an_aligned_map_lies_where_the_network_saw_it(colours):
 
 
 @pytest.mark.parametrize("more, said", [
-    ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": []}),
+    ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": [], "map_scale": "min-max"}),
     (["--crops", "2"], {"crops": 2}), (["--crops", "10"], {"crops": 10}), (["--scales", "64", "96"], {"scales": [64, 96]}),
-    (["--boxes", "authors"], {"boxes": "authors", "threshold": None}), (["--precision", "bfloat16"], {"precision": "bfloat16"}),
+    (["--boxes", "authors"], {"boxes": "authors", "threshold": None, "map_scale": "max"}), (["--precision", "bfloat16"], {"precision": "bfloat16"}),
     (["--align"], {"align": True, "crops": 1})])
 def test_every_option_finds_the_boxes_and_is_recorded(colours, tmp_path, more, said):
     found = evaluate(tmp_path / "out", *coloured_set(tmp_path), "--weights", colours, *more)
     assert found["top1_localization_error"] == 0 and found["gt_known_localization"] == 1 and found["max_box_acc"] == 1
     assert found["max_box_acc_v2"] == 1 and said.items() <= found.items()
-    assert found["weights"] == colours and found["map_scale"] == "min-max" and found["left_out"] == 0
+    assert found["weights"] == colours and found["left_out"] == 0
     assert {"output_stride", "precision", "data", "max_box_acc_threshold", "max_box_acc_v2_thresholds"} <= set(found)
 
 
@@ -102,6 +103,30 @@ def test_boxes_that_lie_beside_the_colours_are_missed(colours, tmp_path):
     found = evaluate(tmp_path / "out", *coloured_set(tmp_path, shift=16), "--weights", colours, "--boxes", "authors")
     assert found["top1_classification_error"] == 0 and found["top1_localization_error"] == 1
     assert found["max_box_acc"] == found["gt_known_localization"] == 0 and found["max_box_acc_v2"] == pytest.approx(1 / 3)
+
+
+def test_the_authors_rule_divides_by_the_maximum_alone():
+    """A map that is nowhere 0: scaled by its minimum, too, it would give a box that is smaller than the picture."""
+    class_maps = np.full((1, 8, 8), 0.5)
+    class_maps[0, 2:5, 2:5] = 1
+    whole, inner = (localization.authors_rule(ops.normalise(class_maps), maps, (80, 80))[0].tolist()
+                    for maps in (class_maps, ops.normalise(class_maps)))
+    assert whole == [0, 0, 75, 75] and inner[0] > 8
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--scores", "s", "--data", "d", "--crops", "10"], "--crops does not go with --scores"),
+    (["--scores", "s", "--data", "d", "--output-stride", "8"], "--output-stride does not go with --scores"),
+    (["--guesses", "g", "--kit", "k", "--annotations", "a", "--boxes", "authors"], "--boxes does not go with --guesses"),
+    (["--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
+    (["--compare", "a", "b", "--per-class"], "--per-class does not go with --compare"),
+    (["--data", "d", "--class", "tabby"], "--class does not go with data"),
+    (["cat.jpg", "--per-class"], "--per-class does not go with pictures"),
+    (["--data", "d", "--rows", "0"], "--rows is 0"),
+    (["--data", "d", "--classes", "0"], "--classes is 0")])
+def test_options_that_would_change_nothing_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        localization_settings.parse(arguments)
 
 
 def test_a_part_of_the_data(colours, tmp_path):

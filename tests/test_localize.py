@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -81,6 +80,7 @@ def test_a_box_goes_back_to_the_pixels_of_the_upright_picture(redness, tmp_path,
     exif[ExifTags.Base.Orientation] = orientation
     file = str(tmp_path / "red.png")
     stored.save(file, exif=exif)
+    np.testing.assert_array_equal(data.read_picture(file), upright)  # what the overlay is drawn on
     (found,) = predictions(redness, [file], tmp_path / "out", top=1)
     assert (found["width"], found["height"]) == (width, height)
     assert found["predictions"][0]["label"] == "red thing"
@@ -124,6 +124,17 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
     assert data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
 
 
+def test_no_picture_is_written_over(trained, tmp_path):
+    """The overlays go where the pictures are; brackets in names are no markup."""
+    files = [str(tmp_path / name) for name in ("a.png", "a.jpg", "b [bold] [i].png")]
+    for file in files:
+        Image.new("RGB", (20, 20), (9, 99, 200)).save(file)
+    before = [open(file, "rb").read() for file in files]
+    assert localize.main([*files, "--weights", trained, "--out", str(tmp_path)]) == 0
+    assert [open(file, "rb").read() for file in files] == before
+    assert {"a-2.png", "a-3.png", "b [bold] [i]-2.png", "localizations.json"} <= set(os.listdir(tmp_path))
+
+
 def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
     file = str(tmp_path / "p.png")
     Image.new("RGB", (20, 20)).save(file)
@@ -163,7 +174,7 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
                          [Category(None, "red thing"), Category("n02123045", "x"), Category(None, "moon")])
     pictures = data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
                                pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
-    records, said = localization.judge(redness, pictures, partial(localization.paper_boxes, threshold=0.2))
+    records, said = localization.judge(redness, pictures, localization.paper_rule(0.2))
     assert said == ["left out, since the weights do not know them: moon"]
     found = localization.figures(records)
     assert found["pictures"] == 3  # no class of the network is called moon
@@ -208,6 +219,8 @@ def test_bad_input_is_one_line(trained, tmp_path):
             ([picture, "--weights", str(tmp_path / "none.npz")], "none.npz"),
             ([picture, "--weights", trained, "--class", "zebra"], "no class"),
             ([picture, "--weights", trained, "--threshold", "1.5"], "--threshold is 1.5"),
+            ([picture, "--weights", trained, "--threshold", "abc"], "--threshold: invalid .*abc"),
+            ([picture, "--weights", trained, "--output-stride", "0"], "--output-stride is 0"),
             ([picture, "--weights", trained, "--output-stride", "5"], "output_stride is 5"),
             (["--weights", trained, "--data", str(tmp_path / "empty")], "looked for wnids.txt"),
             (["--weights", trained, "--data", "synthetic"], "no class of synthetic/val")):

@@ -145,13 +145,20 @@ def test_bicubic_by_hand():
 def test_bicubic_and_nearest_equal_opencv_but_for_rounding():
     cv2 = pytest.importorskip("cv2", reason="opencv-python-headless is only for checks like this")
     rng = np.random.default_rng(2)
-    for shape in ((4, 4), (7, 7), (14, 14), (3, 11), (300, 280), (224, 224)):
+    for shape in ((4, 4), (7, 7), (14, 14), (3, 11), (300, 280), (224, 224), (72, 800), (400, 1040)):
         values = rng.normal(size=shape).astype(np.float32)
         expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_CUBIC)
         np.testing.assert_allclose(resize_bicubic(values, (224, 224)), expected, rtol=0,
                                    atol=1e-5 * np.abs(values).max())
         expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_NEAREST)
         np.testing.assert_array_equal(resize_nearest(values), expected)
+
+
+def test_nearest_rounds_as_opencv_does():
+    """Without OpenCV at hand: its row for 72 old pixels begins with these, where floor(i * 72 / 224) has others."""
+    rows = resize_nearest(np.arange(72)[:, None], (224, 1))[:, 0]
+    by_hand = [int(row * (1 / (224 / 72))) for row in range(224)]
+    assert rows.tolist() == by_hand and rows.tolist() != [row * 72 // 224 for row in range(224)]
 
 
 def test_true_boxes_are_scaled_and_truncated_by_their_first_and_last_pixel():

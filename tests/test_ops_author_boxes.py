@@ -62,19 +62,47 @@ def test_boxes_at_three_thresholds_are_merged_when_they_overlap_by_more_than_hal
     assert author_boxes(heat, [20, 100]).tolist() == [[2, 2, 42, 42], [2, 2, 42, 22]]
 
 
+def merged(*rectangles):
+    return list(map(tuple, _merged(rectangles).tolist()))
+
+
 def test_the_rectangle_behind_a_removed_one_is_passed_over():
     large, same = (0, 0, 10, 10), (0, 0, 10, 9)
-    assert _merged([large, same, same, same, same]) == [large, same]
+    assert merged(large, same, same, same, same) == [large, same]
     # The one passed over by the first is then compared with those behind it.
-    assert _merged([large, same, (0, 0, 9, 9), (0, 0, 8, 9)]) == [large, (0, 0, 9, 9)]
-    assert _merged([large, (20, 0, 10, 9), same]) == [large, (20, 0, 10, 9)]
+    assert merged(large, same, (0, 0, 9, 9), (0, 0, 8, 9)) == [large, (0, 0, 9, 9)]
+    assert merged(large, (20, 0, 10, 9), same) == [large, (20, 0, 10, 9)]
 
 
 def test_half_is_truncated():
     # Half of 3 x 3 is 4 (of 4.5): an overlap of 5 is more, one of 4 is not.
-    assert _merged([(0, 0, 3, 3), (0, 0, 5, 1)]) == [(0, 0, 3, 3), (0, 0, 5, 1)]
-    assert _merged([(0, 0, 9, 1), (0, 0, 5, 1)]) == [(0, 0, 9, 1)]
-    assert _merged([(0, 0, 9, 1), (0, 0, 4, 1)]) == [(0, 0, 9, 1), (0, 0, 4, 1)]
+    assert merged((0, 0, 3, 3), (0, 0, 5, 1)) == [(0, 0, 3, 3), (0, 0, 5, 1)]
+    assert merged((0, 0, 9, 1), (0, 0, 5, 1)) == [(0, 0, 9, 1)]
+    assert merged((0, 0, 9, 1), (0, 0, 4, 1)) == [(0, 0, 9, 1), (0, 0, 4, 1)]
+
+
+def one_by_one(rectangles):
+    """The program's loop over pairs."""
+    kept, first = list(rectangles), 0
+    while first < len(kept):
+        behind = first + 1
+        while behind < len(kept):
+            a, b = np.array(kept[first]), np.array(kept[behind])
+            sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
+            if sides.clip(0).prod() > int(max(a[2] * a[3], b[2] * b[3]) * 0.5):
+                del kept[behind]
+            behind += 1
+        first += 1
+    return kept
+
+
+def test_rectangles_are_merged_as_by_a_loop_over_pairs():
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        corners, sides = rng.integers(0, 6, (rng.integers(0, 40), 2)), rng.integers(-1, 12, 2)
+        rectangles = [(*corner, *(sides + rng.integers(0, 4, 2))) for corner in corners.tolist()]
+        rectangles = sorted((tuple(map(int, r)) for r in rectangles), key=lambda r: -r[2] * r[3])
+        assert merged(*rectangles) == one_by_one(rectangles)
 
 
 def test_nothing_to_find_and_nothing_to_accept():

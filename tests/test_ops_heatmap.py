@@ -111,6 +111,13 @@ def test_refuses_a_size_that_is_none(size, error):
             upsample(maps, size)
 
 
+@pytest.mark.parametrize("grid", [(0.5, 0), (0.5, -1), (np.nan, 8), (0, np.inf)])
+def test_refuses_a_grid_that_is_none(grid):
+    for maps in (random_maps(2, 2), tf.ones([2, 2])):
+        with pytest.raises(ValueError, match="a grid is"):
+            upsample(maps, (4, 4), grid)
+
+
 def test_refuses_what_is_no_map():
     for maps in (np.ones(3, np.float32), tf.ones([3])):
         for function in (normalise, lambda x: upsample(x, (4, 4))):

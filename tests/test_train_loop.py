@@ -1,8 +1,10 @@
 """The training loop: it computes what it says, goes on as if nothing had happened, and fails in one line."""
 
+import glob
 import json
 import math
 import os
+import shutil
 import signal
 import types
 
@@ -140,10 +142,35 @@ def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
             for number in range(6):
                 Image.fromarray(rng.integers(0, 255, (40, 30, 3), np.uint8)).save(folder / f"{number}.png")
     (tmp_path / "set" / "train" / "cat" / "3.png").write_bytes(b"not a picture")
-    assert train_loop.main(["--data", str(tmp_path / "set"), "--width", "8", "--size", "32", "--batch", "2",
-                            "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
-    said = capfd.readouterr().err
-    assert "3.png" in said and "1 of 12 files" in said
+    (tmp_path / "set" / "val" / "dog" / "5.png").write_bytes(b"nor is this one")
+    # A batch of 12 is all there is, and one of them is broken.
+    for batch in ("2", "12"):
+        run = tmp_path / batch
+        assert train_loop.main(["--data", str(tmp_path / "set"), "--width", "8", "--size", "32", "--batch", batch,
+                                "--epochs", "1", "--out", str(run)]) == 0
+        said = capfd.readouterr().err
+        assert os.path.join("cat", "3.png") in said and "1 of 12 files" in said
+        assert os.path.join("dog", "5.png") in said
+        metrics = json.loads((run / "metrics.json").read_text())
+        assert metrics["pictures"] == 11 and metrics["left_out"] == 1 and log_of(run)[0]["step"] == {"2": 5, "12": 1}[batch]
+
+
+def test_a_run_that_cannot_be_gone_on_with_is_one_line(finished, tmp_path):
+    run = str(tmp_path / "run")
+    shutil.copytree(finished, run)
+    with open(tf.train.latest_checkpoint(os.path.join(finished, "checkpoints")) + ".data-00000-of-00001", "rb") as file:
+        content = file.read()
+    for path in glob.glob(os.path.join(run, "checkpoints", "*.data-*")):
+        with open(path, "wb") as file:
+            file.write(content[:5000])
+    state = os.path.join(run, "checkpoints", "checkpoint")
+    with open(state, encoding="utf-8") as file:
+        text = file.read().replace(finished, run)
+    with open(state, "w", encoding="utf-8") as file:
+        file.write(text)
+    with pytest.raises(InputError, match="is damaged, or the data have changed") as caught:
+        train_loop.main(["--resume", run])
+    assert "\n" not in str(caught.value)
 
 
 def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):
@@ -154,6 +181,8 @@ def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):
             (["--resume", str(tmp_path)], "no run"),
             (["--resume", str(tmp_path / "old")], "not of this version"),
             (["--resume", finished, "--batch", "3"], "no other option"),
+            (["--label-smoothing", "3", "--out", str(tmp_path / "a")], "--label-smoothing is 3.0"),
+            (["--rows", "0", "--out", str(tmp_path / "a")], "--rows is 0"),
             (["--batch", "0", "--out", str(tmp_path / "a")], "--batch is 0"),
             (["--depth", "27", "--out", str(tmp_path / "a")], "depth is 27"),
             (["--data", str(tmp_path / "none"), "--out", str(tmp_path / "a")], "no such folder"),
