@@ -60,10 +60,10 @@ def merge_ten_crops(maps, crop_size, frame=FRAME):
     maps = np.asarray(maps)
     if maps.ndim < 3 or maps.shape[-3] != 10:
         raise ValueError(f"maps of ten crops must be [..., 10, h, w]; their shape is {maps.shape}")
-    maps = np.abs(resize_bicubic(maps, (crop_size, crop_size), a=-0.5))
     merged = np.zeros((*maps.shape[:-3], frame, frame), np.float32)
     for number, ((x, y), mirrored) in enumerate(zip(*ten_crops(crop_size, frame))):
-        crop = maps[..., number, :, :]
+        # One by one: ten large maps of each class and picture would be gigabytes.
+        crop = np.abs(resize_bicubic(maps[..., number, :, :], (crop_size, crop_size), a=-0.5))
         merged[..., y:y + crop_size, x:x + crop_size] += crop[..., ::-1] if mirrored else crop
     return merged
 
