@@ -20,7 +20,8 @@ def parse(arguments):
     add("--top", type=int, default=3, help="show so many classes of each picture")
     add("--class", dest="class_name", metavar="NAME", help="show this one class, by wnid or by name")
     add("--threshold", default=PAPER_THRESHOLD, type=threshold,
-        help="of the box, as a share of the map's maximum; auto: the best on --data's training boxes")
+        help="of the box, as a share of the map's maximum; auto: the best on the boxes of --data's training "
+             "split or of --threshold-metadata")
     add("--boxes", choices=("paper", "authors"), default="paper",
         help="the publication's rule, or the program that its authors released")
     add("--crops", type=int, choices=(1, 2, 10), default=1,
@@ -118,7 +119,10 @@ JUDGING = {"split", "classes", "rows", "per_class"}
 
 
 def refuse_ignored(options, given):
-    """InputError for an option that would change nothing. given: names of those that are not at their default"""
+    """InputError for an option that would change nothing.
+
+    given: names of those that are not at their default
+    """
     authors, judging = options.boxes == "authors", options.data or options.kit or options.metadata
     for present, what, ignored in (
             (options.compare, "--compare", given - {"compare"}),
@@ -126,7 +130,9 @@ def refuse_ignored(options, given):
             (options.guesses, "--guesses", NETWORK | {"boxes", "threshold"}),
             (authors, "--boxes authors", {"threshold"}),
             (judging, "data to judge by", SHOWING),
+            (options.class_name, "--class", {"top"}),
             (not judging, "pictures, only with data to judge by", JUDGING)):
         if present and given & ignored:
-            name = min(given & ignored).replace("class_name", "class").replace("_", "-")
-            raise InputError(f"--{name} does not go with {what}")
+            name = min(given & ignored)
+            name = "a picture" if name == "pictures" else "--" + name.replace("class_name", "class").replace("_", "-")
+            raise InputError(f"{name} does not go with {what}")

@@ -109,7 +109,7 @@ def draw(result, heat_maps, path):
 
 
 class Names:
-    """Names for the overlays in `folder`: two pictures called the same get two names, and none is written over."""
+    """Names for the overlays in `folder`: two pictures called the same get two names; none of them is written over."""
 
     def __init__(self, folder, pictures):
         self.taken = {os.path.basename(picture) for picture in pictures
@@ -206,12 +206,15 @@ def choose_threshold(localizer, options, judged):
     else:
         training = data.open_set(options.data, "train")
     if options.classes:
-        training = training.first_classes(options.classes)
+        known = data.match_classes(judged.categories, training.categories)
+        training = training.rows(np.flatnonzero(known[training.labels] >= 0))
+    if not len(training):
+        raise InputError(f"{training.name} has none of the classes that are judged: no threshold can be chosen by it")
+    training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
     common = set(map(os.path.realpath, judged.files)) & set(map(os.path.realpath, training.files))
     if common:
         raise InputError(f"--threshold auto never chooses by the pictures that it judges: {len(common)} of "
                          f"{judged.name} are in {training.name}, too")
-    training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
     options.threshold, accuracy = localization.best_box_threshold(
         localizer, training, progress(-(-len(training) // BATCH)))
     console.print(f"threshold {options.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "

@@ -10,7 +10,7 @@ from weights import InputError
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 # In files and pipes, tables are as wide as their lines ask for. Names of files may hold brackets, which are no markup.
-console = Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False)
+console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False, highlight=False)
 
 
 class Parser(argparse.ArgumentParser):

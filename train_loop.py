@@ -162,8 +162,9 @@ def train_epoch(trainer, source, checkpoints, stop):
     if not read.any():
         reasons = [reason for _, reason in data.broken_files(source.pictures, order[:3])]
         raise InputError(f"{source.pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
-    # The rows behind the last full batch were not asked for.
-    return order[np.flatnonzero(~read[:int(trainer.position)])]
+    # The rows behind the last full batch were not asked for; without a full one all were.
+    asked = int(trainer.position) if read.sum() >= settings.batch or stop.asked else len(order)
+    return order[np.flatnonzero(~read[:asked])]
 
 
 def check_finite(loss, trainer, checkpoints):
@@ -314,8 +315,8 @@ def run(trainer, training, validation, judged, checkpoints):
     records, said = localization.judge(localizer, judged, localization.paper_rule(PAPER_THRESHOLD))
     for line in said:
         print(line, file=sys.stderr)
-    about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": exported, "boxes": "paper", "threshold": PAPER_THRESHOLD,
-             "map_scale": "min-max", "precision": "float32"}
+    about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": exported, "boxes": "paper",
+             "threshold": PAPER_THRESHOLD, "map_scale": "min-max", "precision": "float32"}
     names = [localization.class_name(category) for category in localizer.classes]
     localize.show(localization.write_report(settings.out, records, about, names))
     return 0
@@ -347,7 +348,8 @@ def write_log(record, folder, summary):
         for name in ("loss", "accuracy", "validation_top1", "validation_top5"):
             tf.summary.scalar(name, record[name])
     summary.flush()
-    print("  ".join(f"{key} {value:.4g}" for key, value in record.items()), flush=True)
+    print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+                    for key, value in record.items()), flush=True)
 
 
 if __name__ == "__main__":

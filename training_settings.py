@@ -60,8 +60,9 @@ def parse(arguments):
 
 
 def check(options):
-    for name, least in (("epochs", 1), ("batch", 1), ("classes", 1), ("rows", 1), ("output_stride", 1), ("width", 8), ("size", 16), ("learning_rate", 0),
-                        ("warm_up", 0), ("weight_decay", 0), ("features_rate", 0), ("clip", 0), ("seed", 0)):
+    for name, least in (("epochs", 1), ("batch", 1), ("classes", 1), ("rows", 1), ("output_stride", 1),
+                        ("width", 8), ("size", 16), ("learning_rate", 0), ("warm_up", 0),
+                        ("weight_decay", 0), ("features_rate", 0), ("clip", 0), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and not value >= least:
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")

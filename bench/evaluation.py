@@ -84,8 +84,8 @@ def look(localizer, pictures, boxes_of):
         truth = np.zeros(len(inputs), int)
         truth[:len(labels)] = labels
         seen = localizer(inputs, lambda chances: np.column_stack([localization.top_classes(chances, guesses), truth]))
-        found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], seen.class_maps[n], size), seen.class_maps[n, -1])
-                  for n, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy()))]
+        found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], seen.class_maps[n], size),
+                   seen.class_maps[n, -1]) for n, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy()))]
     return found
 
 

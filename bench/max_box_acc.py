@@ -60,8 +60,10 @@ def maps_of(folder, weights_file, count):
     from localization_settings import DEFAULT_WEIGHTS
 
     localizer = localization.Localizer(weights.load(weights.resolve(weights_file or DEFAULT_WEIGHTS)))
-    pictures = data.open_set(folder, "val").first_rows(count)
+    pictures = data.open_set(folder, "val")
     number = data.match_classes(localizer.classes, pictures.categories)
+    pictures = pictures.rows(np.flatnonzero(number[pictures.labels] >= 0))
+    pictures = pictures.first_rows(min(count, len(pictures)))
     maps = []
     for inputs, labels, _, _ in data.viewing_batches(pictures, localizer.viewing, BATCH):
         truth = np.zeros((BATCH, 1), int)

@@ -31,7 +31,7 @@ def match_classes(ours, theirs):
 
 def _synonyms(label):
     """{"tabby", "tabby cat"} of "tabby, tabby cat"."""
-    return {part.strip().lower() for part in label.split(",")}
+    return {part.strip().lower() for part in label.split(",") if part.strip()}
 
 
 def find_class(classes, name):

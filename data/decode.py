@@ -49,7 +49,7 @@ def _orientation(contents):
 def _ask_pillow(contents):
     from PIL import ExifTags, Image
     # TensorFlow gives bytes in a graph, and an array that holds them outside of one.
-    contents = bytes(np.asarray(contents).item())
+    contents = contents if isinstance(contents, bytes) else contents.item()
     try:
         with Image.open(io.BytesIO(contents)) as picture:
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)

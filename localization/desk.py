@@ -60,8 +60,10 @@ class Desk:
         if kept.boxes:
             found |= self._boxes(kept)
         if kept.masks:
-            found["masks"] = self.pxap.histograms.swapaxes(0, 1)
-            if not found["masks"][:, 1].any():
+            masks = self.pxap.histograms.swapaxes(0, 1)
+            if masks[:, 1].any():
+                found["masks"] = masks
+            elif not found:
                 raise InputError(f"{self.pictures.name}: no pixel of any mask is of an object")
         return Records([self.ids[row] for row in self.rows],
                        [class_name(kept.categories[label]) for label in kept.labels],

@@ -79,7 +79,8 @@ def figures(records):
 def per_class(records):
     """Rows of classes.csv, worst first: class, pictures, classification and localization accuracy, mean IoU.
 
-    The last two are of the true class's box; of guesses without maps, of the first guess and its class.
+    The last two are of the true class's box. Where only guesses are known, they are of the first
+    one: whether class and box are right, and the IoU of its box whatever its class.
     """
     truth = np.array(records.truth)
     located, iou = (None, None) if records.located is None else (records.located[:, 0], records.guess_iou[:, 0])

@@ -21,8 +21,9 @@ def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter
     """Records of what a network finds in a PictureSet, and the lines about what was left out.
 
     localizer  a `Localizer`
-    boxes_of   a rule: a function of heat maps [k, h, w], class maps [k, h', w'] and the
-               picture's (height, width) to boxes [k, 4] in its pixels, half-open
+    boxes_of   a rule: a function of a picture's heat maps [k, h, w], its class maps (the
+               network's, of any size) and its (height, width) to boxes [k, 4] in its
+               pixels, half-open
     progress   wraps the batches, to show how far it is
     raises     InputError when no class of the data is among the weights', or no
                picture can be read

@@ -76,9 +76,9 @@ class Localizer:
         return Seen(probabilities, classes, merged, ops.normalise(ops.upsample(merged, side)))
 
     def _class_maps(self, features, classes, side):
-        """One view's class maps, [N, k, h, w]; aligned ones as large as the view."""
+        """One view's class maps, [N, k, h, w]; aligned ones as large as the view, but those of ten crops."""
         maps = ops.class_activation_maps(features, self.net.head.kernel, classes).numpy()
-        return ops.upsample(maps, (side, side), self.net.grid) if self.align else maps
+        return ops.upsample(maps, (side, side), self.net.grid) if self.align and self.crops != 10 else maps
 
     def _views(self, inputs):
         if self.crops == 10:
@@ -90,7 +90,8 @@ class Localizer:
 
     def _merge(self, maps):
         if self.crops == 10:
-            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.viewing.size)
+            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.viewing.size,
+                                       self.net.grid if self.align else None)
         if self.crops == 2:
             half = len(maps) // 2
             maps = [ops.merge_flips(plain, mirrored) for plain, mirrored in zip(maps[:half], maps[half:])]

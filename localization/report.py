@@ -8,12 +8,13 @@ import os
 import numpy as np
 
 from localization.figures import figures, hits_v2, per_class
-from localization.records import write_records
+from localization.records import CURVES, write_records
 from ops.max_box_acc import MaxBoxAccV2
 from ops.pxap import area_under_curve
 from weights import replacing
 
 
+METRICS = "metrics.json"
 # What not every evaluation writes.
 OPTIONAL = "accuracy.csv", "precision.csv", "curves.png", "classes.csv"
 
@@ -27,9 +28,10 @@ def write_report(folder, records, about, class_names, with_classes=False):
     """
     os.makedirs(folder, exist_ok=True)
     metrics, curves = figures(records) | about, curves_of(records)
-    for name in OPTIONAL:  # of an earlier evaluation
-        if os.path.exists(os.path.join(folder, name)):
-            os.unlink(os.path.join(folder, name))
+    if os.path.exists(os.path.join(folder, METRICS)) and os.path.exists(os.path.join(folder, CURVES)):
+        for name in (METRICS, *OPTIONAL):  # of an earlier evaluation
+            if os.path.exists(os.path.join(folder, name)):
+                os.unlink(os.path.join(folder, name))
     write_records(folder, records, class_names)
     for name, (columns, rows) in curves.items():
         write_table(os.path.join(folder, f"{name}.csv"), columns, rows)
@@ -38,7 +40,7 @@ def write_report(folder, records, about, class_names, with_classes=False):
     if with_classes:
         rows = per_class(records)
         write_table(os.path.join(folder, "classes.csv"), list(rows[0]), [list(row.values()) for row in rows])
-    write_json(os.path.join(folder, "metrics.json"), metrics)
+    write_json(os.path.join(folder, METRICS), metrics)
     return metrics
 
 

@@ -45,7 +45,7 @@ def take_ten_crops(pictures, crop_size):
     return (tf if tf.is_tensor(pictures) else np).stack(crops, axis=1)
 
 
-def merge_ten_crops(maps, crop_size, frame=FRAME):
+def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None):
     """One map of the frame from the class activation maps of its ten crops.
 
     Each is upsampled to the crop's size (bicubic), mirrored back where the crop
@@ -54,6 +54,8 @@ def merge_ten_crops(maps, crop_size, frame=FRAME):
     their mirror images at each other's place; we lay them at their own.)
 
     maps     [..., 10, h, w], in the order of `ten_crops`, finite
+    grid     where a map's cells lie in its crop, as for `upsample`, which is then used
+             in place of the bicubic one; None: spread evenly
     returns  float32 [..., frame, frame], not negative
     raises   ValueError when there are not ten maps or a crop does not fit
     """
@@ -63,7 +65,9 @@ def merge_ten_crops(maps, crop_size, frame=FRAME):
     merged = np.zeros((*maps.shape[:-3], frame, frame), np.float32)
     for number, ((x, y), mirrored) in enumerate(zip(*ten_crops(crop_size, frame))):
         # One by one: ten large maps of each class and picture would be gigabytes.
-        crop = np.abs(resize_bicubic(maps[..., number, :, :], (crop_size, crop_size), a=-0.5))
+        crop = maps[..., number, :, :]
+        crop = np.abs(resize_bicubic(crop, (crop_size, crop_size), a=-0.5) if grid is None
+                      else upsample(crop, (crop_size, crop_size), grid))
         merged[..., y:y + crop_size, x:x + crop_size] += crop[..., ::-1] if mirrored else crop
     return merged
 

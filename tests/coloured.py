@@ -38,7 +38,8 @@ def colour_weights(monkeypatch, folder):
     config = {"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/2", "output_stride": 8}
     tensors = {name: v.numpy() for name, v in nets.named_variables(nets.build(config, 3)).items()}
     path = str(folder / "colours.npz")
-    weights.save(path, Weights(config, tensors, CLASSES, Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))))
+    plain = Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
+    weights.save(path, Weights(config, tensors, CLASSES, plain))
     monkeypatch.setattr(nets, "build", lambda *_: Colours())
     monkeypatch.setattr(nets, "assign", lambda *_: None)
     return path

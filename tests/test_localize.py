@@ -124,7 +124,7 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
     assert data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
 
 
-def test_no_picture_is_written_over(trained, tmp_path):
+def test_no_picture_is_written_over(trained, tmp_path, capsys):
     """The overlays go where the pictures are; brackets in names are no markup."""
     files = [str(tmp_path / name) for name in ("a.png", "a.jpg", "b [bold] [i].png")]
     for file in files:
@@ -132,6 +132,7 @@ def test_no_picture_is_written_over(trained, tmp_path):
     before = [open(file, "rb").read() for file in files]
     assert localize.main([*files, "--weights", trained, "--out", str(tmp_path)]) == 0
     assert [open(file, "rb").read() for file in files] == before
+    assert "b [bold] [i].png" in capsys.readouterr().out
     assert {"a-2.png", "a-3.png", "b [bold] [i]-2.png", "localizations.json"} <= set(os.listdir(tmp_path))
 
 

@@ -393,5 +393,5 @@ def test_ctrl_c_keeps_what_has_come_and_ends_with_130(server, cache):
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     _, errors = run.communicate(timeout=30)
-    assert run.returncode == 130 and "Traceback" not in errors and "goes on with a download" in errors
+    assert run.returncode == 130 and "Traceback" not in errors and "resumes a download" in errors
     assert os.listdir(cache) == [part.name] and part.stat().st_size > 0

@@ -239,7 +239,7 @@ def test_a_small_file_of_a_huge_network_is_refused_before_it_is_built(tmp_path):
     network = {"name": "resnet", "depth": 152, "width": 512}
     weights.save(tmp_path / "x", weights.Weights(network, {"head/bias": np.zeros(2, np.float32)}, [("n1", "a"), ("n2", "b")],
                                                  weights.Preprocessing(size=64)))
-    assert "its network has 3,7" in refusal(tmp_path / "x")
+    assert "convolutions have 3,7" in refusal(tmp_path / "x")
 
 
 def test_zip_entries_that_share_their_bytes_are_no_bomb(tmp_path):

@@ -72,7 +72,7 @@ def inspect(path):
     table = Table("tensor", "shape", "type")
     for name, tensor in weights.tensors.items():
         table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype))
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     console.print(table)
     sizes = {name: math.prod(tensor.shape) for name, tensor in weights.tensors.items()}
     statistics = sum(size for name, size in sizes.items() if name.endswith(("/mean", "/variance")))
@@ -90,7 +90,7 @@ def inspect(path):
         "provenance": _pairs(weights.provenance),
     }
     for name, value in facts.items():
-        console.print(f"{name:14} {value}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name:14} {value}", soft_wrap=True)
 
 
 def _pairs(dictionary):
@@ -104,7 +104,7 @@ if __name__ == "__main__":
         print(f"python -m weights: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on with a download from where it was", file=sys.stderr)
+        print("\nstopped; the same command resumes a download that was under way", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

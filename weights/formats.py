@@ -54,8 +54,8 @@ def checked_sha256(path):
     if published and published.hash:
         check_hash(published, sha256 if published.hash_kind() == "sha256" else file_hash(path, "md5"))
     claim = re.search(r"-([0-9a-f]{8})\.pth$", name)
-    # Eight decimal digits are the date of somebody's training.
-    if claim and not claim[1].isdecimal() and not sha256.startswith(claim[1]):
+    a_date = claim and re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])", claim[1])
+    if claim and not a_date and not sha256.startswith(claim[1]):
         raise InputError(f"its SHA-256 begins with {sha256[:8]}, not with {claim[1]} as its name says: "
                          "it is damaged, or not that file")
     recorded = f"{path}.sha256"

@@ -50,9 +50,12 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values):
-        """From the dictionary that `to_dict` made; unknown or missing keys are refused."""
+        """From the dictionary that `to_dict` made; unknown or missing keys are refused.
+
+        `squashed` may be missing: the first files of this format did not have it.
+        """
         known = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != known:
+        if not isinstance(values, dict) or set(values) | {"squashed"} != known:
             raise InputError(f"preprocessing must have exactly the keys {', '.join(sorted(known))}")
         try:
             return cls(**values)

@@ -170,9 +170,9 @@ def from_arrays(arrays, meta):
 
 
 def _refuse_larger_network(network, held):
-    """InputError when the network has more weights than the file holds: building it would take memory for nothing."""
+    """InputError when the convolutions have more weights than the file: building them would take memory for nothing."""
     depth, width = network.get("depth", 50), network.get("width", 64)
     if network.get("name") == "resnet" and depth in RESNET_BLOCKS and isinstance(width, int):
         needed = sum(math.prod(kernel) for path, *_, kernel in resnet_units(depth, width) if path is not None)
         if needed > held:
-            raise InputError(f"its network has {needed:,} weights, and it holds {held:,}: it is not complete")
+            raise InputError(f"its network's convolutions have {needed:,} weights, and it holds {held:,}: it is not complete")
