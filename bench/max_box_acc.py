@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 
+import ops
 from ops.max_box_acc import THRESHOLDS
-from ops.score_maps import score_map
+from ops.score_maps import scale_boxes, score_map
 from ops.threshold_boxes import level_boxes
 
 
@@ -40,7 +41,8 @@ def main():
         class_maps = np.load(options.class_maps, allow_pickle=False)
         groups = {f"{class_maps.shape[1]} x {class_maps.shape[2]}": class_maps}
     elif options.data:
-        class_maps = maps_of(options.data, options.weights, options.maps or 500)
+        class_maps, pictures = maps_of(options.data, options.weights, options.maps or 500)
+        compare_metrics(class_maps, pictures)
         groups = {f"{class_maps.shape[1]} x {class_maps.shape[2]}": class_maps}
     else:
         groups = {f"{n} x {n}": rng.random((options.maps or 20, n, n)) for n in (4, 8, 14)}
@@ -50,7 +52,7 @@ def main():
 
 
 def maps_of(folder, weights_file, count):
-    """Class maps of the true classes of validation pictures, float32 [count, h, w]."""
+    """(class maps of the true classes of validation pictures, float32 [count, h, w]; [(boxes, (width, height))])."""
     import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
     import data
@@ -64,12 +66,24 @@ def maps_of(folder, weights_file, count):
     number = data.match_classes(localizer.classes, pictures.categories)
     pictures = pictures.rows(np.flatnonzero(number[pictures.labels] >= 0))
     pictures = pictures.first_rows(min(count, len(pictures)))
-    maps = []
-    for inputs, labels, _, _ in data.viewing_batches(pictures, localizer.viewing, BATCH):
+    maps, truth_of = [], []
+    for inputs, labels, rows, sizes in data.viewing_batches(pictures, localizer.viewing, BATCH):
         truth = np.zeros((BATCH, 1), int)
         truth[:len(labels), 0] = number[labels]
         maps.append(localizer(inputs, lambda _, truth=truth: truth).class_maps[:len(labels), 0])
-    return np.concatenate(maps)
+        truth_of += [(pictures.boxes[row], size[::-1]) for row, size in zip(rows.numpy(), sizes.numpy())]
+    return np.concatenate(maps), truth_of
+
+
+def compare_metrics(class_maps, pictures):
+    """Print MaxBoxAcc and MaxBoxAccV2 by our bicubic resizing and by OpenCV's."""
+    for name, resize in (("our", score_map), ("OpenCV's", opencv_score_map)):
+        metric, metric_v2 = ops.MaxBoxAcc(THRESHOLDS), ops.MaxBoxAccV2(THRESHOLDS)
+        for class_map, (boxes, size) in zip(class_maps, pictures):
+            levels, true_boxes = level_boxes(resize(class_map)), scale_boxes(boxes, size)
+            metric.add(levels, true_boxes)
+            metric_v2.add(levels, true_boxes)
+        print(f"{name} resizing: MaxBoxAcc {metric.result().accuracy:.4f}, MaxBoxAccV2 {metric_v2.result()[0]:.4f}")
 
 
 def compare(name, class_maps):
