@@ -124,7 +124,7 @@ def zip_of(path, array):
     (lambda path: np.save(path, np.full((8, 8), np.nan)), "not finite"),
     (lambda path: np.save(path, np.full((8, 8), np.inf)), "not finite"),
     (lambda path: np.save(path, np.eye(4) * 1e300), "too large for float32"),
-    (lambda path: np.save(path, (np.eye(4) - 0.5) * np.float32(6e38)), "too large for float32"),
+    (lambda path: np.save(path, np.where(np.eye(4), 3e38, -3e38).astype(np.float32)), "too large for float32"),
     (lambda path: zip_of(path, np.eye(4)), "an archive of arrays"),
     (lambda path: np.save(path, np.array([[{}]]), allow_pickle=True), "not a score map"),
     (lambda path: open(path, "wb").close(), "not a score map"),
