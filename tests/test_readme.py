@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 import localize
+import probe
 import train_loop
 from weights import InputError
 
@@ -30,6 +31,11 @@ def test_the_example_of_ops_runs():
 @pytest.mark.parametrize("arguments", commands("localize.py"))
 def test_commands_of_localize_are_understood(arguments):
     localize.parse(arguments)
+
+
+@pytest.mark.parametrize("arguments", commands("probe.py"))
+def test_commands_of_probe_are_understood(arguments):
+    probe.parse(arguments)
 
 
 @pytest.mark.parametrize("arguments", [a for a in commands("train_loop.py")])
