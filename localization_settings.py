@@ -2,7 +2,7 @@
 
 import os
 
-from terminal import Parser
+from terminal import Parser, check_least
 from weights import InputError
 
 DEFAULT_WEIGHTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "weights", "tiny-imagenet-100-resnet26.npz")
@@ -67,10 +67,7 @@ def threshold(text):
 def check(options):
     if options.threshold != "auto" and not 0 <= options.threshold < 1:
         raise InputError(f"--threshold is {options.threshold}; it must be at least 0 and less than 1")
-    for name in ("top", "rows", "classes", "output_stride"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
+    check_least(options, top=1, rows=1, classes=1, output_stride=1)
     if options.scales and (options.crops == 10 or min(options.scales) < 16):
         raise InputError("--scales are sides of at least 16 pixels, and do not go with --crops 10")
 

@@ -18,7 +18,7 @@ from localization.judge import BATCH
 from localization.report import write_json
 from localization_settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
 from ops.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
-from terminal import Parser, console, progress, run_program
+from terminal import Parser, check_least, console, progress, run_program
 from weights import InputError
 
 LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
@@ -215,10 +215,7 @@ def parse(arguments):
     add("--seed", type=int, default=0, help="draws the splits")
     add("--out", default="out", help="folder for probe.json")
     options = parser.parse_args(arguments)
-    for name, least in (("train", 2), ("test", 1), ("splits", 1), ("classes", 1), ("seed", 0)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} is {value}; it must be at least {least}")
+    check_least(options, train=2, test=1, splits=1, classes=1, seed=0)
     return options
 
 

@@ -23,6 +23,14 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (--help lists the options)")
 
 
+def check_least(options, **least):
+    """InputError unless each of these options that is given has at least this value."""
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and not value >= bound:
+            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {bound}")
+
+
 def progress(steps, what="localizing"):
     """Wraps what is iterated over in `steps` steps into a progress bar, where there is something to wait for."""
     return lambda batches: track(batches, what, steps, console=console, transient=True,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import nets
 import weights
-from terminal import Parser
+from terminal import Parser, check_least
 from weights import InputError, Preprocessing
 
 # Options that make a network; with --init the file says these, but for the last three.
@@ -60,12 +60,8 @@ def parse(arguments):
 
 
 def check(options):
-    for name, least in (("epochs", 1), ("batch", 1), ("classes", 1), ("rows", 1), ("output_stride", 1),
-                        ("width", 8), ("size", 16), ("learning_rate", 0), ("warm_up", 0),
-                        ("weight_decay", 0), ("features_rate", 0), ("clip", 0), ("seed", 0)):
-        value = getattr(options, name)
-        if value is not None and not value >= least:
-            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {least}")
+    check_least(options, epochs=1, batch=1, classes=1, rows=1, output_stride=1, width=8, size=16, learning_rate=0,
+                warm_up=0, weight_decay=0, features_rate=0, clip=0, seed=0)
     if not 0 <= options.label_smoothing < 1:
         raise InputError(f"--label-smoothing is {options.label_smoothing}; it must be at least 0 and less than 1")
     if options.freeze_features and not options.init:

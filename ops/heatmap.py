@@ -107,7 +107,7 @@ def interval_ends(size, new_size):
 
 
 def _source_positions(size, new_size, grid=None):
-    """Where the new samples lie on the old axis, 0 to size - 1, by half-pixel centres."""
+    """Where the new samples lie on the old axis, 0 to size - 1, by half-pixel centres or by the grid."""
     if not size:
         raise ValueError(f"the height and width of a map must be known and not zero, not {size}")
     if new_size < 1:
