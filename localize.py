@@ -1,24 +1,25 @@
 """Show where a network sees its classes, and judge it by boxes: `python localize.py --help`."""
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import glob
 import os
 import sys
 
 import numpy as np
-import tensorflow as tf
 from rich.table import Table
 
-import data
+import cam_base
+import cam_data
+import cam_evaluation
 import localization
 import ops
 import weights
-from localization.judge import BATCH
-from localization.report import write_json
-from localization_settings import parse
-from terminal import console, progress, run_program
-from weights import InputError
+from cam_base import InputError
+from cam_base.terminal import console, progress, run_program
+from cam_evaluation.judging import BATCH
+from cam_evaluation.report import write_json
+from localization.settings import parse
+from ops.quiet_tensorflow import tf
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 # Pictures of the training split by whose boxes --threshold auto chooses.
@@ -36,7 +37,7 @@ def find_pictures(places):
     for place in places:
         if os.path.isdir(place):
             found = sorted(os.path.join(folder, name) for folder, _, names in os.walk(place)
-                           for name in names if data.is_picture(name))
+                           for name in names if cam_data.is_picture(name))
             if not found:
                 raise InputError(f"{place}: no pictures in this folder")
         elif os.path.exists(place):
@@ -51,20 +52,20 @@ def find_pictures(places):
 
 def localize_pictures(localizer, files, options):
     """Overlays, localizations.json and a table; the number of files that could not be read."""
-    pictures = data.PictureSet("pictures", [], np.zeros(len(files), np.int32), files)
-    wanted = None if options.class_name is None else data.find_class(localizer.classes, options.class_name)
+    pictures = cam_data.PictureSet("pictures", [], np.zeros(len(files), np.int32), files)
+    wanted = None if options.class_name is None else cam_base.find_class(localizer.classes, options.class_name)
     count = min(options.top, len(localizer.classes))
 
     def choose(probabilities):
         if wanted is None:
-            return localization.top_classes(probabilities, count)
+            return cam_evaluation.top_classes(probabilities, count)
         return np.full((len(probabilities), 1), wanted)
 
     batch = min(BATCH, len(files))
     results, names, seen_rows = [], Names(options.out, files), np.zeros(len(files), bool)
     os.makedirs(options.out, exist_ok=True)
     for inputs, _, rows, sizes in progress(-(-len(files) // batch))(
-            data.viewing_batches(pictures, localizer.viewing, batch)):
+            cam_data.viewing_batches(pictures, localizer.viewing, batch)):
         seen = localizer(inputs, choose)
         for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
             seen_rows[row] = True
@@ -74,7 +75,7 @@ def localize_pictures(localizer, files, options):
             draw(result, heat_maps, os.path.join(options.out, names.free(files[row])))
             results.append(result)
     write_json(os.path.join(options.out, "localizations.json"), results)
-    broken = data.broken_files(pictures, np.flatnonzero(~seen_rows))
+    broken = cam_data.broken_files(pictures, np.flatnonzero(~seen_rows))
     for _, reason in broken:
         print(f"localize.py: skipped {reason}", file=sys.stderr)
     if len(files) > 1 and broken:
@@ -102,9 +103,9 @@ def describe(localizer, file, size, probabilities, classes, heat_maps, boxes):
 def draw(result, heat_maps, path):
     """The picture and its classes' panels, as a PNG."""
     captions = [f"{p['label'].split(',')[0]} {p['probability']:.0%}" for p in result["predictions"]]
-    strip = ops.panels(data.read_picture(result["image"]), heat_maps,
+    strip = ops.panels(cam_data.read_picture(result["image"]), heat_maps,
                        [p["box"] for p in result["predictions"]], captions)
-    with weights.replacing(path) as file:
+    with cam_base.replacing(path) as file:
         file.write(tf.io.encode_png(strip).numpy())
 
 
@@ -149,18 +150,18 @@ def evaluate(options):
         print(f"localize.py: and {len(said) - LINES} more", file=sys.stderr)
     about = {"data": pictures.name, "left_out": len(pictures) - len(records)} | about
     if options.submission:
-        localization.write_submission(options.submission, records, classes, pictures)
-    names = [localization.class_name(category) for category in classes]
-    show(localization.write_report(options.out, records, about, names, options.per_class))
+        cam_evaluation.write_submission(options.submission, records, classes, pictures)
+    names = [cam_evaluation.class_name(category) for category in classes]
+    show(cam_evaluation.write_report(options.out, records, about, names, options.per_class))
     return 0
 
 
 def open_data(options):
     if options.kit:
-        return data.open_validation(options.kit, options.annotations, options.data)
+        return cam_data.open_validation(options.kit, options.annotations, options.data)
     if options.metadata:
-        return data.open_metadata(options.metadata, options.data, options.masks)
-    return data.open_set(options.data, options.split)
+        return cam_data.open_metadata(options.metadata, options.data, options.masks)
+    return cam_data.open_set(options.data, options.split)
 
 
 def some_of(pictures, options):
@@ -173,12 +174,12 @@ def some_of(pictures, options):
 # what metrics.json says of how it was done.
 
 def judge_guesses(options, pictures):
-    return (localization.judge_submission(options.guesses, pictures), [], pictures.categories,
+    return (cam_evaluation.judge_submission(options.guesses, pictures), [], pictures.categories,
             {"weights": None, "guesses": options.guesses})
 
 
 def judge_scores(options, pictures):
-    records, said = localization.judge_score_maps(
+    records, said = cam_evaluation.judge_score_maps(
         options.scores, pictures, box_rule(options), progress=progress(len(pictures)))
     return records, said, [], {"weights": None, "scores": options.scores} | about_boxes(options)
 
@@ -186,7 +187,7 @@ def judge_scores(options, pictures):
 def judge_network(options, pictures):
     localizer = open_localizer(options)
     chosen = choose_threshold(localizer, options, pictures) if options.threshold == "auto" else {}
-    records, said = localization.judge(localizer, pictures, box_rule(options),
+    records, said = cam_evaluation.judge(localizer, pictures, box_rule(options),
                                        progress=progress(-(-len(pictures) // BATCH)))
     about = {"weights": options.weights} | about_boxes(options) | chosen
     about |= {name: getattr(options, name) for name in ("crops", "scales", "align", "output_stride", "precision")}
@@ -202,11 +203,11 @@ def about_boxes(options):
 def choose_threshold(localizer, options, judged):
     """Set the threshold that does best on other pictures' boxes, never on those of the pictures judged."""
     if options.threshold_metadata:
-        training = data.open_metadata(options.threshold_metadata, options.threshold_data or options.data, options.masks)
+        training = cam_data.open_metadata(options.threshold_metadata, options.threshold_data or options.data, options.masks)
     else:
-        training = data.open_set(options.data, "train")
+        training = cam_data.open_set(options.data, "train")
     if options.classes:
-        known = data.match_classes(judged.categories, training.categories)
+        known = cam_base.match_classes(judged.categories, training.categories)
         training = training.rows(np.flatnonzero(known[training.labels] >= 0))
     if not len(training):
         raise InputError(f"{training.name} has none of the classes that are judged: no threshold can be chosen by it")
@@ -215,7 +216,7 @@ def choose_threshold(localizer, options, judged):
     if common:
         raise InputError(f"--threshold auto never chooses by the pictures that it judges: {len(common)} of "
                          f"{judged.name} are in {training.name}, too")
-    options.threshold, accuracy = localization.best_box_threshold(
+    options.threshold, accuracy = cam_evaluation.best_box_threshold(
         localizer, training, progress(-(-len(training) // BATCH)))
     console.print(f"threshold {options.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
                   f"(GT-known localization there {accuracy:.4f})")
@@ -242,7 +243,7 @@ def show(metrics):
 def compare(first, second):
     console.print(f"A: {first}\nB: {second}", soft_wrap=True)
     table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
-    for name, (ours, theirs, difference) in localization.compare_folders(first, second).items():
+    for name, (ours, theirs, difference) in cam_evaluation.compare_folders(first, second).items():
         table.add_row(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
                       f"{difference.low:+.4f} to {difference.high:+.4f}",
                       "yes" if difference.beyond_chance else "no")

@@ -1,25 +1,26 @@
 """How good a trained network's features are for other classes, whole and cut out: `python probe.py --help`."""
 
 import os
+
 # Beside another program on the same cores, NumPy's threads wait for each other ten times as long as they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import sys
 
 import numpy as np
 from rich.table import Table
 
-import data
+import cam_base
+import cam_data
 import weights
-from localization.frozen_network import FrozenNetwork, cut_out, largest_boxes
-from localization.judge import BATCH
-from localization.report import write_json
-from localization_settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
-from ops.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
-from terminal import Parser, check_least, console, progress, run_program
-from weights import InputError
+from cam_base import InputError
+from cam_base.terminal import Parser, check_least, console, progress, run_program
+from cam_evaluation.frozen_network import FrozenNetwork, cut_out, largest_boxes
+from cam_evaluation.judging import BATCH
+from cam_evaluation.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
+from cam_evaluation.report import write_json
+from localization.settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
 
 LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
 
@@ -28,7 +29,7 @@ LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
 
 def open_pictures(options):
     """(pictures, held_out): the PictureSet to draw from; bool [rows], or None where any picture may be tested."""
-    sets = [data.open_set(options.data, split) for split in (("val",) if options.draw == "val" else ("train", "val"))]
+    sets = [cam_data.open_set(options.data, split) for split in (("val",) if options.draw == "val" else ("train", "val"))]
     if options.classes:
         sets = [pictures.first_classes(options.classes) for pictures in sets]
     pictures = sets[0] if len(sets) == 1 else joined(*sets)
@@ -45,7 +46,7 @@ def joined(first, second):
         part, row = (first, row) if row < len(first) else (second, row - len(first))
         return part.draw(row, epoch)
 
-    return data.PictureSet(
+    return cam_data.PictureSet(
         os.path.dirname(first.name), first.categories, np.concatenate([first.labels, second.labels]),
         first.files + second.files, first.boxes + second.boxes if first.boxes and second.boxes else None,
         draw if first.draw else None)
@@ -80,7 +81,7 @@ def see(network, pictures, splits):
     used = np.unique(np.concatenate([rows for split in splits for rows in split]))
     wanted = pictures.rows(used)
     features, found = network.pooled(wanted, progress(batches(wanted), "pictures"))
-    for _, reason in data.broken_files(wanted, np.setdiff1d(np.arange(len(wanted)), found)):
+    for _, reason in cam_data.broken_files(wanted, np.setdiff1d(np.arange(len(wanted)), found)):
         print(f"probe.py: skipped {reason}", file=sys.stderr)
     kept = used[found]
     splits = [tuple(np.flatnonzero(np.isin(kept, rows)) for rows in split) for split in splits]
@@ -139,7 +140,7 @@ def crops(network, pictures, features, splits, options):
     if pictures.boxes:
         seen["true_box"] = network.pooled(cut_out(pictures, largest_boxes(pictures)),
                                           progress(batches(pictures), "true boxes"))[0]
-    known = data.match_classes(network.classes, pictures.categories)
+    known = cam_base.match_classes(network.classes, pictures.categories)
     for split in splits:
         classifier, found_full = probe(seen["full"], split)
         guesses = classifier.guesses(unit_length(features))

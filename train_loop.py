@@ -1,6 +1,5 @@
 """Train a network that localizes, from image labels alone: `python train_loop.py --help`."""
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import json
 import math
@@ -10,18 +9,21 @@ import sys
 import time
 
 import numpy as np
-import tensorflow as tf
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-import data
+import cam_base
+import cam_data
+import cam_evaluation
 import localization
 import localize
 import nets
 import weights
-from localization_settings import PAPER_THRESHOLD
-from terminal import INTERRUPTED, run_program
-from training_settings import parse
-from weights import InputError, Preprocessing, Weights
+from cam_base import InputError, Preprocessing
+from cam_base.terminal import INTERRUPTED, run_program
+from cam_training.settings import parse
+from localization.settings import PAPER_THRESHOLD
+from ops.quiet_tensorflow import tf
+from weights import Weights
 
 MOMENTUM = 0.9
 
@@ -125,10 +127,10 @@ class Pictures:
         self.pictures, self.preprocessing = pictures, preprocessing
 
     def training_batches(self, batch, **place):
-        return data.training_batches(self.pictures, self.preprocessing, batch, **place)
+        return cam_data.training_batches(self.pictures, self.preprocessing, batch, **place)
 
     def viewing_batches(self, batch):
-        for inputs, labels, _, _ in data.viewing_batches(self.pictures, self.preprocessing, batch):
+        for inputs, labels, _, _ in cam_data.viewing_batches(self.pictures, self.preprocessing, batch):
             yield inputs, labels
 
 
@@ -138,7 +140,7 @@ def train_epoch(trainer, source, checkpoints, stop):
     Returns the rows that should have been read and were not: broken files.
     """
     settings, epoch = trainer.settings, int(trainer.epoch)
-    order = data.epoch_order(source.pictures, settings.seed, epoch)
+    order = cam_data.epoch_order(source.pictures, settings.seed, epoch)
     start = int(trainer.position)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
@@ -160,7 +162,7 @@ def train_epoch(trainer, source, checkpoints, stop):
             if stop.asked:
                 break
     if not read.any():
-        reasons = [reason for _, reason in data.broken_files(source.pictures, order[:3])]
+        reasons = [reason for _, reason in cam_data.broken_files(source.pictures, order[:3])]
         raise InputError(f"{source.pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
     # The rows behind the last full batch were not asked for; without a full one all were.
     asked = int(trainer.position) if read.sum() >= settings.batch or stop.asked else len(order)
@@ -206,7 +208,7 @@ def export(trainer, pictures, path):
 # ---------------------------------------------------------------- main
 
 def open_data(settings):
-    sets = [data.open_set(settings.data, split) for split in ("train", "val")]
+    sets = [cam_data.open_set(settings.data, split) for split in ("train", "val")]
     if settings.classes:
         sets = [pictures.first_classes(settings.classes) for pictures in sets]
     if settings.rows:
@@ -244,7 +246,7 @@ def freeze(trainer, training, validation):
                        autograph=False)
     shape = maps.get_concrete_function(
         tf.TensorSpec([1, preprocessing.size, preprocessing.size, 3])).structured_outputs.shape[1:]
-    return [data.frozen_maps(os.path.join(settings.out, f"frozen-{split}.npy"), pictures, preprocessing, maps,
+    return [cam_data.frozen_maps(os.path.join(settings.out, f"frozen-{split}.npy"), pictures, preprocessing, maps,
                              shape, mirrored=split == "training" and not settings.no_mirror)
             for split, pictures in (("training", training), ("validation", validation))]
 
@@ -262,7 +264,7 @@ def main(arguments):
     checkpoints = tf.train.CheckpointManager(
         tf.train.Checkpoint(trainer=trainer), folder, max_to_keep=2)
     os.makedirs(settings.out, exist_ok=True)
-    with weights.replacing(os.path.join(settings.out, "settings.json")) as file:
+    with cam_base.replacing(os.path.join(settings.out, "settings.json")) as file:
         file.write(json.dumps(vars(settings), indent=1).encode())
     if checkpoints.latest_checkpoint:
         restore(checkpoints)
@@ -312,19 +314,19 @@ def run(trainer, training, validation, judged, checkpoints):
             return INTERRUPTED
     # What is reported is what the exported file does, in float32.
     localizer = localization.Localizer(weights.load(exported))
-    records, said = localization.judge(localizer, judged, localization.paper_rule(PAPER_THRESHOLD))
+    records, said = cam_evaluation.judge(localizer, judged, localization.paper_rule(PAPER_THRESHOLD))
     for line in said:
         print(line, file=sys.stderr)
     about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": exported, "boxes": "paper",
              "threshold": PAPER_THRESHOLD, "map_scale": "min-max", "precision": "float32"}
-    names = [localization.class_name(category) for category in localizer.classes]
-    localize.show(localization.write_report(settings.out, records, about, names))
+    names = [cam_evaluation.class_name(category) for category in localizer.classes]
+    localize.show(cam_evaluation.write_report(settings.out, records, about, names))
     return 0
 
 
 def name_broken(pictures, rows, named):
     """Say once of each broken file that it is skipped, and how many there are."""
-    new = [reason for file, reason in data.broken_files(pictures, rows) if file not in named]
+    new = [reason for file, reason in cam_data.broken_files(pictures, rows) if file not in named]
     named.update(pictures.files[row] for row in rows)
     for reason in new:
         print(f"skipped {reason}", file=sys.stderr)

@@ -16,12 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 import numpy as np
-import tensorflow as tf
 from scipy import ndimage
 
 from ops import heat_maps
+from ops.quiet_tensorflow import tf
 
 PICTURES, MAP, CHANNELS, ALL_CLASSES, CLASSES, SIZE = 32, 7, 2048, 1000, 5, 224
 SECONDS, FEWEST, MOST = 3, 5, 100  # of timing for each way; runs

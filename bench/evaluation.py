@@ -16,18 +16,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
 import numpy as np
 
-import data
+import cam_data
+import cam_evaluation
 import localization
 import nets
 import weights
-from localization.desk import Desk
-from localization.judge import BATCH, GUESSES
-from ops.max_box_acc import THRESHOLDS
-from weights import Preprocessing, Weights
+from cam_base import Preprocessing
+from cam_evaluation.collector import Desk
+from cam_evaluation.judging import BATCH, GUESSES
+from metrics.max_box_acc import THRESHOLDS
+from weights import Weights
 
 NETWORK = {"name": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
 REPORTED = 5000
@@ -39,7 +40,7 @@ def main():
     parser.add_argument("--weights", help="a file of weights, or a name of `python -m weights list`")
     parser.add_argument("--rows", type=int, default=500, help="only so many pictures")
     options = parser.parse_args()
-    pictures = data.open_set(options.data, "val")
+    pictures = cam_data.open_set(options.data, "val")
     pictures = pictures.first_rows(min(options.rows, len(pictures)))
     if pictures.draw:
         pictures = drawn(pictures)
@@ -49,7 +50,7 @@ def main():
     look(localizer, pictures.first_rows(1), boxes_of)  # compiles
     localizing, seen = seconds(look, localizer, pictures, boxes_of)
     judging, records = seconds(judge, pictures, seen)
-    figuring, _ = seconds(localization.figures, records)
+    figuring, _ = seconds(cam_evaluation.figures, records)
     print(f"{len(pictures)} pictures of {pictures.name}, {len(records.thresholds)} thresholds, "
           f"{', '.join(what for what in ('boxes', 'masks') if getattr(pictures, what))}")
     print("            processor seconds   ms a picture   seconds for 5,000")
@@ -78,12 +79,12 @@ def random_weights(pictures):
 
 
 def look(localizer, pictures, boxes_of):
-    """What `localization.judge` has of each picture before it judges: (row, size, guesses, boxes, class map)."""
+    """What `cam_evaluation.judge` has of each picture before it judges: (row, size, guesses, boxes, class map)."""
     guesses, found = min(GUESSES, len(localizer.classes)), []
-    for inputs, labels, rows, sizes in data.viewing_batches(pictures, localizer.viewing, BATCH):
+    for inputs, labels, rows, sizes in cam_data.viewing_batches(pictures, localizer.viewing, BATCH):
         truth = np.zeros(len(inputs), int)
         truth[:len(labels)] = labels
-        seen = localizer(inputs, lambda chances: np.column_stack([localization.top_classes(chances, guesses), truth]))
+        seen = localizer(inputs, lambda chances: np.column_stack([cam_evaluation.top_classes(chances, guesses), truth]))
         found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], seen.class_maps[n], size),
                    seen.class_maps[n, -1]) for n, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy()))]
     return found

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 
-import ops
-from ops.max_box_acc import THRESHOLDS
-from ops.score_maps import scale_boxes, score_map
-from ops.threshold_boxes import level_boxes
+import metrics
+from metrics.max_box_acc import THRESHOLDS
+from metrics.score_maps import scale_boxes, score_map
+from metrics.threshold_boxes import level_boxes
 
 
 def main():
@@ -53,21 +53,21 @@ def main():
 
 def maps_of(folder, weights_file, count):
     """(class maps of the true classes of validation pictures, float32 [count, h, w]; [(boxes, (width, height))])."""
-    import quiet_tensorflow  # noqa: F401  (before TensorFlow)
 
-    import data
+    import cam_base
+    import cam_data
     import localization
     import weights
-    from localization.judge import BATCH
-    from localization_settings import DEFAULT_WEIGHTS
+    from cam_evaluation.judging import BATCH
+    from localization.settings import DEFAULT_WEIGHTS
 
     localizer = localization.Localizer(weights.load(weights.resolve(weights_file or DEFAULT_WEIGHTS)))
-    pictures = data.open_set(folder, "val")
-    number = data.match_classes(localizer.classes, pictures.categories)
+    pictures = cam_data.open_set(folder, "val")
+    number = cam_base.match_classes(localizer.classes, pictures.categories)
     pictures = pictures.rows(np.flatnonzero(number[pictures.labels] >= 0))
     pictures = pictures.first_rows(min(count, len(pictures)))
     maps, truth_of = [], []
-    for inputs, labels, rows, sizes in data.viewing_batches(pictures, localizer.viewing, BATCH):
+    for inputs, labels, rows, sizes in cam_data.viewing_batches(pictures, localizer.viewing, BATCH):
         truth = np.zeros((BATCH, 1), int)
         truth[:len(labels), 0] = number[labels]
         maps.append(localizer(inputs, lambda _, truth=truth: truth).class_maps[:len(labels), 0])
@@ -78,7 +78,7 @@ def maps_of(folder, weights_file, count):
 def compare_metrics(class_maps, pictures):
     """Print MaxBoxAcc and MaxBoxAccV2 by our bicubic resizing and by OpenCV's."""
     for name, resize in (("our", score_map), ("OpenCV's", opencv_score_map)):
-        metric, metric_v2 = ops.MaxBoxAcc(THRESHOLDS), ops.MaxBoxAccV2(THRESHOLDS)
+        metric, metric_v2 = metrics.MaxBoxAcc(THRESHOLDS), metrics.MaxBoxAccV2(THRESHOLDS)
         for class_map, (boxes, size) in zip(class_maps, pictures):
             levels, true_boxes = level_boxes(resize(class_map)), scale_boxes(boxes, size)
             metric.add(levels, true_boxes)

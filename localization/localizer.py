@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 import nets
 import ops
-from weights import InputError
+from cam_base import InputError
+from ops.quiet_tensorflow import tf
 
 # The paper resizes to 256 pixels what it crops to 224.
 FRAME_OVER_CROP = 256 / 224

@@ -1,70 +1,8 @@
 """The networks: each ends in global average pooling and one linear layer."""
 
-import numpy as np
+from ops.lazy import exports
 
-from nets.alexnet import AlexNet
-from nets.precision import hardware_has_bfloat16
-from nets.resnet import ResNet
-
-NETWORKS = {"alexnet": AlexNet, "resnet": ResNet}
-
-
-def build(config, classes, seed=0):
-    """A network from its configuration, with random weights.
-
-    config: {"name": "resnet" or "alexnet", and the arguments of its class}.
-    Raises ValueError for a name or an argument that is not known.
-    """
-    arguments = dict(config)
-    name = arguments.pop("name", None)
-    if not isinstance(name, str) or name not in NETWORKS:
-        raise ValueError(f"no network is called {name!r}; known are {', '.join(sorted(NETWORKS))}")
-    try:
-        return NETWORKS[name](classes, seed=seed, **arguments)
-    except TypeError as error:
-        raise ValueError(f"{name} does not take these arguments: {error}") from None
-
-
-def check_size(net, size):
-    """ValueError unless pictures of `size` pixels leave a map with at least one cell."""
-    if size < net.smallest:
-        raise ValueError(f"{net.name} needs pictures of at least {net.smallest} pixels, not {size}")
-
-
-def named_variables(net):
-    """{"stages/0/1/conv2/kernel": variable}: every variable under its path in the network."""
-    pairs = net._flatten(predicate=_is_variable, with_path=True)
-    return {"/".join(map(str, path)): variable for path, variable in pairs}
-
-
-def _is_variable(value):
-    return hasattr(value, "assign") and hasattr(value, "trainable")
-
-
-def assign(net, tensors, partial=False):
-    """Set the network's variables from {path: array}; return the paths that were left as they are.
-
-    Names and shapes must match exactly; with `partial`, layers behind the
-    features may be missing, extra, or of another shape. Nothing is assigned
-    unless everything fits. Raises ValueError naming what does not.
-    """
-    variables = named_variables(net)
-    fitting = {name for name in variables
-               if name in tensors and tuple(variables[name].shape) == np.shape(tensors[name])}
-    wrong = sorted((set(variables) | set(tensors)) - fitting)
-    if partial:
-        wrong = [name for name in wrong if not is_head(name)]
-    if wrong:
-        name = wrong[0]
-        found = f"is {list(np.shape(tensors[name]))}" if name in tensors else "is missing"
-        wanted = f"should be {list(variables[name].shape)}" if name in variables else "is not known"
-        raise ValueError(f"{name} {found}, {wanted} ({len(wrong)} of {len(variables)} variables "
-                         "do not fit: the weights are of another network)")
-    for name in fitting:
-        variables[name].assign(np.asarray(tensors[name], np.float32))
-    return sorted(set(variables) - fitting)
-
-
-def is_head(name):
-    """Whether a variable's path lies behind the published features: what transfer trains anew."""
-    return name.split("/")[0] in ("head", "conv6", "conv7")
+__getattr__ = exports(__name__, {
+    "building": "NETWORKS assign build check_size is_head named_variables",
+    "precision": "hardware_has_bfloat16",
+})

@@ -1,10 +1,10 @@
 """AlexNet's convolutions with the heads of Zhou et al. (CVPR 2016), for class activation maps."""
 
 import numpy as np
-import tensorflow as tf
 
 from nets.layers import Conv, Linear, local_response_norm
 from ops import gap
+from ops.quiet_tensorflow import tf
 
 
 class AlexNet(tf.Module):

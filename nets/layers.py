@@ -6,7 +6,8 @@ precision when its caller casts the pictures, and in no other case.
 """
 
 import numpy as np
-import tensorflow as tf
+
+from ops.quiet_tensorflow import tf
 
 
 class Conv(tf.Module):

@@ -1,6 +1,6 @@
 """Which dtype the hardware computes fastest in."""
 
-import tensorflow as tf
+from ops.quiet_tensorflow import tf
 
 
 def hardware_has_bfloat16():

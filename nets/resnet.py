@@ -1,10 +1,10 @@
 """ResNet with bottleneck blocks (He et al., CVPR 2016, table 1)."""
 
 import numpy as np
-import tensorflow as tf
 
 from nets.layers import BatchNorm, Conv, Linear
 from ops import gap
+from ops.quiet_tensorflow import tf
 
 # Blocks of the four stages, by depth. 26 is the smallest of this family.
 BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

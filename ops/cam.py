@@ -6,10 +6,8 @@ output size. Keep the batch size fixed: fill the last batch up.
 
 import operator
 
-import tensorflow as tf
-
-from ops.heatmap import (extremes, interpolation_matrix, interval_ends, nan_unless_finite, scale,
-                         upsample)
+from ops.heatmap import extremes, interpolation_matrix, interval_ends, nan_unless_finite, scale, upsample
+from ops.quiet_tensorflow import tf
 
 
 def class_activation_maps(features, kernel, classes=None):

@@ -5,10 +5,10 @@ before they are scaled to [0, 1]: how high a view's map is tells what it saw.
 """
 
 import numpy as np
-import tensorflow as tf
 
 from ops.heatmap import upsample
-from ops.score_maps import resize_bicubic
+from ops.quiet_tensorflow import tf
+from ops.resize import resize_bicubic
 
 FRAME = 256  # the side to which a picture is resized before it is cropped
 

@@ -8,7 +8,8 @@ again for each new one.
 import operator
 
 import numpy as np
-import tensorflow as tf
+
+from ops.quiet_tensorflow import tf
 
 # What rounding can leave of a constant float32 map after interpolation: a map
 # that varies by less, relative to its values, is constant.

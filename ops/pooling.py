@@ -1,6 +1,6 @@
 """From a map of features to one number per channel."""
 
-import tensorflow as tf
+from ops.quiet_tensorflow import tf
 
 
 def gap(features):

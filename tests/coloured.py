@@ -11,7 +11,8 @@ import localize
 import nets
 import ops
 import weights
-from weights import Category, Preprocessing, Weights
+from cam_base import Category, Preprocessing
+from weights import Weights
 
 CLASSES = [Category("n01440764", "red thing"), Category("n01443537", "green thing"), Category("n01484850", "blue thing")]
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps, PngImagePlugin
 
-from data import read_picture
-from data.decode import decode
-from weights import InputError
+from cam_base import InputError
+from cam_data import read_picture
+from cam_data.decoding import decode
 
 ORIENTATION = 0x0112
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import (PictureSet, broken_files, epoch_order, open_set, pipeline, prepare, read_picture, training_batches,
-                  viewing_batches)
+from cam_base import Category, Preprocessing
+from cam_data import (
+    PictureSet,
+    broken_files,
+    epoch_order,
+    open_set,
+    pipeline,
+    read_picture,
+    training_batches,
+    viewing_batches,
+)
+from cam_data import prepare
+
 from small_sets import class_folders, tiny_imagenet, write_picture
-from weights import Category, Preprocessing
 
 SMALL = Preprocessing(size=16)
 PLAIN = Preprocessing(size=32, scale=1.0, mean=(0, 0, 0), deviation=(1, 1, 1))

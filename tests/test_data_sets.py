@@ -6,9 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from data import PictureSet, open_set
+from cam_base import Category, InputError
+from cam_data import PictureSet, open_set
+
 from small_sets import WORDS, class_folders, tiny_imagenet, write_picture
-from weights import Category, InputError
 
 
 def rows(pictures):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data import open_set, synthetic
+from cam_data import open_set, synthetic
 
 
 @pytest.fixture(scope="module")

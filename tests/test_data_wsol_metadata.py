@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data.wsol_metadata import read_mask, read_metadata
-from weights import InputError
+from cam_base import InputError
+from cam_data.wsol_metadata import read_mask, read_metadata
 
 FILES = {"image_ids.txt": "val/b.jpg\nval/a.jpg\n",
          "class_labels.txt": "val/a.jpg,3\nval/b.jpg,0\nval/other.jpg,1\n",

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import localization
+import cam_evaluation
 import localize
-from localization.figures import statistics
-from localization.records import ARRAYS, Records, read_records, write_records
-from ops.bootstrap import compare
-from weights import InputError
+from cam_base import InputError
+from cam_evaluation.records import ARRAYS, Records, read_records, write_records
+from cam_evaluation.statistics import statistics
+from metrics.bootstrap import compare
 
 THRESHOLDS = np.arange(0, 1, 0.25)
 
@@ -61,7 +61,7 @@ def slow_figures(records, rows):
 def test_figures_equal_their_definitions(pictures, seed):
     records = random_records(pictures, seed)
     records = replace(records, excluded=records.excluded & (np.arange(pictures) > 0))
-    found, expected = localization.figures(records), slow_figures(records, range(pictures))
+    found, expected = cam_evaluation.figures(records), slow_figures(records, range(pictures))
     for name, value in expected.items():
         assert found[name] == pytest.approx(value), name
     names = {name for name in found if isinstance(found[name], float)} - {"max_box_acc_threshold"}
@@ -74,7 +74,7 @@ def test_figures_equal_their_definitions(pictures, seed):
 def test_intervals_are_those_of_resampled_pictures():
     """A thousand samples by the published seed, each figure computed anew with its own best threshold."""
     records = random_records(9, 3)
-    found = localization.figures(records)
+    found = cam_evaluation.figures(records)
     samples = [slow_figures(records, rows) for rows in np.random.default_rng(0).integers(9, size=(1000, 9)).tolist()]
     for name in samples[0]:
         low, high = np.percentile([sample[name] for sample in samples], [2.5, 97.5])
@@ -85,15 +85,15 @@ def test_figures_of_what_was_judged_only():
     records = random_records(6, 1)
     bare = Records(records.ids, records.truth, THRESHOLDS, rank=records.rank, guesses=records.guesses,
                    right=records.right)
-    assert set(localization.figures(bare)) == {
+    assert set(cam_evaluation.figures(bare)) == {
         "pictures", *(f"top{k}_classification_error{suffix}" for k in (1, 5) for suffix in ("", "_interval"))}
     no_object = replace(records, masks=records.masks * np.array([1, 0], np.uint32)[:, None])
-    assert localization.figures(no_object)["pxap"] == 0
+    assert cam_evaluation.figures(no_object)["pxap"] == 0
 
 
 def test_classes_stand_worst_first(tmp_path):
     records = replace(random_records(6, 1), known_iou=np.array([0.9, 0.1, 0.7, 0.8, 0.2, 0.1]))
-    localization.write_report(str(tmp_path), records, {}, ["a", "b", "c"], with_classes=True)
+    cam_evaluation.write_report(str(tmp_path), records, {}, ["a", "b", "c"], with_classes=True)
     with open(tmp_path / "classes.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["class"], row["pictures"], row["localization_accuracy"], row["mean_iou"]) for row in rows] == [
@@ -105,7 +105,7 @@ def test_classes_stand_worst_first(tmp_path):
 
 def test_curves_are_written(tmp_path):
     records = random_records(8, 4)
-    localization.write_report(str(tmp_path), records, {"weights": None}, ["a", "b", "c"])
+    cam_evaluation.write_report(str(tmp_path), records, {"weights": None}, ["a", "b", "c"])
     accuracy = np.loadtxt(tmp_path / "accuracy.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(accuracy[:, 0], THRESHOLDS)
     np.testing.assert_allclose(accuracy[:, 1], records.hits.mean(0), atol=1e-6)
@@ -123,7 +123,7 @@ def test_curves_are_written(tmp_path):
 # ---------------------------------------------------------------- two evaluations
 
 def evaluation(folder, records):
-    localization.write_report(str(folder), records, {}, ["a", "b", "c"])
+    cam_evaluation.write_report(str(folder), records, {}, ["a", "b", "c"])
     return str(folder)
 
 
@@ -135,14 +135,14 @@ def test_what_is_beyond_chance(tmp_path, capsys):
     order = np.random.default_rng(0).permutation(300)
     folders = [evaluation(tmp_path / name, records) for name, records in (
         ("good", good), ("alike", alike.rows(order)), ("bad", bad.rows(order)), ("same", good.rows(order)))]
-    ours, theirs, difference = localization.compare_folders(folders[0], folders[2])["max_box_acc"]
+    ours, theirs, difference = cam_evaluation.compare_folders(folders[0], folders[2])["max_box_acc"]
     shown = f"{difference.value:+.4f}"
     assert (ours, theirs) == pytest.approx((good.hits.mean(0).max(), bad.hits.mean(0).max()))
     assert difference.beyond_chance and 0 < difference.low < difference.value < difference.high
     assert difference.value == pytest.approx(ours - theirs)
-    assert not localization.compare_folders(folders[0], folders[1])["max_box_acc"][2].beyond_chance
+    assert not cam_evaluation.compare_folders(folders[0], folders[1])["max_box_acc"][2].beyond_chance
     # The same pictures in another order: no difference in any sample.
-    for ours, theirs, difference in localization.compare_folders(folders[0], folders[3]).values():
+    for ours, theirs, difference in cam_evaluation.compare_folders(folders[0], folders[3]).values():
         assert difference == pytest.approx((0, 0, 0, False), abs=1e-6)
     assert localize.main(["--compare", folders[0], folders[2]]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "max_box_acc " in line]
@@ -155,7 +155,7 @@ def test_paired_samples_see_what_single_intervals_do_not():
     right = np.repeat(rng.random((200, 1)) < 0.5, 5, axis=1)
     more = right | (np.arange(200)[:, None] % 20 == 0)
     base = random_records(200, 1)
-    first, second = (localization.figures(replace(base, right=r))["top1_classification_error_interval"]
+    first, second = (cam_evaluation.figures(replace(base, right=r))["top1_classification_error_interval"]
                      for r in (right, more))
     assert first[0] < second[1]  # they overlap
     name = "top1_classification_error"
@@ -169,7 +169,7 @@ def test_other_pictures_are_refused(tmp_path):
     for name, ids, message in (("b", ["picture-0", "picture-1", "picture-2", "other"], "2 are in one only, such as other"),
                                ("c", ["picture-0", "picture-1", "picture-2", "picture-2"], "different pictures")):
         with pytest.raises(InputError, match=message):
-            localization.compare_folders(first, evaluation(tmp_path / name, replace(records, ids=ids)))
+            cam_evaluation.compare_folders(first, evaluation(tmp_path / name, replace(records, ids=ids)))
     with pytest.raises(InputError, match="nowhere: No such file.*pictures.csv"):
         localize.main(["--compare", first, str(tmp_path / "nowhere")])
 

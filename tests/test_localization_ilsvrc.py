@@ -6,13 +6,14 @@ import os
 import numpy as np
 import pytest
 import scipy.io
-from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
 
-import data
-import localization
+import cam_data
+import cam_evaluation
 import localize
-from data.ilsvrc import read_submission
-from weights import Category, InputError
+from cam_base import Category, InputError
+from cam_data.ilsvrc import read_submission
+
+from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
 
 RED, GREEN, BLUE = (category.wnid for category in CLASSES)
 KIT = [BLUE, RED, GREEN]  # the classes 1, 2, 3 of the kit, in an order of its own
@@ -122,23 +123,23 @@ def test_the_threshold_is_chosen_on_pictures_of_another_form(tree, arguments):
 
 def test_only_an_excluded_picture_has_no_kit_error(tree):
     guesses = "1 0 0 9 9"
-    pictures = data.open_validation(str(tree / "kit"), str(tree / "xml")).rows([2])
+    pictures = cam_data.open_validation(str(tree / "kit"), str(tree / "xml")).rows([2])
     (tree / "one.txt").write_text(guesses + "\n")
-    found = localization.figures(localization.judge_submission(str(tree / "one.txt"), pictures))
+    found = cam_evaluation.figures(cam_evaluation.judge_submission(str(tree / "one.txt"), pictures))
     assert "top1_localization_error" not in found and found["top1_localization_error_of_all"] == 0
 
 
 def test_a_class_that_the_kit_has_not_takes_its_place(tree):
-    pictures = data.open_validation(str(tree / "kit"), str(tree / "xml"))
+    pictures = cam_data.open_validation(str(tree / "kit"), str(tree / "xml"))
     classes = [Category("n99999999", "zebra"), *CLASSES]
     boxes = np.tile([[0, 0, 5, 5], [8, 8, 40, 32], [0, 0, 1, 1]], (1, 1, 1))
-    records = localization.Records([NAME.format(1)], [RED], np.arange(3.0), guesses=np.array([[0, 1, 0]]),
+    records = cam_evaluation.Records([NAME.format(1)], [RED], np.arange(3.0), guesses=np.array([[0, 1, 0]]),
                                    guess_boxes=boxes)
     path = str(tree / "guesses.txt")
-    localization.write_submission(path, records, classes, pictures)
+    cam_evaluation.write_submission(path, records, classes, pictures)
     with open(path, encoding="ascii") as file:
         assert file.read() == "0 0 0 0 0 2 8 8 39 31\n" + "0\n" * 5
-    judged = localization.judge_submission(path, pictures)
+    judged = cam_evaluation.judge_submission(path, pictures)
     assert judged.right[0].tolist() == judged.located[0].tolist() == [False, True, True, True, True]
 
 

@@ -4,13 +4,14 @@ import os
 
 import numpy as np
 import pytest
-from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
 from PIL import Image
 
-import data
+import cam_data
 import localize
-from weights import Category, InputError
+from cam_base import Category, InputError
 from weights.ilsvrc import categories
+
+from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
 
 BOX, GREEN_BOX = [8, 8, 40, 32], [30, 20, 60, 60]
 
@@ -65,18 +66,18 @@ def test_classes_get_the_names_that_people_gave_them(tmp_path, ids, names, expec
     metadata_folder(tmp_path, {name: [BOX] for name in ids}, [0, 1])
     if names:
         (tmp_path / "class_names.txt").write_text(names)
-    assert list(map(tuple, data.open_metadata(str(tmp_path)).categories)) == list(map(tuple, expected))
+    assert list(map(tuple, cam_data.open_metadata(str(tmp_path)).categories)) == list(map(tuple, expected))
 
 
 def test_a_thousand_classes_without_names_are_ilsvrcs(tmp_path):
     metadata_folder(tmp_path, {"val/1.JPEG": [BOX], "val/2.JPEG": [BOX]}, [65, 999])
-    assert data.open_metadata(str(tmp_path)).categories == categories(1000)
+    assert cam_data.open_metadata(str(tmp_path)).categories == categories(1000)
     (tmp_path / "class_names.txt").write_text("one\ntwo\n")
     with pytest.raises(InputError, match="class_names.txt: names 2 classes, not 1000"):
-        data.open_metadata(str(tmp_path))
+        cam_data.open_metadata(str(tmp_path))
     (tmp_path / "class_labels.txt").write_text("val/1.JPEG,0\nval/2.JPEG,999999999\n")
     with pytest.raises(InputError, match="class_labels.txt: has a class 999999999"):
-        data.open_metadata(str(tmp_path))
+        cam_data.open_metadata(str(tmp_path))
 
 
 # ---------------------------------------------------------------- score maps

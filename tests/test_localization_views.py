@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
-from coloured import CLASSES, COLOURS, SIDE, colour_weights, evaluate, metadata_folder, paint
 from PIL import Image
 
+import cam_evaluation
 import localization
-import localization_settings
+import metrics
 import ops
 import weights
-from weights import InputError
+from cam_base import InputError
+from localization import settings
+
+from coloured import CLASSES, COLOURS, SIDE, colour_weights, evaluate, metadata_folder, paint
 
 # Off the middle, so that a map that is not mirrored back, or lies elsewhere, misses.
 RED = [6, 20, 26, 44]
@@ -30,12 +33,12 @@ def test_a_red_rectangle_is_found_at_its_place_in_every_view(colours, views, tol
     pixels = np.full((1, side, side, 3), 0.4, np.float32)
     x0, y0, x1, y1 = (np.array(RED) * side / SIDE).round().astype(int)
     pixels[0, y0:y1, x0:x1] = 1, 0, 0
-    seen = localizer(pixels, lambda chances: localization.top_classes(chances, 3))
+    seen = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 3))
     assert seen.classes[0, 0] == 0 and seen.heat_maps.shape == (1, 3, side, side)
     assert seen.probabilities.sum() == pytest.approx(1) and seen.heat_maps[0, 0].max() == pytest.approx(1, abs=1e-3)
     (box,) = localization.paper_boxes(seen.heat_maps[0, :1], (SIDE, SIDE), 0.5)
     assert abs(box - RED).max() <= tolerance, box
-    levels = ops.level_boxes(ops.score_map(seen.class_maps[0, 0]))
+    levels = metrics.level_boxes(metrics.score_map(seen.class_maps[0, 0]))
     middle = levels.largest[levels.levels_of(np.array([0.5]))][0] * SIDE / 224
     assert abs(middle - RED).max() <= tolerance + 1
 
@@ -53,9 +56,9 @@ def test_the_scores_of_views_are_averaged(colours):
 
     pixels = np.zeros((1, SIDE, SIDE, 3), np.float32)
     pixels[0, :, :10, 0], pixels[0, :, -10:, 2] = 1, 1
-    both = localizer(pixels, lambda chances: localization.top_classes(chances, 1))
+    both = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 1))
     localizer.net = LeftHalf()
-    half = localizer(pixels, lambda chances: localization.top_classes(chances, 3))
+    half = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 3))
     assert both.probabilities[0, 0] == pytest.approx(both.probabilities[0, 2])
     # Red is seen in one view, blue in the other: equal chances.
     assert half.probabilities[0, 0] == pytest.approx(half.probabilities[0, 2]) and half.probabilities[0, 0] > 0.49
@@ -80,7 +83,7 @@ def test_an_aligned_map_lies_where_the_network_saw_it(colours):
     pixels = np.full((1, SIDE, SIDE, 3), 0.4, np.float32)
     x0, y0, x1, y1 = RED
     pixels[0, y0:y1, x0:x1] = 1, 0, 0
-    seen = localizer(pixels, lambda chances: localization.top_classes(chances, 1))
+    seen = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 1))
     (box,) = localization.paper_boxes(seen.heat_maps[0], (SIDE, SIDE), 0.5)
     assert abs(box - np.array(RED) - 3).max() <= 1, box
     assert seen.class_maps.shape == (1, 1, SIDE, SIDE)
@@ -126,7 +129,7 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     (["--data", "d", "--classes", "0"], "--classes is 0")])
 def test_options_that_would_change_nothing_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
-        localization_settings.parse(arguments)
+        settings.parse(arguments)
 
 
 def test_a_part_of_the_data(colours, tmp_path):

@@ -10,13 +10,17 @@ import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image
 
-import data
+import cam_base
+import cam_data
+import cam_evaluation
 import localization
 import localize
+import metrics
 import nets
 import ops
 import weights
-from weights import Category, InputError, Preprocessing, Weights
+from cam_base import Category, InputError, Preprocessing
+from weights import Weights
 
 ROOT = os.path.dirname(localize.__file__)
 CLASSES = [Category("n02012849", "crane"), Category("n03126707", "crane"),
@@ -80,7 +84,7 @@ def test_a_box_goes_back_to_the_pixels_of_the_upright_picture(redness, tmp_path,
     exif[ExifTags.Base.Orientation] = orientation
     file = str(tmp_path / "red.png")
     stored.save(file, exif=exif)
-    np.testing.assert_array_equal(data.read_picture(file), upright)  # what the overlay is drawn on
+    np.testing.assert_array_equal(cam_data.read_picture(file), upright)  # what the overlay is drawn on
     (found,) = predictions(redness, [file], tmp_path / "out", top=1)
     assert (found["width"], found["height"]) == (width, height)
     assert found["predictions"][0]["label"] == "red thing"
@@ -121,7 +125,7 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
             assert 0 <= prediction["peak"][0] < entry["width"]
     # Two pictures of one name keep two overlays, and an overlay can be decoded.
     assert sorted(os.listdir(tmp_path / "out")) == ["localizations.json", "same-2.png", "same.png"]
-    assert data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
+    assert cam_data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
 
 
 def test_no_picture_is_written_over(trained, tmp_path, capsys):
@@ -151,7 +155,7 @@ def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
 def test_classes_are_matched_by_wnid_then_by_name_never_by_number():
     theirs = [Category("n03126707", "crane"), Category("n02123045", "cat"), Category(None, "Red Thing"),
               Category(None, "crane"), Category("n99999999", "tabby, tabby cat")]
-    assert data.match_classes(CLASSES, theirs).tolist() == [1, 2, 3, -1, -1]
+    assert cam_base.match_classes(CLASSES, theirs).tolist() == [1, 2, 3, -1, -1]
 
 
 def boxed_set(tmp_path, boxes, labels, categories):
@@ -163,7 +167,7 @@ def boxed_set(tmp_path, boxes, labels, categories):
         picture[y0:y1, x0:x1] = (255, 0, 0)
         files.append(str(tmp_path / f"{number}.png"))
         Image.fromarray(picture).save(files[-1])
-    return data.PictureSet("made/val", categories, np.array(labels, np.int32), files,
+    return cam_data.PictureSet("made/val", categories, np.array(labels, np.int32), files,
                            [np.array(box, np.int32) for box in boxes])
 
 
@@ -173,11 +177,11 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
     # one fits; the third is of class 2, which is among the first five guesses but has no map.
     pictures = boxed_set(tmp_path, [[red], [far, red], [red], [red]], [0, 0, 1, 2],
                          [Category(None, "red thing"), Category("n02123045", "x"), Category(None, "moon")])
-    pictures = data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
+    pictures = cam_data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
                                pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
-    records, said = localization.judge(redness, pictures, localization.paper_rule(0.2))
+    records, said = cam_evaluation.judge(redness, pictures, localization.paper_rule(0.2))
     assert said == ["left out, since the weights do not know them: moon"]
-    found = localization.figures(records)
+    found = cam_evaluation.figures(records)
     assert found["pictures"] == 3  # no class of the network is called moon
     assert found["top1_classification_error"] == pytest.approx(1 / 3)
     assert found["top5_classification_error"] == 0
@@ -191,10 +195,10 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
 
 def test_the_centre_box_baseline_is_the_best_of_400():
     boxes = [np.array([[30, 30, 70, 70]]), np.array([[25, 25, 75, 75]]), np.array([[0, 0, 4, 4], [2, 0, 9, 9]])]
-    share, width, height = ops.centre_box_baseline(boxes, [(100, 100)] * 3)
+    share, width, height = metrics.centre_box_baseline(boxes, [(100, 100)] * 3)
     assert share == pytest.approx(2 / 3)
     assert ops.iou([50 - 50 * width, 50 - 50 * height, 50 + 50 * width, 50 + 50 * height], boxes[0][0]) >= 0.5
-    everything = ops.centre_box_baseline([np.array([[0, 0, 60, 40]])], [(40, 60)])
+    everything = metrics.centre_box_baseline([np.array([[0, 0, 60, 40]])], [(40, 60)])
     assert everything[0] == 1
 
 

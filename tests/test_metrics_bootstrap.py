@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ops.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
-from ops.pxap import PxAP, area_under_curve
+from metrics.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
+from metrics.pxap import PxAP, area_under_curve
 
 
 def drawn_counts(rng, pictures, samples=20):
@@ -59,7 +59,7 @@ def test_a_seed_draws_the_same_pictures_in_blocks_of_any_size(monkeypatch):
     samples = bootstrap(mean_of(values), 50, 40, seed=4)
     np.testing.assert_array_equal(samples, bootstrap(mean_of(values), 50, 40, seed=4))
     assert not np.array_equal(samples, bootstrap(mean_of(values), 50, 40, seed=5))
-    monkeypatch.setattr("ops.bootstrap.BLOCK", 50 * 7)
+    monkeypatch.setattr("metrics.bootstrap.BLOCK", 50 * 7)
     assert bootstrap(mean_of(values), 50, 40, seed=4).shape == (40,)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from data import ilsvrc
-from ops.ilsvrc import ilsvrc_errors, judge_guesses
-from weights import InputError
+from cam_base import InputError
+from cam_data import ilsvrc
+from metrics.ilsvrc import ilsvrc_errors, judge_guesses
 
 WNIDS = ["n01440764", "n01443537", "n01484850"]
 OBJECT = ("<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"

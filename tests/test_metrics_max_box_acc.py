@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ops.max_box_acc import THRESHOLDS, MaxBoxAcc, MaxBoxAccV2, best_threshold
-from ops.score_maps import resize_bicubic, resize_nearest, scale_boxes, score_map
-from ops.threshold_boxes import level_boxes
+from metrics.max_box_acc import THRESHOLDS, MaxBoxAcc, MaxBoxAccV2, best_threshold
+from metrics.score_maps import scale_boxes, score_map
+from metrics.threshold_boxes import level_boxes
+from ops.resize import resize_bicubic, resize_nearest
 
 
 def inclusive_iou(a, b):
@@ -151,7 +152,7 @@ def test_bicubic_and_nearest_equal_opencv_but_for_rounding():
         np.testing.assert_allclose(resize_bicubic(values, (224, 224)), expected, rtol=0,
                                    atol=1e-5 * np.abs(values).max())
         expected = cv2.resize(values, (224, 224), interpolation=cv2.INTER_NEAREST)
-        np.testing.assert_array_equal(resize_nearest(values), expected)
+        np.testing.assert_array_equal(resize_nearest(values, (224, 224)), expected)
 
 
 def test_nearest_rounds_as_opencv_does():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ops.pxap import PxAP, area_under_curve
+from metrics.pxap import PxAP, area_under_curve
 
 
 def sweep(pictures, thresholds):

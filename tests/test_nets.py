@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import nets
 from ops import class_activation_maps
+
 from small_networks import CLASSES, NETWORKS, pictures, small_network
 
 every_network = pytest.mark.parametrize("name", NETWORKS)

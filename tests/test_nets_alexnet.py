@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import nets
+
 from small_networks import pictures, small_network
 
 # BVLC AlexNet, by hand: size^2 x channels of the group x units + biases.

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import nets
 from nets.resnet import BLOCKS
+
 from small_networks import randomise
 
 

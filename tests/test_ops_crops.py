@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from ops.crops import merge_flips, merge_scales, merge_ten_crops, take_ten_crops, ten_crops
-from ops.score_maps import resize_bicubic
+from ops.resize import resize_bicubic
 
 
 def test_corners_centre_and_their_mirror_images():

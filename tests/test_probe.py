@@ -6,17 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from small_networks import randomise
 
-import data
+import cam_data
+import cam_evaluation
 import localization
 import nets
 import probe
 import weights
-from data import PictureSet
-from localization.frozen_network import FrozenNetwork, cut_out, largest_boxes
-from ops.linear_classifier import fit
-from weights import Category, InputError, Preprocessing, Weights
+from cam_base import Category, InputError, Preprocessing
+from cam_data import PictureSet
+from cam_evaluation.frozen_network import FrozenNetwork, cut_out, largest_boxes
+from cam_evaluation.linear_classifier import fit
+from weights import Weights
+
+from small_networks import randomise
 
 CONFIG = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
 WNIDS = ("n00000001", "n00000002", "n00000003")
@@ -81,7 +84,7 @@ def network_file(things, tmp_path_factory):
     """A network that knows these things, in another order and with a class more."""
     path = tmp_path_factory.mktemp("weights") / "net.npz"
     classes = [Category(wnid, f"thing {wnid[-1]}") for wnid in (WNIDS[1], WNIDS[2], WNIDS[0], "n00000009")]
-    trained, pictures = weights.load(write_weights(path, classes)), data.open_set(things, "val")
+    trained, pictures = weights.load(write_weights(path, classes)), cam_data.open_set(things, "val")
     features, _ = FrozenNetwork(trained).pooled(pictures)
     kernel, bias = fit(features, THEIR_NUMBERS[pictures.labels], 4, 1.0)
     tensors = dict(trained.tensors) | {"head/kernel": kernel, "head/bias": bias}
@@ -162,7 +165,7 @@ def test_a_box_beyond_the_picture_is_cut_to_it(box, shape, corner):
 
 
 def test_files_are_cut_out_as_the_network_sees_them(things, network_file):
-    network, pictures = FrozenNetwork(weights.load(network_file)), data.open_set(things, "val")
+    network, pictures = FrozenNetwork(weights.load(network_file)), cam_data.open_set(things, "val")
     boxes = largest_boxes(pictures)
     features, rows = network.pooled(cut_out(pictures, boxes))
     assert rows.tolist() == list(range(12))
@@ -170,7 +173,7 @@ def test_files_are_cut_out_as_the_network_sees_them(things, network_file):
         x0, y0, x1, y1 = boxes[row]
         crop = np.asarray(Image.open(pictures.files[row]))[y0:y1, x0:x1]
         assert (x1 - x0, y1 - y0) == (20, 20) and (crop == crop[0, 0]).all()
-        seen = network.net(data.prepare(crop, network.preprocessing)[None])[1]["pooled"][0]
+        seen = network.net(cam_data.prepare(crop, network.preprocessing)[None])[1]["pooled"][0]
         np.testing.assert_allclose(features[row], seen, rtol=1e-4, atol=1e-5)
 
 
@@ -182,13 +185,13 @@ def test_of_several_true_boxes_the_largest_counts():
 # ---------------------------------------------------------------- the network
 
 def test_the_networks_own_layer_guesses_and_localizes_as_the_localizer_does(things, network_file):
-    trained, pictures = weights.load(network_file), data.open_set(things, "val")
+    trained, pictures = weights.load(network_file), cam_data.open_set(things, "val")
     network, localizer = FrozenNetwork(trained), localization.Localizer(trained)
     guesses = network.own.guesses(network.pooled(pictures)[0])
     assert (guesses == THEIR_NUMBERS[pictures.labels]).all()
     boxes = network.boxes(pictures, network.own.kernel, guesses, 0.2)
-    for inputs, _, rows, sizes in data.viewing_batches(pictures, localizer.viewing, 16):
-        seen = localizer(inputs, lambda chances: localization.top_classes(chances, 1))
+    for inputs, _, rows, sizes in cam_data.viewing_batches(pictures, localizer.viewing, 16):
+        seen = localizer(inputs, lambda chances: cam_evaluation.top_classes(chances, 1))
         for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
             assert guesses[row] == seen.classes[number, 0]
             expected = localization.paper_boxes(seen.heat_maps[number], size, 0.2)[0]
@@ -199,7 +202,7 @@ def test_features_that_are_not_finite_are_an_error(things, network_file):
     network = FrozenNetwork(weights.load(network_file))
     network.net.stem_norm.beta.assign(np.full(8, 3e38))
     with pytest.raises(InputError, match="features of it are not finite"):
-        network.pooled(data.open_set(things, "val"))
+        network.pooled(cam_data.open_set(things, "val"))
 
 
 def test_weights_without_the_last_layer_will_do_and_without_others_will_not(tmp_path):
@@ -259,6 +262,6 @@ def test_what_makes_no_sense_is_refused_in_one_line(things, network_file, tmp_pa
 
 
 def test_a_set_that_cannot_be_read_any_more_is_an_error(things, network_file):
-    network, pictures = FrozenNetwork(weights.load(network_file)), data.open_set(things, "train")
+    network, pictures = FrozenNetwork(weights.load(network_file)), cam_data.open_set(things, "train")
     with pytest.raises(InputError, match="1 pictures cannot be read any more"):
         network.boxes(pictures, network.own.kernel, np.zeros(len(pictures), int), 0.2)

@@ -9,7 +9,7 @@ import pytest
 import localize
 import probe
 import train_loop
-from weights import InputError
+from cam_base import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:

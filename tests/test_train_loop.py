@@ -15,7 +15,7 @@ from PIL import Image
 
 import train_loop
 import weights
-from weights import InputError
+from cam_base import InputError
 
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
 

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import data
+import cam_data
 import nets
 import train_loop
 import weights
-from weights import Category, InputError, Preprocessing, Weights
+from cam_base import Category, InputError, Preprocessing
+from weights import Weights
 
 CONFIG = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 16}
 NORMALISATION = Preprocessing(size=32, channels="BGR", scale=1.0, mean=(100, 110, 120), deviation=(1, 1, 1))
@@ -95,15 +96,15 @@ def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhe
 
 
 def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
-    pictures = data.open_set(folder, "train")
+    pictures = cam_data.open_set(folder, "train")
     net = nets.build(CONFIG, 2, seed=1)
-    frozen = data.frozen_maps(str(tmp_path / "maps.npy"), pictures, NORMALISATION,
+    frozen = cam_data.frozen_maps(str(tmp_path / "maps.npy"), pictures, NORMALISATION,
                               lambda inputs: net(inputs)[1]["pooled"], (256,), mirrored=True, batch=5)
     kept = [row for row in range(len(pictures)) if not pictures.files[row].endswith(os.path.join("red", "4.png"))]
     assert [os.path.basename(file) for file in frozen.pictures.files] == [
         os.path.basename(pictures.files[row]) for row in kept]
     for place, row in enumerate(kept):
-        picture = data.prepare(data.read_picture(pictures.files[row]), NORMALISATION)
+        picture = cam_data.prepare(cam_data.read_picture(pictures.files[row]), NORMALISATION)
         for view, seen in enumerate((picture, tf.reverse(picture, [1]))):
             pooled = net(seen[None])[1]["pooled"][0]
             np.testing.assert_allclose(frozen.maps[place, view], pooled, rtol=2e-3, atol=1e-4)
@@ -115,7 +116,7 @@ def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
 def test_a_disk_without_room_is_said_before_the_work(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match="needs .* MB and the disk has 0 MB"):
-        data.frozen_maps(str(tmp_path / "maps.npy"), data.open_set(folder, "train"), NORMALISATION,
+        cam_data.frozen_maps(str(tmp_path / "maps.npy"), cam_data.open_set(folder, "train"), NORMALISATION,
                          None, (256,), mirrored=True)
 
 

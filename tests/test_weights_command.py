@@ -8,12 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from test_weights_formats import FIXTURES, assert_is_alexnet
 
 import nets
-import python2_pickle
 import weights
-from test_weights_formats import FIXTURES, assert_is_alexnet
 from weights.catalogue import CATALOGUE
+
+import python2_pickle
 
 GENUINE = os.path.join(FIXTURES, "narrow_resnet26.pth")
 

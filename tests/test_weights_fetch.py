@@ -14,12 +14,14 @@ import time
 
 import numpy as np
 import pytest
-
-import python2_pickle
-import weights
 from test_weights_hostile import NARROW
+
+import cam_base
+import weights
 from weights import download, formats, published, toronto
 from weights.catalogue import CATALOGUE, Published
+
+import python2_pickle
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
 OLD = b"what was here before"
@@ -94,7 +96,7 @@ def target(tmp_path):
 def is_content(path):
     with open(path, "rb") as file:
         if file.read() != CONTENT:
-            raise weights.InputError("its hash is another")
+            raise cam_base.InputError("its hash is another")
 
 
 def bring(server, target, size=len(CONTENT)):
@@ -103,7 +105,7 @@ def bring(server, target, size=len(CONTENT)):
 
 def refused(server, target, message, **options):
     """That it is refused with this message, in one line, and the old file is intact."""
-    with pytest.raises(weights.InputError, match=message) as refusal:
+    with pytest.raises(cam_base.InputError, match=message) as refusal:
         bring(server, target, **options)
     assert "\n" not in str(refusal.value)
     assert target.read_bytes() == OLD
@@ -226,13 +228,13 @@ def test_two_processes_do_not_write_the_same_part(server, target):
 
 
 def test_other_schemes_are_refused(target):
-    with pytest.raises(weights.InputError, match="http:, https: or file:"):
+    with pytest.raises(cam_base.InputError, match="http:, https: or file:"):
         download.download("ftp://example.org/x", str(target), None, is_content)
 
 
 def test_proxies_of_the_environment_are_used(server, target, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", server.address)
-    with pytest.raises(weights.InputError, match="no way out"):
+    with pytest.raises(cam_base.InputError, match="no way out"):
         download.download("https://weights.invalid/x", str(target), None, is_content)
     assert server.seen == [("CONNECT", "weights.invalid:443")]
 
@@ -267,7 +269,7 @@ def test_a_spoilt_file_in_the_cache_is_fetched_again(server, cache, monkeypatch)
     with open(path, "r+b") as file:
         file.write(b"spoilt")
     server.content = CONTENT[::-1]
-    with pytest.raises(weights.InputError, match="SHA-256"):
+    with pytest.raises(cam_base.InputError, match="SHA-256"):
         weights.fetch("mine")
     assert open(path, "rb").read(6) == b"spoilt"  # kept: the new one was no better
     server.content = CONTENT
@@ -277,7 +279,7 @@ def test_a_spoilt_file_in_the_cache_is_fetched_again(server, cache, monkeypatch)
 def test_without_a_network_the_address_and_the_place_are_said(nobody, cache, monkeypatch):
     address = f"{nobody.address}/weights.bin"
     publish(monkeypatch, address, hashlib.md5(CONTENT).hexdigest())
-    with pytest.raises(weights.InputError, match=f"by hand: put {address} at {cache / 'weights.bin'}$") as refusal:
+    with pytest.raises(cam_base.InputError, match=f"by hand: put {address} at {cache / 'weights.bin'}$") as refusal:
         weights.resolve("mine")
     assert "\n" not in str(refusal.value)
 
@@ -293,7 +295,7 @@ def test_a_mirror_by_argument_or_environment_may_be_a_folder(cache, monkeypatch,
     is_content(weights.fetch("mine"))
     os.unlink(cache / "weights.bin")
     os.unlink(mirror / "weights.bin")
-    with pytest.raises(weights.InputError, match="No such file"):
+    with pytest.raises(cam_base.InputError, match="No such file"):
         weights.fetch("mine")
 
 
@@ -307,7 +309,7 @@ def test_without_a_published_hash_the_first_use_is_recorded(server, cache, monke
     publish(monkeypatch, f"{server.address}/x.npy", "", len(content))
 
     server.content = content[:100] + bytes(len(content) - 100)  # the right size, but no AlexNet
-    with pytest.raises(weights.InputError, match="thrown away"):
+    with pytest.raises(cam_base.InputError, match="thrown away"):
         weights.fetch("mine")
     assert os.listdir(cache) == []
     server.content = content
@@ -317,7 +319,7 @@ def test_without_a_published_hash_the_first_use_is_recorded(server, cache, monke
     with open(path, "r+b") as file:
         file.seek(-40, os.SEEK_END)
         file.write(b"\0\0")
-    with pytest.raises(weights.InputError, match="not the file that was used first"):
+    with pytest.raises(cam_base.InputError, match="not the file that was used first"):
         weights.load(path)
     assert weights.load(weights.fetch("mine")).network["name"] == "alexnet"  # fetched again
 
@@ -332,7 +334,7 @@ def test_a_record_that_cannot_be_written(server, cache, monkeypatch, capsys):
 
     with monkeypatch.context() as patch:
         patch.setattr(published, "replacing", full)
-        with pytest.raises(weights.InputError, match="x.npy could not be written: No space left"):
+        with pytest.raises(cam_base.InputError, match="x.npy could not be written: No space left"):
             weights.fetch("mine")
         assert os.listdir(cache) == ["x.npy.part"]
         (cache / "x.npy").write_bytes(CONTENT)
@@ -344,16 +346,16 @@ def test_a_record_that_cannot_be_written(server, cache, monkeypatch, capsys):
 def test_a_folder_in_the_place_of_the_file(server, cache, monkeypatch):
     publish(monkeypatch, f"{server.address}/x.npy", "", len(CONTENT))
     (cache / "x.npy").mkdir(parents=True)
-    with pytest.raises(weights.InputError, match="x.npy is in the way: it is not a file"):
+    with pytest.raises(cam_base.InputError, match="x.npy is in the way: it is not a file"):
         weights.fetch("mine")
 
 
 def test_names_that_are_not_known(cache):
-    with pytest.raises(weights.InputError, match="did you mean resnet50-keras"):
+    with pytest.raises(cam_base.InputError, match="did you mean resnet50-keras"):
         weights.resolve("resnet50-kras")
-    with pytest.raises(weights.InputError, match="no such weights file"):
+    with pytest.raises(cam_base.InputError, match="no such weights file"):
         weights.resolve("nothing/like/it.npz")
-    with pytest.raises(weights.InputError, match="known are alexnet-toronto, resnet50-keras"):
+    with pytest.raises(cam_base.InputError, match="known are alexnet-toronto, resnet50-keras"):
         weights.fetch("nothing")
 
 

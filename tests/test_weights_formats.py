@@ -13,9 +13,11 @@ import h5py
 import numpy as np
 import pytest
 
-import python2_pickle
+import cam_base
 import weights
-from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file, toronto
+from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file
+
+import python2_pickle
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -23,7 +25,7 @@ CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 def refusal(path):
     """The one line with which `path` is refused."""
-    with pytest.raises(weights.InputError) as refused:
+    with pytest.raises(cam_base.InputError) as refused:
         weights.load(path)
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -219,11 +221,11 @@ def test_resnets_of_other_kinds_are_refused(tmp_path):
             ({"layer2.0.conv2.weight": np.ones((8, 1, 3, 3), np.float32)}, r"\[8, 1, 3, 3\], not \[8, 8, 3, 3\]"),
             ({"bn1.running_var": np.ones(4, np.int64)}, "bn1.running_var holds int64"),
             ({"layer4.2.conv3.weight": np.ones((128, 32, 1, 1), np.float32)}, "2, 2, 2, 3 blocks")):
-        with pytest.raises(weights.InputError, match=message):
+        with pytest.raises(cam_base.InputError, match=message):
             torchvision.convert(genuine | change)
-    with pytest.raises(weights.InputError, match="bottleneck"):
+    with pytest.raises(cam_base.InputError, match="bottleneck"):
         torchvision.convert({"layer1.0.conv1.weight": np.ones((64, 64, 3, 3), np.float32)})
-    with pytest.raises(weights.InputError, match="there is no layer3.0.bn2.bias"):
+    with pytest.raises(cam_base.InputError, match="there is no layer3.0.bn2.bias"):
         torchvision.convert({name: array for name, array in genuine.items() if name != "layer3.0.bn2.bias"})
 
 
@@ -321,7 +323,7 @@ def test_a_date_in_the_name_is_no_hash(tmp_path):
 
 def test_an_older_file_of_the_same_name_is_told_apart_by_its_hash():
     published = catalogue.CATALOGUE["resnet50-keras"]
-    with pytest.raises(weights.InputError, match="older file of this name.*take resnet50-keras instead"):
+    with pytest.raises(cam_base.InputError, match="older file of this name.*take resnet50-keras instead"):
         catalogue.check_hash(published, "a7b3fe01876f51b976af0dea6bc144eb")
 
 

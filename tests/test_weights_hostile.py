@@ -13,11 +13,13 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from test_weights_formats import FIXTURES, refusal, write_keras_h5
+
+import cam_base
+import weights
+from weights import layout, torch_file, torchvision, toronto
 
 import python2_pickle
-import weights
-from test_weights_formats import FIXTURES, refusal, write_keras_h5
-from weights import layout, torch_file, torchvision, toronto
 
 NARROW = {"conv1": (3, 3, 3, 4), "conv2": (3, 3, 2, 8), "conv3": (1, 1, 8, 4), "conv4": (1, 1, 2, 4),
           "conv5": (1, 1, 2, 6)}
@@ -109,7 +111,7 @@ def flip_and_read(path, flips, good):
         path.write_bytes(content[:place] + changed + content[place + 1:])
         try:
             assert good(), f"byte {place} of {len(content)} is {changed}"
-        except weights.InputError as error:
+        except cam_base.InputError as error:
             refused += 1
             assert "\n" not in str(error)
     print(f"{refused} of {flips} refused")
@@ -189,7 +191,7 @@ def test_a_few_bytes_never_become_a_huge_object(bomb, write, tmp_path):
     ("a tensor beyond its storage", "beyond its storage"), ("a tensor before its storage", "description is damaged"),
     ("a storage that is called", "makes a storage"), ("attributes of a function", "state of Admitted")])
 def test_bombs_are_refused_for_what_they_are(bomb, reason, tmp_path):
-    with pytest.raises(weights.InputError, match=reason):
+    with pytest.raises(cam_base.InputError, match=reason):
         torch_file.read_arrays(torch_file_of(tmp_path / "x", BOMBS[bomb]))
 
 
@@ -238,7 +240,7 @@ def test_zip_entries_that_lie_about_their_size(lie, tmp_path):
 def test_a_small_file_of_a_huge_network_is_refused_before_it_is_built(tmp_path):
     network = {"name": "resnet", "depth": 152, "width": 512}
     weights.save(tmp_path / "x", weights.Weights(network, {"head/bias": np.zeros(2, np.float32)}, [("n1", "a"), ("n2", "b")],
-                                                 weights.Preprocessing(size=64)))
+                                                 cam_base.Preprocessing(size=64)))
     assert "convolutions have 3,7" in refusal(tmp_path / "x")
 
 

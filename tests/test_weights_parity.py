@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 import nets
-import python2_pickle
 import weights
+
+import python2_pickle
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 SAMPLES = os.path.join(os.path.dirname(__file__), "..", "samples")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data
+import cam_base
+import cam_data
 import weights
-from weights import keras_h5, toronto, torchvision
+from weights import keras_h5, torchvision, toronto
 
 SAMPLES = sorted(glob.glob(os.path.join(os.path.dirname(__file__), "..", "samples", "*.jpg")))
 
@@ -48,7 +49,7 @@ def test_from_the_files_bytes_as_keras_prepares_it(files):
     for path in files:
         there = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(224, 224)))
         there = keras.applications.resnet50.preprocess_input(there[None])[0]
-        here = data.prepare(data.read_picture(path), keras_h5.PREPROCESSING)
+        here = cam_data.prepare(cam_data.read_picture(path), keras_h5.PREPROCESSING)
         compare(path, here, there, 1.0, worst=1e-4)
 
 
@@ -57,7 +58,7 @@ def test_from_the_files_bytes_as_torchvision_prepares_it(centre_crop, files):
     """torchvision resizes by Pillow, which rounds to 8 bits twice; here nothing is rounded."""
     preprocessing = replace(torchvision.PREPROCESSING, centre_crop=centre_crop)
     for path in files:
-        here = data.prepare_centre_crop(data.read_picture(path), preprocessing)
+        here = cam_data.prepare_centre_crop(cam_data.read_picture(path), preprocessing)
         there = torchvision_by_pillow(Image.open(path).convert("RGB"), centre_crop)
         compare(path, here, there, 1 / 255 / np.array(preprocessing.deviation), worst=1.1)
 
@@ -84,7 +85,7 @@ def test_torchvisions_own_transforms_agree(files, tmp_path):
         for version, centre_crop in (("IMAGENET1K_V1", 256), ("IMAGENET1K_V2", torchvision.V2_CENTRE_CROP)):
             preprocessing = replace(torchvision.PREPROCESSING, centre_crop=centre_crop)
             for path in files:
-                here = data.prepare_centre_crop(np.asarray(Image.open(path).convert("RGB")), preprocessing)
+                here = cam_data.prepare_centre_crop(np.asarray(Image.open(path).convert("RGB")), preprocessing)
                 steps = np.abs(here - there[f"{version} {path}"]) * preprocessing.deviation * 255
                 print(f"{version} {os.path.basename(path)}: largest difference {steps.max():.2f} of 255")
                 assert steps.max() < 1.1
@@ -92,7 +93,7 @@ def test_torchvisions_own_transforms_agree(files, tmp_path):
 
 def test_alexnets_pictures_are_bgr_minus_mean():
     flat = np.zeros((256, 256, 3), np.uint8) + np.uint8([10, 20, 30])
-    here = data.prepare_centre_crop(flat, toronto.PREPROCESSING)
+    here = cam_data.prepare_centre_crop(flat, toronto.PREPROCESSING)
     assert here.shape == (227, 227, 3)
     np.testing.assert_allclose(here[100, 100], [30 - 104.00698793, 20 - 116.66876762, 10 - 122.67891434], rtol=1e-5)
 
@@ -101,7 +102,7 @@ def test_alexnets_pictures_are_squashed_before_they_are_cropped():
     """Caffe's examples resize to 256 x 256 whatever the proportions: half of a wide picture is half of the crop."""
     wide = np.zeros((256, 512, 3), np.uint8)
     wide[:, :256] = 255
-    here = data.prepare_centre_crop(wide, toronto.PREPROCESSING).numpy()
+    here = cam_data.prepare_centre_crop(wide, toronto.PREPROCESSING).numpy()
     white = (here[100, :, 0] > 100).sum()
     assert here.shape == (227, 227, 3) and abs(white - 227 / 2) <= 1
 
@@ -117,12 +118,12 @@ def test_preprocessing_travels_with_the_weights(tmp_path):
                                     {"mean": (float("nan"),) * 3}, {"deviation": (1, 0, 1)},
                                     {"interpolation": "area"}, {"antialias": 1}, {"centre_crop": -1}, {"squashed": 1}])
 def test_preprocessing_without_sense_is_refused(change):
-    with pytest.raises(weights.InputError, match="makes no sense"):
-        weights.Preprocessing.from_dict(torchvision.PREPROCESSING.to_dict() | change)
+    with pytest.raises(cam_base.InputError, match="makes no sense"):
+        cam_base.Preprocessing.from_dict(torchvision.PREPROCESSING.to_dict() | change)
 
 
 def test_preprocessing_with_unknown_or_missing_keys_is_refused():
     values = torchvision.PREPROCESSING.to_dict()
     for wrong in (values | {"gamma": 2.2}, {"size": 224}, [], None):
-        with pytest.raises(weights.InputError, match="exactly the keys"):
-            weights.Preprocessing.from_dict(wrong)
+        with pytest.raises(cam_base.InputError, match="exactly the keys"):
+            cam_base.Preprocessing.from_dict(wrong)

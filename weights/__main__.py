@@ -8,9 +8,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from cam_base import InputError
 from weights import formats, published
 from weights.catalogue import CATALOGUE
-from weights.errors import InputError
 from weights.store import save
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C

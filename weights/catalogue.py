@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from weights.errors import InputError
+from cam_base import InputError
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
 TORCHVISION = "https://download.pytorch.org/models"

@@ -1,6 +1,6 @@
 """`tf.train.Checkpoint`s of this project's training; the only reader that imports TensorFlow."""
 
-from weights.errors import InputError
+from cam_base import InputError
 from weights.store import from_arrays
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -12,8 +12,7 @@ def read(prefix):
     The checkpointed object holds the network as `net`, and as `meta` a string
     variable: `weights.describe(weights)`, without which tensors mean nothing.
     """
-    import quiet_tensorflow  # noqa: F401  (before TensorFlow)
-    import tensorflow as tf
+    from ops.quiet_tensorflow import tf
 
     try:
         reader = tf.train.load_checkpoint(prefix)

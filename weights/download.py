@@ -7,7 +7,7 @@ import shutil
 import urllib.error
 import urllib.request
 
-from weights.errors import InputError
+from cam_base import InputError
 
 PATIENCE = 30  # seconds without a single byte
 CHUNK = 1 << 18

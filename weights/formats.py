@@ -6,9 +6,9 @@ import re
 import zipfile
 from dataclasses import replace
 
-from weights import safetensors_file, store, torch_file, toronto, torchvision
+from cam_base import InputError
+from weights import safetensors_file, store, torch_file, torchvision, toronto
 from weights.catalogue import by_file, by_sha256, check_hash
-from weights.errors import InputError
 
 OWN = "cam-weights .npz"
 

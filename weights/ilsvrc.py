@@ -2,7 +2,7 @@
 
 import os
 
-from weights.store import Category
+from cam_base import Category
 
 TABLE = os.path.join(os.path.dirname(__file__), "ilsvrc_classes.txt")
 

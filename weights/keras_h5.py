@@ -14,10 +14,9 @@ import re
 import h5py
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import InputError, Preprocessing
 from weights.ilsvrc import categories
 from weights.layout import RESNET_BLOCKS, Foreign, resnet_depth, resnet_units
-from weights.preprocessing import Preprocessing
 from weights.store import Weights
 
 # keras.utils.load_img(path, target_size=(224, 224)) takes the nearest pixel of the whole picture.

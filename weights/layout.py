@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import InputError
 
 # As nets.resnet.BLOCKS, which cannot be imported here without TensorFlow.
 RESNET_BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -7,11 +7,10 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from cam_base import InputError, replacing
 from weights import formats
 from weights.catalogue import CATALOGUE, check_hash
 from weights.download import download
-from weights.errors import InputError
-from weights.store import replacing
 
 # Environment variables; the second replaces the publishers' folders: an address, or file:///folder.
 FOLDER, MIRROR = "CAM_WEIGHTS", "CAM_WEIGHTS_MIRROR"

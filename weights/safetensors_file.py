@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import InputError
 
 MAX_HEADER = 100_000_000  # the specification's own
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",

@@ -10,25 +10,15 @@ import json
 import math
 import os
 import struct
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import Category, InputError, Preprocessing, replacing
 from weights.layout import RESNET_BLOCKS, resnet_units
-from weights.preprocessing import Preprocessing
 
 FORMAT = "cam-weights/1"
-
-
-class Category(NamedTuple):
-    """A class as people name it: WordNet id (None where there is none) and words."""
-
-    wnid: str | None
-    label: str
 
 
 @dataclass(frozen=True)
@@ -71,32 +61,6 @@ def describe(weights):
             "classes": [list(category) for category in weights.classes],
             "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance}
     return json.dumps(meta, ensure_ascii=False).encode()
-
-
-class replacing:
-    """`with replacing(path) as file`: a new binary file that takes path's place only if all went well."""
-
-    def __init__(self, path):
-        self.path = os.path.abspath(path)
-
-    def __enter__(self):
-        folder = os.path.dirname(self.path)
-        os.makedirs(folder, exist_ok=True)
-        handle, self.temporary = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
-        self.file = os.fdopen(handle, "wb")
-        return self.file
-
-    def __exit__(self, kind, error, trace):
-        try:
-            self.file.close()
-            if kind is None:
-                mask = os.umask(0)
-                os.umask(mask)
-                os.chmod(self.temporary, 0o666 & ~mask)
-                os.replace(self.temporary, self.path)
-        finally:
-            if os.path.exists(self.temporary):
-                os.unlink(self.temporary)
 
 
 def read(path):

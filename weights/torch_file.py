@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import InputError
 from weights.safetensors_file import from_bfloat16
 from weights.store import stored_entries
 from weights.unpickle import Unpickler

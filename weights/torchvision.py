@@ -6,10 +6,9 @@ Source: torchvision.models.resnet, and the `transforms` of its `ResNet50_Weights
 import re
 from dataclasses import replace
 
-from weights.errors import InputError
+from cam_base import InputError, Preprocessing
 from weights.ilsvrc import categories
 from weights.layout import Foreign, resnet_depth, resnet_units
-from weights.preprocessing import Preprocessing
 from weights.store import Weights
 
 HWIO = (2, 3, 1, 0)  # where our axes are in PyTorch's OIHW

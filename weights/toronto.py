@@ -11,9 +11,8 @@ import mmap
 
 import numpy as np
 
-from weights.errors import InputError
+from cam_base import InputError, Preprocessing
 from weights.layout import Foreign
-from weights.preprocessing import Preprocessing
 from weights.store import Weights
 from weights.unpickle import Buildable, Unpickler
 

@@ -9,7 +9,7 @@ the number of steps is limited: a file of a few bytes cannot fill the memory.
 
 import struct
 
-from weights.errors import InputError
+from cam_base import InputError
 
 # ResNet-152's state dictionary takes about 40 000.
 MAX_STEPS = 400_000

@@ -1,0 +1,16 @@
+"""Pictures: what they are of, where their boxes are, and how they reach a network."""
+
+from ops.lazy import exports
+
+__getattr__ = exports(__name__, {
+    "decoding": "decode read_picture",
+    "frozen": "FrozenMaps frozen_maps",
+    "ilsvrc": "open_validation read_submission write_submission",
+    "layouts": "is_picture open_folder",
+    "opening": "open_set",
+    "picture_set": "PictureSet",
+    "pipeline": "broken_files epoch_order training_batches viewing_batches",
+    "preparation": "prepare prepare_centre_crop",
+    "synthetic": "open_synthetic",
+    "wsol_metadata": "open_metadata",
+})

@@ -1,0 +1,57 @@
+"""Pixels to network input, as the weights' preprocessing asks."""
+
+from ops.quiet_tensorflow import tf
+
+
+def prepare(picture, preprocessing):
+    """The whole picture as a network sees it: float32 [size, size, 3].
+
+    picture: [H, W, 3], 0..255, RGB, any dtype. Both axes are resized on their
+    own, so a box in the input is a box in the picture by two factors.
+    """
+    size = preprocessing.size
+    return normalise_pixels(_resize(picture, [size, size], preprocessing), preprocessing)
+
+
+def prepare_centre_crop(picture, preprocessing):
+    """The picture as the weights' origin saw it to classify: float32 [size, size, 3].
+
+    The shorter side is resized to `preprocessing.centre_crop` (the longer one
+    rounded down, as torchvision does), or both where it is `squashed`, and the
+    centre is cut out.
+    """
+    size, shorter = preprocessing.size, preprocessing.centre_crop
+    if not shorter:
+        return prepare(picture, preprocessing)
+    sides = tf.shape(picture)[:2]
+    sides = [shorter, shorter] if preprocessing.squashed else sides * shorter // tf.reduce_min(sides)
+    resized = _resize(picture, sides, preprocessing)
+    corner = tf.cast(tf.round((tf.cast(tf.shape(resized)[:2], tf.float64) - size) / 2), tf.int32)
+    crop = tf.slice(resized, [corner[0], corner[1], 0], [size, size, 3])
+    return normalise_pixels(crop, preprocessing)
+
+
+def normalise_pixels(picture, preprocessing):
+    """(pixels * scale - mean) / deviation in the weights' channel order; [..., 3] RGB 0..255 to float32."""
+    if preprocessing.channels == "BGR":
+        picture = tf.reverse(picture, [-1])
+    picture = tf.cast(picture, tf.float32) * preprocessing.scale
+    return (picture - preprocessing.mean) / preprocessing.deviation
+
+
+def _resize(picture, size, preprocessing):
+    if preprocessing.interpolation == "nearest":
+        rows, columns = (_nearest(tf.shape(picture)[axis], size[axis]) for axis in (0, 1))
+        return tf.gather(tf.gather(picture, rows), columns, axis=1)
+    return tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)
+
+
+def _nearest(old, new):
+    """int32 [new]: the old pixel under the middle of each new one, as Pillow finds it.
+
+    It adds the step up in double precision, so where a middle falls between two
+    pixels its rounding decides; `tf.image.resize` may take the other one.
+    """
+    step = tf.cast(old, tf.float64) / tf.cast(new, tf.float64)
+    steps = tf.concat([[step / 2], tf.fill([new - 1], step)], 0)
+    return tf.cast(tf.cumsum(steps), tf.int32)

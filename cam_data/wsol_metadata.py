@@ -1,0 +1,252 @@
+"""Data sets by the metadata form of the WSOL protocol (Choe et al., CVPR 2020).
+
+One folder a split holds image_ids.txt, class_labels.txt, image_sizes.txt and
+localization.txt, with comma-separated fields; CUB-200-2011, ImageNetV2 and
+OpenImages30k are published so. Boxes there hold their last pixel; ours are
+half-open.
+"""
+
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from cam_base import Category, InputError
+from cam_data.decoding import read_picture
+from cam_data.layouts import WNID, pictures_below
+from cam_data.picture_set import PictureSet
+from metrics.score_maps import SIZE
+from ops.resize import resize_nearest
+from weights.ilsvrc import categories
+
+LARGEST = 256 << 20  # bytes of a metadata file
+IDS, LABELS, SIZES, PLACES = "image_ids.txt", "class_labels.txt", "image_sizes.txt", "localization.txt"
+NAMES = "class_names.txt"
+MOST_CLASSES = 100_000
+
+
+class Metadata(NamedTuple):
+    """A split.
+
+    image_ids  paths of the pictures below the folder of the data, in order
+    labels     int [n], from 0
+    sizes      int [n, 2], width and height; None without image_sizes.txt
+    boxes      n int arrays [m, 4]: x0, y0, x1, y1 in pixels, half-open; None
+               when the objects are given as masks
+    masks      n tuples (paths of the masks of the picture's objects, path of what
+               to ignore or ""), below the folder of the masks; None for boxes
+    """
+
+    image_ids: list
+    labels: np.ndarray
+    sizes: np.ndarray | None
+    boxes: list | None
+    masks: list | None
+
+
+def read_metadata(folder):
+    """The metadata of a split.
+
+    folder   holds image_ids.txt and class_labels.txt; image_sizes.txt, which boxes
+             need; and localization.txt, with a box or a mask a line
+    returns  Metadata
+    raises   InputError naming the file and the line that are not as they should be
+    """
+    image_ids = [row[0] for _, row in _rows(folder, IDS, [1])]
+    number = {image_id: index for index, image_id in enumerate(image_ids)}
+    if not image_ids or len(number) < len(image_ids):
+        raise InputError(f"{os.path.join(folder, IDS)}: "
+                         + ("a picture is listed twice" if image_ids else "lists no picture"))
+    labels = _of_each(folder, LABELS, 1, number)[:, 0]
+    rows = [(line, row) for line, row in _rows(folder, PLACES, [3, 5]) if row[0] in number]
+    if not rows:
+        raise InputError(f"{os.path.join(folder, PLACES)}: has no line for a picture of {IDS}")
+    boxes = masks = None
+    if len(rows[0][1]) == 5:
+        boxes = _boxes(folder, rows, number)
+    else:
+        masks = _masks(folder, rows, number)
+    has_sizes = boxes is not None or os.path.exists(os.path.join(folder, SIZES))
+    sizes = _of_each(folder, SIZES, 2, number) if has_sizes else None
+    if sizes is not None and not sizes.all():
+        raise InputError(f"{os.path.join(folder, SIZES)}: a picture has no width or no height")
+    return Metadata(image_ids, labels, sizes, boxes, masks)
+
+
+def open_metadata(folder, pictures=None, masks=None):
+    """A split as a PictureSet, with boxes or with masks.
+
+    folder    of the metadata, see `read_metadata`
+    pictures  folder that image_ids.txt's paths start from; files may have another
+              usual ending. None: they are not needed
+    masks     folder that the masks' paths start from; None: the pictures'
+    raises    InputError as `read_metadata` does, or when a mask or every picture is missing
+
+    Classes are numbers there. Their names are the lines of class_names.txt where the
+    folder has one (a wnid, words, or both with a tab between); else the names of the
+    pictures' own folders where each class has one and no two the same; else ILSVRC's,
+    in the order of their wnids, where there are a thousand; else their numbers.
+    """
+    metadata = read_metadata(folder)
+    name = os.path.join(*os.path.abspath(folder).split(os.sep)[-2:])
+    sizes = None if metadata.sizes is None else metadata.sizes[:, ::-1]
+    return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32),
+                      _files(pictures, metadata.image_ids), metadata.boxes, ids=metadata.image_ids, sizes=sizes,
+                      masks=metadata.masks and _mask_reader(metadata.masks, masks or pictures))
+
+
+def _files(folder, image_ids):
+    """The pictures' files; the path as it stands for one that is missing alone."""
+    if folder is None:
+        return image_ids
+    found = pictures_below(folder)
+    files = [os.path.join(folder, image_id) for image_id in image_ids]
+    files = [file if os.path.exists(file) else found.get(os.path.splitext(image_id)[0], file)
+             for image_id, file in zip(image_ids, files)]
+    if not any(map(os.path.exists, files)):
+        raise InputError(f"{files[0]}: no such picture, nor any other that the metadata names")
+    return files
+
+
+def _mask_reader(masks, folder):
+    if folder is None:
+        raise InputError("the metadata has masks: name their folder with --masks")
+    paths = {path for of_one, ignored in masks for path in (*of_one, ignored) if path}
+    missing = sorted(path for path in paths if not os.path.isfile(os.path.join(folder, path)))
+    if missing:
+        raise InputError(f"{os.path.join(folder, missing[0])}: no such mask; {len(missing)} of {len(paths)} are missing")
+    return lambda row: read_mask(masks[row], folder, read_picture)
+
+
+def _categories(folder, metadata):
+    """A Category for each number, see `open_metadata`."""
+    count = int(metadata.labels.max()) + 1
+    if count > MOST_CLASSES:
+        raise InputError(f"{os.path.join(folder, LABELS)}: has a class {count - 1}; labels are numbers from 0")
+    if os.path.exists(os.path.join(folder, NAMES)):
+        names = _text(folder, NAMES)
+        if len(names) < count:
+            raise InputError(f"{os.path.join(folder, NAMES)}: names {len(names)} classes, not {count}")
+        return list(map(_category, names))
+    names = _folder_names(metadata)
+    if len(names) == len(set(names.values())) and not all(name.isdigit() for name in names.values()):
+        return [_category(names.get(number, str(number))) for number in range(count)]
+    return categories(1000) if count == 1000 else [Category(None, str(number)) for number in range(count)]
+
+
+def _folder_names(metadata):
+    """{class: name of the one folder that its pictures are in}; empty when a class has several."""
+    names = {}
+    for image_id, label in zip(metadata.image_ids, metadata.labels.tolist()):
+        if names.setdefault(label, image_id.split("/")[-2:-1]) != image_id.split("/")[-2:-1]:
+            return {}
+    return {label: name[0] for label, name in names.items() if name}
+
+
+def _category(name):
+    wnid, _, words = name.partition("\t")
+    return Category(wnid, words or wnid) if WNID.fullmatch(wnid) else Category(None, name)
+
+
+def read_mask(masks, folder, read_picture, size=SIZE):
+    """Where the objects of a picture are, and what to ignore, at the protocol's size.
+
+    masks         one entry of `Metadata.masks`
+    folder        of the masks
+    read_picture  function of a path to uint8 [H, W, 3], such as `data.read_picture`
+    returns       (mask, ignore), bool [size, size]: what is ignored is never mask
+    """
+    paths, ignored = masks
+
+    def read(path):
+        return resize_nearest(read_picture(os.path.join(folder, path))[..., 0], (size, size)) > 0
+
+    mask = np.any([read(path) for path in paths], axis=0)
+    return mask, (read(ignored) if ignored else np.zeros_like(mask)) & ~mask
+
+
+def _boxes(folder, rows, number):
+    boxes = [[] for _ in number]
+    for line, (image_id, *corners) in rows:
+        if len(corners) != 4:
+            raise _error(folder, PLACES, line, "has no box though the first line has one")
+        x0, y0, x1, y1 = _whole(folder, PLACES, line, corners)
+        if x0 > x1 or y0 > y1:
+            raise _error(folder, PLACES, line, f"the box ends before it starts: {','.join(corners)}")
+        boxes[number[image_id]].append([x0, y0, x1 + 1, y1 + 1])
+    _all_found(folder, PLACES, boxes, number)
+    return [np.array(of_one, np.int64) for of_one in boxes]
+
+
+def _masks(folder, rows, number):
+    """The published form names what to ignore beside a picture's first mask only."""
+    masks, ignored = [[] for _ in number], [""] * len(number)
+    for line, (image_id, *paths) in rows:
+        if len(paths) != 2:
+            raise _error(folder, PLACES, line, "has no two masks though the first line has them")
+        if not paths[0] or not all(_is_below(path) for path in paths if path):
+            raise _error(folder, PLACES, line, "names a mask that is not below the folder of masks")
+        masks[number[image_id]].append(paths[0])
+        if paths[1]:
+            ignored[number[image_id]] = paths[1]
+    _all_found(folder, PLACES, masks, number)
+    return list(zip(map(tuple, masks), ignored))
+
+
+def _of_each(folder, name, columns, number):
+    """int [n, columns]: the whole numbers that a file gives for each picture."""
+    found = [None] * len(number)
+    for line, (image_id, *values) in _rows(folder, name, [1 + columns]):
+        if image_id in number:
+            found[number[image_id]] = _whole(folder, name, line, values)
+    _all_found(folder, name, found, number)
+    return np.array(found, np.int64)
+
+
+def _all_found(folder, name, found, number):
+    for image_id, index in number.items():
+        if not found[index]:
+            raise InputError(f"{os.path.join(folder, name)}: has no line for {image_id[:80]!r}, "
+                             f"which {IDS} lists")
+
+
+def _whole(folder, name, line, values):
+    if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in values):
+        raise _error(folder, name, line, f"{','.join(values)[:40]!r} are not whole numbers")
+    return list(map(int, values))
+
+
+def _is_below(path):
+    return not os.path.isabs(path) and ".." not in path.split("/") and "\0" not in path
+
+
+def _rows(folder, name, widths):
+    """(line number, fields) of the lines of a file, which start with a picture's path."""
+    for line, text in enumerate(_text(folder, name), 1):
+        fields = text.split(",")
+        if len(fields) not in widths:
+            raise _error(folder, name, line, f"has {len(fields)} fields, not "
+                                             + " or ".join(map(str, widths)))
+        if not fields[0] or not _is_below(fields[0]):
+            raise _error(folder, name, line, f"{fields[0][:80]!r} is no path below the pictures' folder")
+        yield line, fields
+
+
+def _text(folder, name):
+    """The lines of a file."""
+    path = os.path.join(folder, name)
+    try:
+        if os.path.getsize(path) > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST >> 20} MB, which no metadata is")
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
+                         f"{SIZES} and {PLACES}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+
+
+def _error(folder, name, line, message):
+    return InputError(f"{os.path.join(folder, name)}, line {line}: {message}")

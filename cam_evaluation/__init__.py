@@ -1,0 +1,13 @@
+"""A network, score maps or guesses on a data set: figures, and how sure they are."""
+
+from ops.lazy import exports
+
+__getattr__ = exports(__name__, {
+    "collector": "class_name",
+    "compare": "compare_folders",
+    "statistics": "figures per_class",
+    "judging": "judge judge_score_maps judge_submission top_classes write_submission",
+    "records": "Records read_records write_records",
+    "report": "write_report",
+    "threshold": "best_box_threshold",
+})

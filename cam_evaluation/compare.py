@@ -1,0 +1,28 @@
+"""Which differences between two evaluations of the same pictures are beyond chance."""
+
+import numpy as np
+
+from cam_base import InputError
+from cam_evaluation.records import read_records
+from cam_evaluation.statistics import statistics
+from metrics.bootstrap import compare
+
+
+def compare_folders(first, second):
+    """{figure: (value in first, value in second, Difference first - second)}, by paired bootstrap.
+
+    Where a figure takes the best threshold, each sample takes its own. Raises
+    InputError when the folders are not evaluations of the same pictures.
+    """
+    a, b = read_records(first), read_records(second)
+    place = {picture: row for row, picture in enumerate(b.ids)}
+    if len(place) != len(b) or sorted(a.ids) != sorted(b.ids):
+        only = sorted(set(a.ids) ^ set(b.ids))
+        raise InputError(f"{first} and {second} judge different pictures"
+                         + (f": {len(only)} are in one only, such as {only[0]}" if only else ""))
+    b = b.rows([place[picture] for picture in a.ids])
+    ours, theirs = statistics(a), statistics(b)
+    everyone = np.ones((1, len(a)), np.float32)
+    return {name: (float(ours[name](everyone)[0]), float(theirs[name](everyone)[0]),
+                   compare(ours[name], theirs[name], len(a)))
+            for name in ours if name in theirs}

@@ -1,0 +1,153 @@
+"""A network, anyone's score maps or anyone's guesses on every picture of a data set, as Records."""
+
+import os
+
+import numpy as np
+
+import cam_base
+import cam_data
+import ops
+from cam_base import InputError
+from cam_evaluation.collector import Desk, class_name, judged
+from cam_evaluation.records import Records
+from metrics.ilsvrc import GUESSES
+from metrics.max_box_acc import THRESHOLDS
+
+BATCH = 64
+LARGEST_SCORE_MAP = 1 << 24  # values
+NAMED = 10  # classes that a message names
+
+
+def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
+    """Records of what a network finds in a PictureSet, and the lines about what was left out.
+
+    localizer  a `Localizer`
+    boxes_of   a rule: a function of a picture's heat maps [k, h, w], its class maps (the
+               network's, of any size) and its (height, width) to boxes [k, 4] in its
+               pixels, half-open
+    progress   wraps the batches, to show how far it is
+    raises     InputError when no class of the data is among the weights', or no
+               picture can be read
+    """
+    matches = cam_base.match_classes(localizer.classes, pictures.categories)
+    pictures, said = _known(pictures, matches)
+    guesses = min(GUESSES, len(localizer.classes))
+    desk = Desk(pictures, thresholds)
+    for inputs, labels, rows, sizes in progress(cam_data.viewing_batches(pictures, localizer.viewing, BATCH)):
+        truth = np.zeros(len(inputs), int)
+        truth[:len(labels)] = matches[labels.numpy()]
+        seen = localizer(inputs, lambda chances: np.column_stack([top_classes(chances, guesses), truth]))
+        ranks = rank_of(seen.probabilities, truth)
+        for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
+            boxes = boxes_of(seen.heat_maps[number], seen.class_maps[number], size) if pictures.boxes else None
+            desk.add(row, size, boxes, seen.class_maps[number, -1])
+            desk.add_guesses(ranks[number], truth[number], seen.classes[number, :guesses], boxes)
+    said += [f"skipped {reason}" for _, reason in cam_data.broken_files(pictures, desk.missing())]
+    return desk.records(), said
+
+
+def judge_score_maps(folder, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
+    """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `judge`.
+
+    An id is the picture's name in its set (`PictureSet.ids`), or that without its
+    ending. Classification is not judged. Pictures are read for their sizes only where
+    boxes are judged and the set does not say them. Raises InputError for a map that is
+    missing or is no map.
+    """
+    desk, said = Desk(pictures, thresholds), []
+    for row in progress(range(len(pictures))):
+        scores = _score_map(folder, desk.ids[row], os.path.basename(pictures.files[row]))
+        try:
+            size = _size(pictures, row)
+        except InputError as error:
+            said.append(f"skipped {error}")
+            continue
+        boxes = boxes_of(ops.normalise(scores)[None], scores[None], size) if pictures.boxes else None
+        desk.add(row, size, boxes, scores)
+    return desk.records(), said
+
+
+def judge_submission(path, pictures):
+    """Records of guesses in the ILSVRC kit's form, a line for each picture of a set that `cam_data.open_validation` gave.
+
+    Raises InputError for a file that is none, or has another number of lines.
+    """
+    classes, boxes = cam_data.read_submission(path, len(pictures), len(pictures.categories))
+    return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
+                   excluded=pictures.excluded, guesses=classes - 1,
+                   **judged(classes - 1, boxes, pictures.labels, pictures.boxes))
+
+
+def write_submission(path, records, classes, pictures):
+    """Write the guesses of Records in the ILSVRC kit's form, a line for each picture of the set; 0 for none.
+
+    classes   Categories that the records' guesses are numbers of; those whose wnid the kit
+              has not take their place as class 0
+    pictures  what `cam_data.open_validation` gave
+    """
+    ids = {category.wnid: number for number, category in enumerate(pictures.categories, 1)}
+    kit_ids = np.array([ids.get(category.wnid, 0) for category in classes])
+    place = {name: row for row, name in enumerate(pictures.ids)}
+    rows = [place[name] for name in records.ids]
+    lines = np.zeros((len(pictures), records.guesses.shape[1]), int)
+    boxes = np.zeros((*lines.shape, 4))
+    lines[rows], boxes[rows] = kit_ids[records.guesses], records.guess_boxes
+    cam_data.write_submission(path, lines, boxes)
+
+
+def top_classes(probabilities, count):
+    """The `count` most probable classes, best first: [N, K] to [N, count]."""
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+
+
+def rank_of(probabilities, truth):
+    """The true class's place among all, from 1, in the order of `top_classes`: [N, K], [N] to [N]."""
+    own = np.take_along_axis(probabilities, truth[:, None], axis=1)
+    before = np.arange(probabilities.shape[1]) < truth[:, None]
+    return 1 + (probabilities > own).sum(1) + ((probabilities == own) & before).sum(1)
+
+
+def _known(pictures, matches):
+    """The rows whose class the weights know, and a line about those they do not."""
+    missing = [category.label for category, match in zip(pictures.categories, matches) if match < 0]
+    rows = np.flatnonzero(matches[pictures.labels] >= 0)
+    if not len(rows):
+        raise InputError(f"no class of {pictures.name} is among those of the weights, by wnid or else by name; "
+                         f"it has {_few(missing)}")
+    if not missing:
+        return pictures, []
+    return pictures.rows(rows), [f"left out, since the weights do not know them: {_few(missing)}"]
+
+
+def _few(names):
+    return "; ".join(names[:NAMED]) + (f"; and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _size(pictures, row):
+    """(height, width); None where nothing needs it."""
+    if not pictures.boxes:
+        return None
+    return cam_data.read_picture(pictures.files[row]).shape[:2] if pictures.sizes is None else pictures.sizes[row]
+
+
+def _score_map(folder, name, file):
+    for stem in (name, os.path.splitext(name)[0], file):
+        path = os.path.join(folder, f"{stem}.npy")
+        if os.path.exists(path):
+            break
+    else:
+        raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture")
+    try:
+        scores = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(scores, np.ndarray):
+            raise ValueError("it is an archive of arrays")
+        if scores.ndim != 2 or not 0 < scores.size <= LARGEST_SCORE_MAP or scores.dtype.kind not in "fiu":
+            raise ValueError(f"it is {scores.dtype} {scores.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.asarray(scores, np.float32)
+            spread = scores.max() - scores.min()
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a score map, float [h, w] ({error})") from None
+    if not np.isfinite(spread):
+        raise InputError(f"{path}: has values that are not finite, or too large for float32")
+    return scores

@@ -1,0 +1,143 @@
+"""What an evaluation knows of each picture, and the two files that keep it."""
+
+import csv
+import io
+import os
+import zipfile
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cam_base import InputError, replacing
+
+CSV, CURVES = "pictures.csv", "curves.npz"
+# Uncompressed bytes that are read of an evaluation's curves: 100,000 pictures at 2,000 thresholds.
+LARGEST = 1 << 28
+
+
+@dataclass(frozen=True)
+class Records:
+    """One row for each picture; n pictures, g guesses, t thresholds.
+
+    ids          names of the pictures, by which evaluations are compared
+    truth        n names of the true classes
+    thresholds   float [t]
+    rank         int [n]: place of the true class among all, 1 for the first guess
+    guesses      int [n, g]: classes of the weights, most probable first; -1: none
+    right        bool [n, 5]: the true class is among the first one, two, ... five guesses
+    guess_boxes  [n, g, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
+    guess_iou    float [n, g]: IoU of each guess's box and the true box it fits best
+    located      bool [n, 5]: one of the first guesses has the true class and a box that fits
+    known_iou    float [n]: IoU of the true class's box, "GT-known"
+    hits         bool [n, t]: MaxBoxAcc's, at `thresholds`
+    reached      uint8 [n, t]: how many of MaxBoxAccV2's three IoUs are reached
+    baseline     bool [n, 400]: the centred boxes that are right
+    masks        uint32 [n, 2, t + 1]: PxAP's histograms
+    excluded     bool [n]: left out of ILSVRC's localization error
+
+    What there are no guesses, boxes or masks for is None.
+    """
+
+    ids: list
+    truth: list
+    thresholds: np.ndarray
+    rank: np.ndarray | None = None
+    guesses: np.ndarray | None = None
+    right: np.ndarray | None = None
+    guess_boxes: np.ndarray | None = None
+    guess_iou: np.ndarray | None = None
+    located: np.ndarray | None = None
+    known_iou: np.ndarray | None = None
+    hits: np.ndarray | None = None
+    reached: np.ndarray | None = None
+    baseline: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    excluded: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.ids)
+
+    def rows(self, rows):
+        """The records of these pictures, in this order."""
+        picked = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "truth")}
+        return replace(self, **picked, **{name: array[rows] for name, array in self.arrays().items()
+                                          if name != "thresholds"})
+
+    def arrays(self):
+        """{name: array} of all that there is."""
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+
+
+# Kinds of NumPy dtypes, and shapes, in which the same letter is the same number everywhere.
+ARRAYS = {"thresholds": ("f", ("t",)), "rank": ("iu", ("n",)), "guesses": ("i", ("n", "g")), "right": ("b", ("n", 5)),
+          "guess_boxes": ("iuf", ("n", "g", 4)), "guess_iou": ("f", ("n", "g")), "located": ("b", ("n", 5)),
+          "known_iou": ("f", ("n",)), "hits": ("b", ("n", "t")), "reached": ("u", ("n", "t")),
+          "baseline": ("b", ("n", 400)), "masks": ("u", ("n", 2, "t + 1")), "excluded": ("b", ("n",))}
+# What is only there together.
+TOGETHER = ({"guesses", "right"}, {"guess_boxes", "guess_iou", "located"}, {"hits", "reached", "baseline", "known_iou"})
+
+
+def write_records(folder, records, names):
+    """pictures.csv for people and scripts, curves.npz for `--compare`.
+
+    names: of the classes that `guesses` are numbers of
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    columns = {"id": records.ids, "true_class": records.truth}
+    if records.rank is not None:
+        columns["rank"] = records.rank
+    if records.known_iou is not None:
+        columns["gt_known_iou"] = [f"{iou:.4f}" for iou in records.known_iou]
+    for k in range(0 if records.guesses is None else records.guesses.shape[1]):
+        columns[f"guess_{k + 1}"] = [names[guess] if guess >= 0 else "" for guess in records.guesses[:, k]]
+        if records.guess_iou is not None:
+            columns[f"guess_{k + 1}_iou"] = [f"{iou:.4f}" for iou in records.guess_iou[:, k]]
+    if records.excluded is not None:
+        columns["excluded"] = records.excluded.astype(int)
+    table.writerow(columns)
+    table.writerows(zip(*columns.values()))
+    with replacing(os.path.join(folder, CSV)) as file:
+        file.write(text.getvalue().encode(errors="surrogateescape"))  # names of files need not be UTF-8
+    with replacing(os.path.join(folder, CURVES)) as file:
+        np.savez_compressed(file, **records.arrays())
+
+
+def read_records(folder):
+    """The Records of an evaluation's folder. Raises InputError for one that has none, or damaged ones."""
+    try:
+        with open(os.path.join(folder, CSV), encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = list(csv.DictReader(file))
+        path = os.path.join(folder, CURVES)
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise InputError(f"{path}: larger than an evaluation's curves are")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ARRAYS if name in file}
+        records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], **arrays)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}: {os.path.basename(error.filename or '')}; "
+                         "localize.py --data writes it") from None
+    except InputError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise many kinds for damaged files
+        raise InputError(f"{folder}: its {CSV} or {CURVES} is damaged ({type(error).__name__})") from None
+    _check(folder, records)
+    return records
+
+
+def _check(folder, records):
+    """Raise InputError unless all arrays are of the pictures and fit each other."""
+    arrays = records.arrays()
+    if not len(records) or any(id is None or name is None for id, name in zip(records.ids, records.truth)):
+        raise InputError(f"{folder}: its {CSV} has no pictures, or a row is not complete")
+    if any(0 < len(group & set(arrays)) < len(group) for group in TOGETHER):
+        raise InputError(f"{folder}: {CURVES} lacks a part")
+    guesses = arrays["guesses"].shape[-1] if "guesses" in arrays and arrays["guesses"].ndim else 0
+    sides = {"n": len(records), "g": guesses, "t": records.thresholds.size, "t + 1": records.thresholds.size + 1}
+    for name, array in arrays.items():
+        kinds, shape = ARRAYS[name]
+        shape = tuple(sides.get(side, side) for side in shape)
+        if array.shape != shape or array.dtype.kind not in kinds or not array.size:
+            raise InputError(f"{folder}: {CSV} and {CURVES} are not of one evaluation: {name} is "
+                             f"{array.dtype} {array.shape}, not {shape}")

@@ -1,0 +1,1 @@
+"""What `train_loop.py` is made of."""

@@ -1,0 +1,41 @@
+"""`from ops.quiet_tensorflow import tf`: TensorFlow without the page of notices that it greets with.
+
+Set TF_CPP_MIN_LOG_LEVEL yourself to see them (0 shows all: useful when a GPU is not found).
+"""
+
+import contextlib
+import os
+import signal
+import threading
+
+
+@contextlib.contextmanager
+def nothing_said():
+    """Standard error goes nowhere."""
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextlib.contextmanager
+def interrupted_without_traceback():
+    """Ctrl-C in the seconds that the import takes ends the program at once."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
+with interrupted_without_traceback(), nothing_said() if quiet else contextlib.nullcontext():
+    import tensorflow as tf  # noqa: F401
