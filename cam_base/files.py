@@ -1,7 +1,59 @@
 """Files that are read with care and written whole."""
 
+import contextlib
 import os
+import stat
 import tempfile
+
+from cam_base.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
+
+
+def open_regular(path, largest=None):
+    """A regular file (or a link to one), opened for reading bytes. Pipes and devices, which may have no end, are refused.
+
+    largest  most bytes that it may have; None: any
+    raises   InputError for what is no regular file, or larger; OSError for what cannot be opened
+    """
+    # Opening a pipe would wait for its other end.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise InputError(f"{os.fspath(path)}: not a regular file")
+    if largest is not None and status.st_size > largest:
+        os.close(handle)
+        raise InputError(f"{os.fspath(path)}: has {status.st_size:,} bytes; at most {largest:,} are read")
+    return os.fdopen(handle, "rb")
+
+
+@contextlib.contextmanager
+def locked(path, taken):
+    """The file `path` is made if need be and held by this process alone. The lock ends with the process, however that ends.
+
+    taken   what the InputError says while another process holds it
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "ab") as file:
+        lock(file, taken)
+        yield file
+
+
+def lock(file, taken):
+    """Hold an open file until it is closed; InputError(taken) while another process holds it."""
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        raise InputError(taken) from None
 
 
 class replacing:

@@ -1,16 +1,21 @@
 """How the programs speak to people: a console, a progress bar, and an error in one line."""
 
 import argparse
+import errno
+import os
+import signal
 import sys
+import unicodedata
 
 from rich.console import Console
 from rich.progress import track
 
-from cam_base import InputError
+from cam_base.errors import InputError
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
+TERMINATED = 143   # and for SIGTERM
 # In files and pipes, tables are as wide as their lines ask for. Names of files may hold brackets, which are no markup.
-console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False, highlight=False)
+console = Console(width=None if sys.stdout and sys.stdout.isatty() else 120, markup=False, emoji=False, highlight=False)
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,22 +36,84 @@ def check_least(options, **least):
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be at least {bound}")
 
 
+def printable(text):
+    """The text as a terminal may have it: control characters and what is no character are written out (\\x1b, \\udcff).
+
+    Names of files and classes are anybody's; an escape character in one would
+    command the terminal.
+    """
+    return "".join(
+        letter if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else letter.encode("unicode_escape", "surrogatepass").decode("ascii") for letter in str(text))
+
+
+def say(text):
+    """A line on standard output."""
+    print(printable(text), flush=True)
+
+
+def warn(text):
+    """A line on standard error."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
 def progress(steps, what="localizing"):
     """Wraps what is iterated over in `steps` steps into a progress bar, where there is something to wait for."""
     return lambda batches: track(batches, what, steps, console=console, transient=True,
                                  disable=steps < 3 or not console.is_terminal)
 
 
+class Stream:
+    """Standard output or error that may be closed, or end (`| head -1`): what nobody reads is dropped, the work goes on."""
+
+    def __init__(self, stream, number):
+        self._stream = stream or open(os.devnull, "w", encoding="utf-8")
+        self._number = number
+        if hasattr(self._stream, "reconfigure"):
+            self._stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        return self._unless_broken(self._stream.write, text)
+
+    def flush(self):
+        self._unless_broken(self._stream.flush)
+
+    def _unless_broken(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EBADF):
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._number)
+            os.close(nowhere)
+
+
+class Terminated(BaseException):
+    """SIGTERM, where a program has not asked for it otherwise."""
+
+
+def _terminated(*_):
+    raise Terminated
+
+
 def run_program(program, main, refused=(OSError,)):
     """Exit with main's status; 2 and one line for the user's mistakes and what the system refuses (a full disk)."""
+    sys.stdout, sys.stderr = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         sys.exit(main(sys.argv[1:]))
     except InputError as error:
         message = str(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Terminated:
+        sys.exit(TERMINATED)
     except refused as error:
         text = f"{error.strerror}: {error.filename}" if getattr(error, "filename", None) else str(error)
         message = text.strip().splitlines()[0][:300]
-    print(f"{program}: {message}", file=sys.stderr)
+    warn(f"{program}: {' '.join(message.split())}")
     sys.exit(2)

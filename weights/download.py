@@ -1,6 +1,5 @@
 """One file from an address to a place on disk: resumed when it broke off, and checked before it counts."""
 
-import fcntl
 import http.client
 import os
 import shutil
@@ -8,6 +7,7 @@ import urllib.error
 import urllib.request
 
 from cam_base import InputError
+from cam_base.files import lock
 
 PATIENCE = 30  # seconds without a single byte
 CHUNK = 1 << 18
@@ -31,7 +31,8 @@ def download(address, target, size, check, progress=lambda done, total: None):
     try:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
         with open(part, "ab") as file:
-            _lock(file, target)
+            lock(file, f"{target} is being fetched by another process")
+            file.seek(0, os.SEEK_END)
             _receive(address, file, size, progress)
     except InputError:
         raise
@@ -107,14 +108,6 @@ def _refuse_full_disk(file, needed):
     free = shutil.disk_usage(os.path.dirname(os.path.abspath(file.name))).free
     if needed and needed > free:
         raise OSError(28, f"{needed / 1e6:.0f} MB are needed, and {free / 1e6:.0f} MB are free on this disk")
-
-
-def _lock(file, target):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise InputError(f"{target} is being fetched by another process") from None
-    file.seek(0, os.SEEK_END)
 
 
 def _remove(path):
