@@ -80,3 +80,21 @@ class replacing:
         finally:
             if os.path.exists(self.temporary):
                 os.unlink(self.temporary)
+
+
+def check_folder(path):
+    """Make the folder `path` if need be; InputError unless files can be written into it. Nothing stays."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".unfinished-"):
+            pass
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be written to ({error.strerror or error}); "
+                         "choose another place") from None
+
+
+def check_new_file(path):
+    """InputError unless a file can be written at `path`."""
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; name a file")
+    check_folder(os.path.dirname(os.path.abspath(path)))

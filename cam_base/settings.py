@@ -7,7 +7,7 @@
     settings = parse(Settings, arguments, "localize.py", "Class activation maps of pictures.")
 
 A field `top_classes` is the option --top-classes; a bool one is a switch. A list
-takes one or more values.
+takes several values: at once where `values` says how many, else one each time it is given.
 """
 
 import argparse
@@ -82,9 +82,10 @@ def _add(parser, entry, default):
                if about[name] is not None}
     kind = about["kind"] or (str if default is None or isinstance(default, list) else type(default))
     if about["positional"]:
-        parser.add_argument(entry.name, type=kind, **common)
-    else:
-        parser.add_argument(flag(entry), dest=entry.name, type=kind, action=_Once, **common)
+        parser.add_argument(entry.name, type=kind, action=_Once, **common)
+        return
+    repeated = isinstance(default, list) and about["values"] is None
+    parser.add_argument(flag(entry), dest=entry.name, type=kind, action=_Each if repeated else _Once, **common)
 
 
 class _Once(argparse.Action):
@@ -92,10 +93,20 @@ class _Once(argparse.Action):
 
     def __call__(self, parser, namespace, value, option_string=None):
         given = vars(namespace).setdefault("given", [])
-        if self.dest in given:
+        if self.dest in given and option_string:
             parser.error(f"{option_string} is given twice")
-        given.append(self.dest)
+        if value != self.default:
+            given.append(self.dest)
         setattr(namespace, self.dest, value)
+
+
+class _Each(argparse.Action):
+    """Keeps one more value each time."""
+
+    def __call__(self, parser, namespace, value, option_string=None):
+        vars(namespace).setdefault("given", []).append(self.dest)
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [value] if before is self.default else [*before, value])
 
 
 class _Switch(_Once):

@@ -9,6 +9,7 @@ import unicodedata
 
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table as RichTable
 
 from cam_base.errors import InputError
 
@@ -61,6 +62,29 @@ def progress(steps, what="localizing"):
     """Wraps what is iterated over in `steps` steps into a progress bar, where there is something to wait for."""
     return lambda batches: track(batches, what, steps, console=console, transient=True,
                                  disable=steps < 3 or not console.is_terminal)
+
+
+class Table:
+    """Rows for people, of which the first ones are shown."""
+
+    def __init__(self, *columns, most=60):
+        self.columns, self.most, self.rows, self.left = columns, most, [], 0
+
+    def add(self, *cells):
+        if len(self.rows) < self.most:
+            self.rows.append([printable(cell) for cell in cells])
+        else:
+            self.left += 1
+
+
+def show(table, rest="more"):
+    """Print a Table; `rest` says where the rows are that are not shown."""
+    shown = RichTable(*table.columns)
+    for row in table.rows:
+        shown.add_row(*row)
+    if table.left:
+        shown.add_row(f"and {table.left} more {rest}".strip())
+    console.print(shown)
 
 
 class Stream:

@@ -3,7 +3,7 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "decoding": "decode read_picture",
+    "decoding": "LARGEST_PICTURE decode read_picture",
     "frozen": "FrozenMaps frozen_maps",
     "ilsvrc": "open_validation read_submission write_submission",
     "layouts": "is_picture open_folder",

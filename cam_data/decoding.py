@@ -10,6 +10,7 @@ from ops.quiet_tensorflow import tf
 
 # A JPEG's APP1 segment and a PNG's eXIf chunk stand near the front; what stands behind this is not seen.
 EXIF_SEARCH_BYTES = 1 << 16
+LARGEST_PICTURE = 150_000_000  # pixels
 
 
 def decode(contents):

@@ -1,8 +1,19 @@
-"""From pictures to maps and boxes."""
+"""From pictures to maps and boxes.
+
+    import localization
+
+    localizer = localization.load("resnet50-keras")
+    for found in localizer("cat.jpg", top=3):
+        print(found.label, found.wnid, found.probability, found.box, found.peak)
+"""
 
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "boxes": "authors_boxes authors_rule paper_boxes paper_rule to_picture",
-    "localizer": "Localizer",
+    "boxes": "RULES authors_boxes paper_boxes to_picture",
+    "keras_models": "from_keras",
+    "loading": "from_weights load",
+    "localizer": "Localizer top_classes",
+    "methods": "METHODS",
+    "results": "Found Result",
 })

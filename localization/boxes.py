@@ -5,17 +5,7 @@ import numpy as np
 import ops
 
 
-def paper_rule(threshold):
-    """`paper_boxes` as a rule: what judging calls with a picture's heat maps, class maps and size."""
-    return lambda heat_maps, class_maps, size: paper_boxes(heat_maps, size, threshold)
-
-
-def authors_rule(heat_maps, class_maps, size):
-    """`authors_boxes` as a rule."""
-    return authors_boxes(class_maps, size)
-
-
-def paper_boxes(heat_maps, size, threshold):
+def paper_boxes(heat_maps, class_maps, size, threshold):
     """Boxes by section 3.2 of the publication: the largest segment above the threshold.
 
     heat_maps  [k, h, w] in [0, 1]
@@ -25,7 +15,7 @@ def paper_boxes(heat_maps, size, threshold):
     return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold), heat_maps.shape[-2:], *size)
 
 
-def authors_boxes(class_maps, size):
+def authors_boxes(heat_maps, class_maps, size, threshold=None):
     """Boxes by the program that the authors released; it has thresholds of its own.
 
     class_maps  [k, h, w], finite, as the network has them: it divides by the maximum alone
@@ -35,6 +25,10 @@ def authors_boxes(class_maps, size):
     height, width = map(int, size)
     found = [ops.author_boxes(ops.upsample(class_map, (height, width))) for class_map in class_maps]
     return np.array([boxes[0] if len(boxes) else (0, 0, width, height) for boxes in found], np.int32)
+
+
+# Each draws boxes of a picture's heat maps and class maps, which it needs not both.
+RULES = {"paper": paper_boxes, "authors": authors_boxes}
 
 
 def to_picture(boxes, map_size, height, width):

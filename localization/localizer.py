@@ -1,98 +1,236 @@
-"""A network with its weights: from prepared pictures to classes, class maps and heat maps."""
+"""A network that says where it sees its classes."""
 
+import os
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-import nets
-import ops
-from cam_base import InputError
+from cam_base import Category, InputError, Preprocessing, find_class
+from cam_base.threads import grouped, in_order
+from cam_data import LARGEST_PICTURE, prepare
+from localization.boxes import RULES
+from localization.methods import METHODS
+from localization.results import Result
+from localization.sources import describe, read
+from localization.views import Views
 from ops.quiet_tensorflow import tf
 
-# The paper resizes to 256 pixels what it crops to 224.
-FRAME_OVER_CROP = 256 / 224
+BATCH = 32
+READERS = os.cpu_count() or 1  # threads that decode pictures
 
 
-class Seen(NamedTuple):
-    """probabilities float32 [N, K]; classes int32 [N, k]; class_maps float32 [N, k, h, w], as the
-    network has them or aligned; heat_maps float32 [N, k, H, W], of the whole picture, in [0, 1]."""
+class ClassMaps(NamedTuple):
+    """What a batch shows: probabilities float32 [N, K]; classes int32 [N, k]; maps float32 [N, k, h, w], unscaled."""
 
     probabilities: np.ndarray
     classes: np.ndarray
-    class_maps: np.ndarray
-    heat_maps: np.ndarray
+    maps: np.ndarray
+
+
+class Seen(NamedTuple):
+    """One picture's share of ClassMaps; `kept` is what was kept of its pixels. Of one that cannot be read only the error."""
+
+    number: int
+    source: object
+    size: tuple | None = None
+    kept: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    maps: np.ndarray | None = None
+    error: Exception | None = None
 
 
 class Localizer:
-    """Sees a picture once, or in several views whose scores are averaged and whose maps are merged.
+    """From a picture to its classes, where they are, and boxes.
 
-    weights        what `weights.load` gave
-    precision      dtype to compute in, "float32" or "bfloat16"
-    output_stride  None, or a finer map for a ResNet: its strides become dilations
-    crops          1: the whole picture; 2: and its mirror image; 10: the paper's ten crops
-    scales         sides of the input in pixels at which the whole picture is seen, instead
-    align          lay each cell of a map where the network saw it, instead of spreading them evenly
+        localizer = localization.load("resnet50-keras")
+        for found in localizer("cat.jpg", top=3):
+            print(found.label, found.probability, found.box)
+
+    network        any callable that makes of float32 [N, size, size, 3] a pair (logits [N, K],
+                   {"features": [N, h, w, C], ...}) and has head.kernel, [C, K]
+    classes        K names, (wnid, words) pairs or Categories, in the order of the logits
+    preprocessing  Preprocessing, or its dictionary
+    precision      "float32" or "bfloat16": in which the network computes
+    crops, scales  views of a picture, see `Views`
+    align          lay each cell of a map where the network (its `grid`) saw it
+    method         a name in METHODS
+    boxes          "paper" (section 3.2) or "authors" (the program that they released)
+    threshold      of the paper's box, as a share of the map's maximum, in [0, 1)
+    raises         ValueError for classes, a method, or a rule that make no sense
+
+    A localizer may be called from several threads.
     """
 
-    def __init__(self, trained, precision="float32", output_stride=None, crops=1, scales=(), align=False):
-        if not trained.classes:
-            raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
-        config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
-        try:
-            self.net = nets.build(config, len(trained.classes))
-            nets.assign(self.net, trained.tensors)
-            nets.check_size(self.net, min(scales, default=trained.preprocessing.size))
-        except ValueError as error:
-            raise InputError(f"the weights do not fit: {error}") from None
-        self.classes, self.crops, self.scales, self.align = trained.classes, crops, tuple(scales), align
-        self.size = trained.preprocessing.size
-        side = round(self.size * FRAME_OVER_CROP) if crops == 10 else max(self.scales, default=self.size)
-        # How pictures are to be prepared for this localizer.
-        self.viewing = replace(trained.preprocessing, size=side)
+    def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), align=False,
+                 method="cam", boxes="paper", threshold=0.2):
+        if isinstance(preprocessing, dict):
+            preprocessing = Preprocessing.from_dict(preprocessing)
+        for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes")):
+            if value not in known:
+                raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
+        self.network = network
+        self.classes = [_category(one) for one in classes]
+        self.method, self.rule, self.threshold = method, boxes, check_threshold(threshold)
+        outputs = network.head.kernel.shape[-1]
+        if len(self.classes) != outputs:
+            raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
+        self.views = Views(preprocessing.size, crops, scales, network.grid if align else None)
+        # How pictures are prepared for this localizer.
+        self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
-        self._features = tf.function(self._run, autograph=False)
+        self._run = tf.function(self._network, autograph=False)
+        self._prepare = tf.function(lambda pixels: prepare(pixels, self.viewing), autograph=False,
+                                    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
-    def _run(self, inputs):
-        logits, named = self.net(tf.cast(inputs, self.precision))
-        return tf.nn.softmax(logits), named["features"]
+    # ------------------------------------------------------------ pictures in, results out
 
-    def __call__(self, inputs, choose):
-        """What is seen in a batch: Seen.
+    def __call__(self, picture, top=3, classes=None, *, threshold=None, method=None, full_size=False):
+        """The Result of one picture: a list of Found, most probable first, or in the order of `classes`.
+
+        picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4]
+        top        how many of the most probable classes
+        classes    instead: names (a class may be called "281"), numbers, wnids
+        threshold  instead of the localizer's own; method likewise
+        full_size  heat maps as large as the picture, instead of the network's grid
+        raises     InputError for a file that cannot be read or a class that is not known; ValueError
+                   for an array that is no picture
+        """
+        (result,) = self.stream([picture], 1, top, classes, threshold=threshold, method=method, full_size=full_size)
+        if result.error is not None:
+            raise result.error
+        return result
+
+    def stream(self, pictures, batch=BATCH, top=3, classes=None, *, threshold=None, method=None, full_size=False,
+               keep=None, largest=LARGEST_PICTURE):
+        """One Result for each picture, in order, while the next ones are being decoded and seen. Memory is constant.
+
+        pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
+        batch     how many pictures the network sees at once; the last batch is filled up
+        keep      a function of a picture's pixels, uint8 [H, W, 3], to what Result.picture is to
+                  be, computed while others are decoded. None: a file is read again when it is asked for
+        largest   most pixels of a picture
+        others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
+        """
+        numbers = None if classes is None else [self.class_number(one) for one in _listed(classes)]
+        count = min(_positive("top", top), len(self.classes))
+        _positive("batch", batch)
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
+        if method not in (None, *METHODS):
+            raise ValueError(f"no method is called {method!r}; known are {', '.join(METHODS)}")
+
+        def choose(probabilities, _):
+            if numbers is None:
+                return top_classes(probabilities, count)
+            return np.tile(np.array(numbers, np.int32), (len(probabilities), 1))
+
+        return (Result(self, seen, threshold, full_size)
+                for seen in self.class_maps_of(pictures, choose, batch, method, keep, largest))
+
+    def class_number(self, name):
+        """The number of the class that a number, a wnid or a name stands for; names come before numbers.
+
+        Raises InputError for one that is not known, or belongs to several.
+        """
+        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+            if not 0 <= name < len(self.classes):
+                raise InputError(f"there is no class {name}; the network's are 0 to {len(self.classes) - 1}")
+            return int(name)
+        try:
+            return find_class(self.classes, str(name))
+        except InputError:
+            if str(name).strip().isdecimal():
+                return self.class_number(int(name))
+            raise
+
+    # ------------------------------------------------------------ the pipeline
+
+    def class_maps_of(self, pictures, choose, batch=BATCH, method=None, keep=None, largest=LARGEST_PICTURE):
+        """Seen of each picture, in order: decoding, the network and the caller's work overlap.
+
+        choose  a function of probabilities [n, K] and the pictures' numbers, int [n], to classes [n, k]
+        others  as of `stream`
+        """
+        def look(group):
+            readable = [number for number, one in enumerate(group) if one[0].error is None]
+            if not readable:
+                return [one for one, _ in group]
+            # One shape for compiled code: the batch is filled up with zeros.
+            inputs = np.zeros((batch, *group[readable[0]][1].shape), np.float32)
+            for place, number in enumerate(readable):
+                inputs[place] = group[number][1]
+            numbers = np.array([group[number][0].number for number in readable])
+            found = self.class_maps(
+                tf.constant(inputs), lambda chances: _filled(choose(chances[:len(numbers)], numbers), batch), method)
+            results = [one for one, _ in group]
+            for place, number in enumerate(readable):
+                results[number] = results[number]._replace(
+                    probabilities=found.probabilities[place], classes=found.classes[place], maps=found.maps[place])
+            return results
+
+        decoded = in_order(lambda pair: self._decode(*pair, keep, largest), enumerate(pictures), READERS, batch + READERS)
+        for group in in_order(look, grouped(decoded, batch), workers=1, ahead=1):
+            yield from group
+
+    def _decode(self, number, source, keep, largest):
+        """(Seen without maps, the network's input)."""
+        try:
+            picture = read(source, largest)
+            kept = None if keep is None else keep(picture.pixels)
+            return Seen(number, source, picture.size, kept), self._prepare(picture.pixels).numpy()
+        except ValueError as error:  # of which InputError is one
+            return Seen(number, source, error=error), None
+        except tf.errors.OpError as error:
+            return Seen(number, source, error=InputError(f"{describe(source)}: cannot be seen ({error.message[:100]})")), None
+
+    def class_maps(self, inputs, choose, method=None):
+        """ClassMaps of a batch.
 
         inputs  float32 [N, side, side, 3], prepared as `viewing` says
         choose  a function of the probabilities, [N, K], that gives each picture's classes, [N, k]
         """
-        views = self._views(inputs)
-        seen = [self._features(view) for view in views]
+        views = self.views.take(inputs)
+        seen = [self._run(view) for view in views]
         probabilities = np.mean([chances.numpy() for chances, _ in seen], axis=0)
         classes = np.asarray(choose(probabilities), np.int32)
-        maps = [self._class_maps(features, classes, view.shape[1]) for view, (_, features) in zip(views, seen)]
-        side = (self.viewing.size,) * 2
-        if len(maps) == 1 and not self.align:
-            heat_maps = ops.heat_maps(seen[0][1], self.net.head.kernel, classes, side).numpy()
-            return Seen(probabilities, classes, maps[0], heat_maps)
-        merged = self._merge(maps)
-        return Seen(probabilities, classes, merged, ops.normalise(ops.upsample(merged, side)))
+        maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in seen]
+        return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
 
-    def _class_maps(self, features, classes, side):
-        """One view's class maps, [N, k, h, w]; aligned ones as large as the view, but those of ten crops."""
-        maps = ops.class_activation_maps(features, self.net.head.kernel, classes).numpy()
-        return ops.upsample(maps, (side, side), self.net.grid) if self.align and self.crops != 10 else maps
+    def _network(self, inputs):
+        logits, named = self.network(tf.cast(inputs, self.precision))
+        return tf.nn.softmax(tf.cast(logits, tf.float32)), named
 
-    def _views(self, inputs):
-        if self.crops == 10:
-            return list(tf.unstack(ops.take_ten_crops(inputs, self.size), axis=1))
-        views = [inputs]
-        if self.scales:
-            views = [tf.image.resize(inputs, [side, side], antialias=True) for side in self.scales]
-        return views + [tf.reverse(view, [2]) for view in views] if self.crops == 2 else views
 
-    def _merge(self, maps):
-        if self.crops == 10:
-            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.viewing.size,
-                                       self.net.grid if self.align else None)
-        if self.crops == 2:
-            half = len(maps) // 2
-            maps = [ops.merge_flips(plain, mirrored) for plain, mirrored in zip(maps[:half], maps[half:])]
-        return maps[0] if len(maps) == 1 else ops.merge_scales(maps, max(m.shape[-2:] for m in maps))
+def top_classes(probabilities, count):
+    """The `count` most probable classes, best first: [N, K] to [N, count]."""
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+
+
+def check_threshold(threshold):
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
+    return float(threshold)
+
+
+def _positive(name, value):
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+    return int(value)
+
+
+def _listed(classes):
+    """A list of names, of a list or of one."""
+    classes = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
+    if not classes:
+        raise ValueError("classes is empty; leave it out for the most probable ones")
+    return classes
+
+
+def _category(one):
+    return Category(None, one) if isinstance(one, str) else Category(*one)
+
+
+def _filled(classes, batch):
+    """[n, k] filled up with zeros to [batch, k]."""
+    return np.pad(classes, [(0, batch - len(classes)), (0, 0)])

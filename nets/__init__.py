@@ -4,5 +4,6 @@ from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
     "building": "NETWORKS assign build check_size is_head named_variables",
+    "devices": "prepare_devices",
     "precision": "hardware_has_bfloat16",
 })

@@ -10,9 +10,11 @@ __getattr__ = exports(__name__, {
     "boxes": "boxes_from_heat_maps iou",
     "cam": "class_activation_maps heat_maps",
     "crops": "merge_flips merge_scales merge_ten_crops take_ten_crops ten_crops",
+    "encoding": "encode_jpeg encode_png",
     "heatmap": "normalise upsample",
-    "overlays": "overlay",
+    "overlays": "draw_box overlay",
     "pooling": "gap gmp",
     "resize": "resize_bicubic resize_nearest",
-    "strips": "panels",
+    "segmentation": "Segment segments",
+    "strips": "panel panels",
 })

@@ -33,11 +33,15 @@ def upsample(maps, size, grid=None):
     """
     height, width = map(operator.index, size)
     maps = _as_float32(maps)
-    rows = interpolation_matrix(maps.shape[-2], height, grid)
-    columns = interpolation_matrix(maps.shape[-1], width, grid)
     if tf.is_tensor(maps):
+        rows = interpolation_matrix(maps.shape[-2], height, grid)
+        columns = interpolation_matrix(maps.shape[-1], width, grid)
         return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
-    return rows @ maps @ columns.T
+    left, right, fraction = _neighbours(maps.shape[-2], height, grid)
+    # No product with a matrix: NumPy spreads it over threads, which are in use already.
+    maps = maps[..., left, :] * (1 - fraction)[:, None] + maps[..., right, :] * fraction[:, None]
+    left, right, fraction = _neighbours(maps.shape[-1], width, grid)
+    return maps[..., left] * (1 - fraction) + maps[..., right] * fraction
 
 
 def normalise(maps):
@@ -84,16 +88,21 @@ def nan_unless_finite(maps, scaled):
 
 def interpolation_matrix(size, new_size, grid=None):
     """float32 [new_size, size]: the weights of the old samples in each new one."""
-    source = _source_positions(size, new_size, grid)
-    # The last old sample has no right neighbour: it is the end of the interval before it.
-    left = np.minimum(source.astype(int), max(size - 2, 0))
-    fraction = source - left
+    left, right, fraction = _neighbours(size, new_size, grid)
     matrix = np.zeros((new_size, size), np.float32)
     new = np.arange(new_size)
     matrix[new, left] = 1 - fraction
     if size > 1:
-        matrix[new, left + 1] = fraction
+        matrix[new, right] = fraction
     return matrix
+
+
+def _neighbours(size, new_size, grid):
+    """For each new sample the old ones on both sides, int [new_size], and the right one's share, float32."""
+    source = _source_positions(size, new_size, grid)
+    # The last old sample has no right neighbour: it is the end of the interval before it.
+    left = np.minimum(source.astype(int), max(size - 2, 0))
+    return left, np.minimum(left + 1, size - 1), (source - left).astype(np.float32)
 
 
 def interval_ends(size, new_size):

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from ops.overlays import overlay
+from ops.overlays import DARK, LIGHT, outline, overlay
 
 PANEL_HEIGHT = 320
 GAP = 6
-COLOUR = (255, 255, 255)
-SHADOW = (20, 20, 20)
 
 
 def panels(picture, heat_maps, boxes, captions):
@@ -25,26 +23,32 @@ def panels(picture, heat_maps, boxes, captions):
                          f"{len(captions)} captions do not belong together")
     from PIL import Image, ImageDraw, ImageFont
     height, width = picture.shape[:2]
-    scale = PANEL_HEIGHT / height
-    # A panorama must not become a strip of a hundred thousand pixels, nor a tower a hair.
-    panel_width = int(np.clip(round(width * scale), PANEL_HEIGHT // 3, 3 * PANEL_HEIGHT))
-    shrunk = Image.fromarray(picture).resize((panel_width, PANEL_HEIGHT), Image.Resampling.LANCZOS)
+    shrunk = panel(picture)
+    panel_width = shrunk.shape[1]
     font = ImageFont.load_default(PANEL_HEIGHT // 20)
     caption_height = PANEL_HEIGHT // 12
-    strip = Image.new("RGB", ((panel_width + GAP) * (1 + len(boxes)) - GAP, PANEL_HEIGHT + caption_height),
-                      COLOUR)
-    strip.paste(shrunk, (0, 0))
+    strip = Image.new("RGB", ((panel_width + GAP) * (1 + len(boxes)) - GAP, PANEL_HEIGHT + caption_height), LIGHT)
+    strip.paste(Image.fromarray(shrunk), (0, 0))
     for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
-        panel = Image.fromarray(overlay(np.asarray(shrunk), heat_map))
-        corners = np.asarray(box, float) * np.tile([panel_width / width, scale], 2) - [0, 0, 1, 1]
-        pen = ImageDraw.Draw(panel)
-        pen.rectangle(list(corners), outline=SHADOW, width=4)
-        pen.rectangle(list(corners), outline=COLOUR, width=2)
+        drawn = Image.fromarray(overlay(shrunk, heat_map))
+        outline(ImageDraw.Draw(drawn), np.asarray(box) * np.tile([panel_width / width, PANEL_HEIGHT / height], 2))
         left = number * (panel_width + GAP)
-        strip.paste(panel, (left, 0))
+        strip.paste(drawn, (left, 0))
         text = _fit(caption, font, panel_width)
-        ImageDraw.Draw(strip).text((left + 2, PANEL_HEIGHT + 2), text, SHADOW, font)
+        ImageDraw.Draw(strip).text((left + 2, PANEL_HEIGHT + 2), text, DARK, font)
     return np.asarray(strip)
+
+
+def panel(picture):
+    """The picture at the size of a panel: uint8 [H, W, 3] to [320, w, 3], w from 106 to 960."""
+    from PIL import Image
+    height, width = picture.shape[:2]
+    # A panorama must not become a strip of a hundred thousand pixels, nor a tower a hair.
+    panel_width = int(np.clip(round(width * PANEL_HEIGHT / height), PANEL_HEIGHT // 3, 3 * PANEL_HEIGHT))
+    if (height, width) == (PANEL_HEIGHT, panel_width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((panel_width, PANEL_HEIGHT), Image.Resampling.BICUBIC,
+                                                      reducing_gap=2.0))
 
 
 def _fit(text, font, width):

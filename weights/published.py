@@ -12,6 +12,7 @@ from weights import formats
 from weights.catalogue import CATALOGUE, check_hash
 from weights.download import download
 
+DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tiny-imagenet-100-resnet26.npz")
 # Environment variables; the second replaces the publishers' folders: an address, or file:///folder.
 FOLDER, MIRROR = "CAM_WEIGHTS", "CAM_WEIGHTS_MIRROR"
 
@@ -33,8 +34,17 @@ def address(published, mirror=None):
     return f"{mirror.rstrip('/')}/{published.file}" if mirror else published.address
 
 
-def resolve(name_or_path):
-    """The path of a weights file that is named or given; a published one is fetched on first use."""
+def resolve(name_or_path=None):
+    """The path of a weights file that is named or given; a published one is fetched on first use.
+
+    A training run's folder stands for its weights.npz, None for the network that comes with this project.
+    """
+    if name_or_path is None:
+        return DEFAULT
+    name_or_path = os.fspath(name_or_path)
+    of_run = os.path.join(name_or_path, "weights.npz")
+    if os.path.isfile(of_run):
+        return of_run
     if name_or_path in CATALOGUE:
         return fetch(name_or_path)
     if os.path.exists(name_or_path) or os.path.exists(f"{name_or_path}.index"):

@@ -1,0 +1,138 @@
+"""What is found in one picture."""
+
+from functools import cached_property
+
+import numpy as np
+
+import ops
+from localization.boxes import RULES, to_picture
+from localization.sources import describe, read
+
+
+class Result:
+    """One picture's classes: a sequence of Found.
+
+    source   what was given: a path, an image, an array
+    size     (height, width) of the upright picture; None when it could not be read
+    error    None, or the exception that says why it could not be read
+    """
+
+    def __init__(self, localizer, seen, threshold, full_size=False):
+        self.source, self.size, self.error = seen.source, seen.size, seen.error
+        self._kept = seen.kept
+        self.found = [] if seen.error is not None else [
+            Found(self, localizer, number, float(seen.probabilities[number]), class_map, threshold, full_size)
+            for number, class_map in zip(seen.classes.tolist(), seen.maps)]
+
+    @cached_property
+    def picture(self):
+        """uint8 [H, W, 3], upright RGB: what was kept of it, or read again."""
+        return read(self.source).pixels if self._kept is None else self._kept
+
+    def __iter__(self):
+        return iter(self.found)
+
+    def __len__(self):
+        return len(self.found)
+
+    def __getitem__(self, number):
+        return self.found[number]
+
+    def __repr__(self):
+        what = ", ".join(map(str, self.found)) if self.error is None else self.error
+        return f"Result({describe(self.source)}: {what})"
+
+    def panels(self):
+        """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption."""
+        return ops.panels(self.picture, [one.input_heat_map for one in self.found],
+                          [self.in_picture(one.box) for one in self.found],
+                          [f"{one.name} {one.probability:.0%}" for one in self.found])
+
+    def in_picture(self, box):
+        """The box in pixels of `picture`, which may show the whole one smaller: float [4]."""
+        height, width = self.picture.shape[:2]
+        return np.array(box) * np.tile([width / self.size[1], height / self.size[0]], 2)
+
+    def _repr_png_(self):
+        return ops.encode_png(self.panels()) if self.found else None
+
+
+class Found:
+    """One class in one picture, and where it is. Boxes and points are pixels of the upright picture.
+
+    number       of the class; label, wnid (None where there is none): its words
+    probability  softmax, 0 to 1
+    class_map    float32 [h, w], equation 2, unscaled
+    threshold    of boxes, segments and mask, as a share of the heat map's maximum
+    """
+
+    def __init__(self, result, localizer, number, probability, class_map, threshold, full_size):
+        self._result, self._rule = result, RULES[localizer.rule]
+        self._side, self._full_size = localizer.viewing.size, full_size
+        self.number, self.probability = number, probability
+        self.wnid, self.label = localizer.classes[number]
+        self.class_map, self.threshold = class_map, threshold
+
+    @property
+    def name(self):
+        """The first of the label's synonyms."""
+        return self.label.split(",")[0]
+
+    @cached_property
+    def input_heat_map(self):
+        """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
+        return ops.normalise(ops.upsample(self.class_map, (self._side, self._side)))
+
+    @cached_property
+    def heat_map(self):
+        """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid."""
+        if self._full_size:
+            return self._of_picture
+        return ops.normalise(self.class_map)
+
+    @cached_property
+    def _of_picture(self):
+        return ops.normalise(ops.upsample(self.class_map, self._result.size))
+
+    @cached_property
+    def box(self):
+        """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2)."""
+        (box,) = self._rule(self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
+        return tuple(box.tolist())
+
+    @cached_property
+    def peak(self):
+        """(x, y): the pixel where the heat map has its maximum."""
+        y, x = np.unravel_index(self.input_heat_map.argmax(), self.input_heat_map.shape)
+        return self._pixel(x, y)
+
+    @cached_property
+    def boxes(self):
+        """Every segment above the threshold, largest first: `ops.Segment`s with box, area, peak and value."""
+        height, width = self._result.size
+        cell = width * height / self._side ** 2
+        return [ops.Segment(tuple(to_picture([one.box], (self._side,) * 2, height, width)[0].tolist()),
+                            max(1, round(one.area * cell)), self._pixel(*one.peak), one.value)
+                for one in ops.segments(self.input_heat_map, self.threshold)]
+
+    @cached_property
+    def mask(self):
+        """bool [H, W], as large as the picture: where the heat map is above the threshold."""
+        heat_map = self._of_picture
+        return heat_map > self.threshold * heat_map.max()
+
+    def overlay(self, opacity=0.5, colour_map="jet"):
+        """uint8 [H, W, 3]: the picture with the heat map over it and the box around it."""
+        over = ops.overlay(self._result.picture, self.input_heat_map, opacity, colour_map)
+        return ops.draw_box(over, self._result.in_picture(self.box))
+
+    def _pixel(self, x, y):
+        """The picture's pixel under the middle of one of the input's."""
+        height, width = self._result.size
+        return int((x + 0.5) * width / self._side), int((y + 0.5) * height / self._side)
+
+    def _repr_png_(self):
+        return ops.encode_png(self.overlay())
+
+    def __repr__(self):
+        return f"{self.name} {self.probability:.3f} {self.box}"

@@ -1,0 +1,66 @@
+"""What people call a picture: a file's path, a PIL image, an array."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from cam_base import InputError
+from cam_data import LARGEST_PICTURE, read_picture
+
+
+class Picture(NamedTuple):
+    """pixels uint8 [H, W, 3], RGB, upright; size (height, width) of the whole picture, which pixels may show smaller."""
+
+    pixels: np.ndarray
+    size: tuple
+
+
+def read(source, largest=LARGEST_PICTURE):
+    """The Picture of a path, a PIL image, or an array or tensor: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4].
+
+    largest  most pixels; a file with more is refused before it is decoded
+
+    EXIF orientation is honoured; an alpha channel is dropped. Raises InputError
+    for a file that cannot be read, ValueError for an array that is no picture.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        pixels = read_picture(os.fspath(source))
+    elif hasattr(source, "convert") and hasattr(source, "getexif"):
+        pixels = _from_pillow(source)
+    else:
+        pixels = _from_array(source)
+    return Picture(pixels, pixels.shape[:2])
+
+
+def describe(source):
+    """The source in a few words: a path as it is, anything else by its kind."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return f"{type(source).__name__} {getattr(source, 'shape', getattr(source, 'size', ''))}".strip()
+
+
+def _from_pillow(image):
+    from PIL import ImageOps
+    try:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # Pillow decodes only now, and raises many kinds for damaged files
+        raise InputError(f"this PIL image cannot be decoded ({str(error)[:100]})") from None
+
+
+def _from_array(source):
+    array = np.asarray(source)
+    shape = array.shape
+    if array.ndim not in (2, 3) or array.ndim == 3 and shape[2] not in (3, 4) or 0 in shape:
+        raise ValueError(f"a picture is [H, W], [H, W, 3] or [H, W, 4], channels last; this one is {list(shape)}"
+                         + (": take one of a batch by [0]" if array.ndim == 4 else ""))
+    if array.dtype.kind == "f":
+        if not (array.min() >= 0 and array.max() <= 1):  # fails for NaN, too
+            raise ValueError(f"a float picture is in [0, 1]; this one reaches from {array.min():g} to {array.max():g}: "
+                             "divide it by 255, or give uint8")
+        array = np.rint(array * 255).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ValueError(f"a picture is uint8, or float in [0, 1]; this one is {array.dtype}: convert it first")
+    if array.ndim == 2:
+        array = array[..., None].repeat(3, axis=2)
+    return np.ascontiguousarray(array[..., :3])

@@ -1,0 +1,48 @@
+"""Pictures as files, quickly."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RGB_8_BIT = b"\x08\x02\x00\x00\x00"  # depth, colour type, compression, filters, no interlacing
+LEFT = 1  # the filter that keeps each pixel's difference to the one on its left
+
+
+def encode_png(picture):
+    """The bytes of a PNG file (ISO/IEC 15948).
+
+    One filter for all rows, and runs of bytes as all that is looked for: a
+    tenth of the time of `tf.io.encode_png`, for a file that is an eighth
+    larger (`python bench/drawing.py`).
+
+    picture  uint8 [H, W, 3], RGB
+    returns  bytes
+    raises   ValueError for any other array
+    """
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {list(picture.shape)}")
+    height, width = picture.shape[:2]
+    pixels = picture.reshape(height, -1)
+    rows = np.empty((height, 1 + pixels.shape[1]), np.uint8)
+    rows[:, 0] = LEFT
+    rows[:, 1:4] = pixels[:, :3]
+    np.subtract(pixels[:, 3:], pixels[:, :-3], out=rows[:, 4:])
+    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    return b"".join([SIGNATURE, _chunk(b"IHDR", struct.pack(">2I", width, height) + RGB_8_BIT),
+                     _chunk(b"IDAT", deflate.compress(rows) + deflate.flush()), _chunk(b"IEND", b"")])
+
+
+def _chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def encode_jpeg(picture, quality=90):
+    """The bytes of a JPEG file of a picture, uint8 [H, W, 3], RGB."""
+    from PIL import Image
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return file.getvalue()
