@@ -27,7 +27,7 @@ import weights
 from cam_base import Preprocessing
 from cam_evaluation.collector import Desk
 from cam_evaluation.judging import BATCH, GUESSES
-from metrics.max_box_acc import THRESHOLDS
+from metrics import THRESHOLDS
 from weights import Weights
 
 NETWORK = {"name": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}

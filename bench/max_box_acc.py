@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 import metrics
-from metrics.max_box_acc import THRESHOLDS
+from metrics import THRESHOLDS
 from metrics.score_maps import scale_boxes, score_map
 from metrics.threshold_boxes import level_boxes
 

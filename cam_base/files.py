@@ -83,7 +83,11 @@ class replacing:
 
 
 def check_folder(path):
-    """Make the folder `path` if need be; InputError unless files can be written into it. Nothing stays."""
+    """InputError unless files can be written into the folder `path`, which need not be there yet. Nothing stays."""
+    made, folder = [], os.path.abspath(path)
+    while not os.path.lexists(folder):
+        made.append(folder)
+        folder = os.path.dirname(folder)
     try:
         os.makedirs(path, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".unfinished-"):
@@ -91,6 +95,10 @@ def check_folder(path):
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be written to ({error.strerror or error}); "
                          "choose another place") from None
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def check_new_file(path):

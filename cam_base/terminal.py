@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """Options whose mistakes are one line, like all others."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message):
         raise InputError(f"{message} (--help lists the options)")

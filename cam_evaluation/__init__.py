@@ -6,7 +6,7 @@ __getattr__ = exports(__name__, {
     "collector": "class_name",
     "compare": "compare_folders",
     "statistics": "figures per_class",
-    "judging": "judge judge_score_maps judge_submission top_classes write_submission",
+    "evaluators": "evaluate_guesses evaluate_network evaluate_score_maps write_submission",
     "records": "Records read_records write_records",
     "report": "write_report",
     "threshold": "best_box_threshold",

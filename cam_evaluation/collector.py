@@ -1,6 +1,7 @@
 """Where what is found in each picture is laid beside what is true of it."""
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,77 +12,100 @@ from cam_evaluation.records import Records
 from metrics.centre_box import centre_box_hits
 
 
-class Desk:
+class Row(NamedTuple):
+    """What was judged of one picture: its row in the set, its size, its GT-known IoU, and {metric: its row or None}."""
+
+    number: int
+    size: tuple | None
+    known_iou: float
+    judged: dict
+
+
+class Collector:
     """Collects what is judged of a PictureSet's pictures, one by one, in any order, and makes Records of it."""
 
     def __init__(self, pictures, thresholds):
         self.pictures, self.thresholds = pictures, np.asarray(thresholds)
         self.ids = pictures.ids or [os.path.basename(file) for file in pictures.files]
-        self.rows, self.sizes, self.known_ious = [], [], []
-        self.ranks, self.truth, self.guesses, self.guess_boxes = [], [], [], []
-        self.max_box_acc, self.max_box_acc_v2 = metrics.MaxBoxAcc(thresholds), metrics.MaxBoxAccV2(thresholds)
-        self.pxap = metrics.PxAP(thresholds)
+        truths = {"boxes": pictures.boxes, "masks": pictures.masks}
+        self.metrics = [metric(thresholds) for metric in metrics.METRICS if truths[metric.truth]]
+        self.rows, self.guessed = [], []
 
-    def add(self, row, size, boxes, class_map):
-        """Judge what is known of the true class: the last one of the boxes [k, 4], and the class map [h, w]."""
+    def judge(self, number, size, boxes, class_map):
+        """The Row of one picture; several threads may judge at a time.
+
+        size       (height, width)
+        boxes      [k, 4]: the last one is the true class's; None where no boxes are judged
+        class_map  [h, w], the true class's
+        """
+        true = self.pictures.boxes[number] if self.pictures.boxes else None
+        score_map = metrics.ScoreMap(class_map)
+        masks = self.pictures.masks(number) if self.pictures.masks else None
+        judged = {}
+        for metric in self.metrics:
+            if metric.truth == "masks":
+                judged[metric.name] = metric.judge(score_map, *masks)
+            elif len(true):
+                judged[metric.name] = metric.judge(score_map, true, tuple(map(int, size)))
+        return Row(number, size, best_iou(boxes[-1], true) if self.pictures.boxes else 0.0, judged)
+
+    def add(self, row):
+        """Keep a Row."""
         self.rows.append(row)
-        self.sizes.append(size)
-        if self.pictures.boxes:
-            true = self.pictures.boxes[row]
-            self.known_ious.append(best_iou(boxes[-1], true))
-            if len(true):
-                levels = metrics.level_boxes(metrics.score_map(class_map))
-                height, width = map(int, size)
-                for metric in (self.max_box_acc, self.max_box_acc_v2):
-                    metric.add(levels, metrics.scale_boxes(true, (width, height)))
-        if self.pictures.masks:
-            self.pxap.add(metrics.score_map(class_map), *self.pictures.masks(row))
+        for metric in self.metrics:
+            if metric.name in row.judged:
+                metric.keep(row.judged[metric.name])
 
     def add_guesses(self, rank, truth, guesses, boxes):
-        """Keep the true class, its rank, and the guesses [g] with as many boxes, of the picture last added."""
-        self.ranks.append(rank)
-        self.truth.append(truth)
-        self.guesses.append(guesses)
-        if boxes is not None:
-            self.guess_boxes.append(boxes[:len(guesses)])
-
-    def missing(self):
-        """Rows that were not added."""
-        return np.setdiff1d(np.arange(len(self.pictures)), self.rows)
+        """Keep the true class, its rank, and the guesses [g] with as many boxes (or None), of the picture last added."""
+        self.guessed.append((rank, truth, guesses, boxes))
 
     def records(self):
         """Records of the pictures added; InputError when there are none."""
         if not self.rows:
             raise InputError(f"{self.pictures.name}: none of its pictures could be read")
-        kept, found = self.pictures.rows(self.rows), {}
-        if self.guesses:
-            guesses = np.array(self.guesses)
-            boxes = np.array(self.guess_boxes) if self.guess_boxes else None
-            found = {"rank": np.array(self.ranks), "guesses": guesses} | judged(guesses, boxes, self.truth, kept.boxes)
+        numbers = [row.number for row in self.rows]
+        kept, found = self.pictures.rows(numbers), {}
+        if self.guessed:
+            ranks, truth, guesses, boxes = zip(*self.guessed)
+            guesses = np.array(guesses)
+            boxes = None if boxes[0] is None else np.stack([some[:guesses.shape[1]] for some in boxes])
+            found = {"rank": np.array(ranks), "guesses": guesses} | judged_guesses(guesses, boxes, truth, kept.boxes)
         if kept.boxes:
-            found |= self._boxes(kept)
-        if kept.masks:
-            masks = self.pxap.histograms.swapaxes(0, 1)
-            if masks[:, 1].any():
-                found["masks"] = masks
-            elif not found:
-                raise InputError(f"{self.pictures.name}: no pixel of any mask is of an object")
-        return Records([self.ids[row] for row in self.rows],
+            found |= {"known_iou": np.array([row.known_iou for row in self.rows]),
+                      "baseline": centre_box_hits(kept.boxes, [row.size for row in self.rows])}
+        judged = {}
+        for metric in self.metrics:
+            judged |= self._arrays(metric, only=not found)
+        return Records([self.ids[number] for number in numbers],
                        [class_name(kept.categories[label]) for label in kept.labels],
-                       self.thresholds, excluded=kept.excluded, **found)
+                       self.thresholds, excluded=kept.excluded, judged=judged, **found)
 
-    def _boxes(self, kept):
-        """What Records hold of the true class's boxes; a picture that has no true box is never right."""
-        has_box = np.array([len(boxes) > 0 for boxes in kept.boxes])
-        shape = len(has_box), len(self.thresholds)
-        hits, reached = np.zeros(shape, bool), np.zeros(shape, np.uint8)
-        hits[has_box] = self.max_box_acc.hits
-        reached[has_box] = self.max_box_acc_v2.hits.sum(0, dtype=np.uint8)
-        return {"known_iou": np.array(self.known_ious), "hits": hits, "reached": reached,
-                "baseline": centre_box_hits(kept.boxes, self.sizes)}
+    def _arrays(self, metric, only):
+        """A metric's arrays; a picture that it could not judge, for want of a true box, is never right.
+
+        A metric that has no figure of these pictures has no arrays; where it is the
+        only one, that is an InputError.
+        """
+        has_row = np.array([metric.name in row.judged for row in self.rows])
+        if has_row.any():
+            try:
+                metric.result()
+            except ValueError as error:
+                if only:
+                    raise InputError(f"{self.pictures.name}: {error}") from None
+                return {}
+        arrays = {}
+        for name, (kinds, shape) in metric.shapes.items():
+            found = metric.arrays[name]
+            sides = {"t": len(self.thresholds), "t + 1": len(self.thresholds) + 1}
+            arrays[name] = np.zeros((len(self.rows), *(sides.get(side, side) for side in shape[1:])),
+                                    found.dtype if has_row.any() else kinds[0] + "1")
+            arrays[name][has_row] = found
+        return arrays
 
 
-def judged(guesses, boxes, truth, true_boxes):
+def judged_guesses(guesses, boxes, truth, true_boxes):
     """What Records hold of guesses.
 
     guesses     int [n, g]; -1: none

@@ -4,11 +4,12 @@ import csv
 import io
 import os
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cam_base import InputError, replacing
+from metrics import METRICS, MaxBoxAcc, MaxBoxAccV2
 
 CSV, CURVES = "pictures.csv", "curves.npz"
 # Uncompressed bytes that are read of an evaluation's curves: 100,000 pictures at 2,000 thresholds.
@@ -29,13 +30,11 @@ class Records:
     guess_iou    float [n, g]: IoU of each guess's box and the true box it fits best
     located      bool [n, 5]: one of the first guesses has the true class and a box that fits
     known_iou    float [n]: IoU of the true class's box, "GT-known"
-    hits         bool [n, t]: MaxBoxAcc's, at `thresholds`
-    reached      uint8 [n, t]: how many of MaxBoxAccV2's three IoUs are reached
     baseline     bool [n, 400]: the centred boxes that are right
-    masks        uint32 [n, 2, t + 1]: PxAP's histograms
     excluded     bool [n]: left out of ILSVRC's localization error
+    judged       {array: [n, ...]} of each metric in `metrics.METRICS` that was judged, as its `shapes` say
 
-    What there are no guesses, boxes or masks for is None.
+    What there are no guesses or boxes for is None.
     """
 
     ids: list
@@ -48,11 +47,9 @@ class Records:
     guess_iou: np.ndarray | None = None
     located: np.ndarray | None = None
     known_iou: np.ndarray | None = None
-    hits: np.ndarray | None = None
-    reached: np.ndarray | None = None
     baseline: np.ndarray | None = None
-    masks: np.ndarray | None = None
     excluded: np.ndarray | None = None
+    judged: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.ids)
@@ -60,21 +57,29 @@ class Records:
     def rows(self, rows):
         """The records of these pictures, in this order."""
         picked = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "truth")}
-        return replace(self, **picked, **{name: array[rows] for name, array in self.arrays().items()
-                                          if name != "thresholds"})
+        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", *self.judged)}
+        return replace(self, **picked, **of_each, judged={name: array[rows] for name, array in self.judged.items()})
 
     def arrays(self):
         """{name: array} of all that there is."""
-        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None} | self.judged
+
+    def of(self, metric):
+        """The arrays of a metric, or None where it was not judged."""
+        return {name: self.judged[name] for name in metric.shapes} if set(metric.shapes) <= set(self.judged) else None
 
 
 # Kinds of NumPy dtypes, and shapes, in which the same letter is the same number everywhere.
 ARRAYS = {"thresholds": ("f", ("t",)), "rank": ("iu", ("n",)), "guesses": ("i", ("n", "g")), "right": ("b", ("n", 5)),
           "guess_boxes": ("iuf", ("n", "g", 4)), "guess_iou": ("f", ("n", "g")), "located": ("b", ("n", 5)),
-          "known_iou": ("f", ("n",)), "hits": ("b", ("n", "t")), "reached": ("u", ("n", "t")),
-          "baseline": ("b", ("n", 400)), "masks": ("u", ("n", 2, "t + 1")), "excluded": ("b", ("n",))}
+          "known_iou": ("f", ("n",)), "baseline": ("b", ("n", 400)), "excluded": ("b", ("n",))}
 # What is only there together.
-TOGETHER = ({"guesses", "right"}, {"guess_boxes", "guess_iou", "located"}, {"hits", "reached", "baseline", "known_iou"})
+TOGETHER = ({"guesses", "right"}, {"guess_boxes", "guess_iou", "located"}, {"baseline", "known_iou"})
+
+
+def known_arrays():
+    """ARRAYS, and those of all metrics."""
+    return ARRAYS | {name: shape for metric in METRICS for name, shape in metric.shapes.items()}
 
 
 def write_records(folder, records, names):
@@ -113,11 +118,12 @@ def read_records(folder):
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
                 raise InputError(f"{path}: larger than an evaluation's curves are")
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS if name in file}
-        records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], **arrays)
+            arrays = {name: file[name] for name in known_arrays() if name in file}
+        judged = {name: arrays.pop(name) for name in list(arrays) if name not in ARRAYS}
+        records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], judged=judged, **arrays)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}: {os.path.basename(error.filename or '')}; "
-                         "localize.py --data writes it") from None
+                         "evaluate.py --data writes it") from None
     except InputError:
         raise
     except Exception as error:  # NumPy and zipfile raise many kinds for damaged files
@@ -131,12 +137,16 @@ def _check(folder, records):
     arrays = records.arrays()
     if not len(records) or any(id is None or name is None for id, name in zip(records.ids, records.truth)):
         raise InputError(f"{folder}: its {CSV} has no pictures, or a row is not complete")
-    if any(0 < len(group & set(arrays)) < len(group) for group in TOGETHER):
+    together = [*TOGETHER, *(set(metric.shapes) for metric in METRICS)]
+    if records.known_iou is not None:
+        # An evaluation by boxes has all of their metrics, but for those that came later.
+        together.append({name for metric in (MaxBoxAcc, MaxBoxAccV2) for name in metric.shapes} | {"known_iou"})
+    if any(0 < len(group & set(arrays)) < len(group) for group in together):
         raise InputError(f"{folder}: {CURVES} lacks a part")
     guesses = arrays["guesses"].shape[-1] if "guesses" in arrays and arrays["guesses"].ndim else 0
     sides = {"n": len(records), "g": guesses, "t": records.thresholds.size, "t + 1": records.thresholds.size + 1}
     for name, array in arrays.items():
-        kinds, shape = ARRAYS[name]
+        kinds, shape = known_arrays()[name]
         shape = tuple(sides.get(side, side) for side in shape)
         if array.shape != shape or array.dtype.kind not in kinds or not array.size:
             raise InputError(f"{folder}: {CSV} and {CURVES} are not of one evaluation: {name} is "

@@ -9,13 +9,12 @@ import numpy as np
 
 from cam_base import replacing
 from cam_evaluation.records import CURVES, write_records
-from cam_evaluation.statistics import figures, hits_v2, per_class
-from metrics.max_box_acc import MaxBoxAccV2
-from metrics.pxap import area_under_curve
+from cam_evaluation.statistics import figures, judged_metrics, per_class
+from metrics import METRICS
 
-METRICS = "metrics.json"
+METRICS_FILE = "metrics.json"
 # What not every evaluation writes.
-OPTIONAL = "accuracy.csv", "precision.csv", "curves.png", "classes.csv"
+OPTIONAL = "curves.png", "classes.csv"
 
 
 def write_report(folder, records, about, class_names, with_classes=False):
@@ -27,8 +26,8 @@ def write_report(folder, records, about, class_names, with_classes=False):
     """
     os.makedirs(folder, exist_ok=True)
     metrics, curves = figures(records) | about, curves_of(records)
-    if os.path.exists(os.path.join(folder, METRICS)) and os.path.exists(os.path.join(folder, CURVES)):
-        for name in (METRICS, *OPTIONAL):  # of an earlier evaluation
+    if os.path.exists(os.path.join(folder, METRICS_FILE)) and os.path.exists(os.path.join(folder, CURVES)):
+        for name in (METRICS_FILE, *OPTIONAL, *(f"{metric.curve_file}.csv" for metric in METRICS if metric.curve_file)):  # of an earlier evaluation
             if os.path.exists(os.path.join(folder, name)):
                 os.unlink(os.path.join(folder, name))
     write_records(folder, records, class_names)
@@ -39,29 +38,30 @@ def write_report(folder, records, about, class_names, with_classes=False):
     if with_classes:
         rows = per_class(records)
         write_table(os.path.join(folder, "classes.csv"), list(rows[0]), [list(row.values()) for row in rows])
-    write_json(os.path.join(folder, METRICS), metrics)
+    write_json(os.path.join(folder, METRICS_FILE), metrics)
     return metrics
 
 
 def curves_of(records):
-    """{"accuracy": (columns, rows over thresholds), "precision": (columns, rows)} of what was judged."""
+    """{file: (columns, rows)} of what was judged; metrics that share a file share its first column."""
     found = {}
-    if records.hits is not None:
-        names = ["threshold", "max_box_acc", *(f"max_box_acc_v2_at_{iou}" for iou in MaxBoxAccV2.IOUS)]
-        found["accuracy"] = names, np.column_stack(
-            [records.thresholds, records.hits.mean(0), *(hits.mean(0) for hits in hits_v2(records))])
-    if records.masks is not None:
-        _, precision, recall = area_under_curve(records.masks.sum(0, dtype=np.float64))
-        found["precision"] = ["recall", "precision"], np.column_stack([recall, precision])
-    return found
+    for metric, arrays in judged_metrics(records):
+        if metric.curve_file:
+            (axis, positions), columns = metric.curve(arrays, records.thresholds)
+            names, values = found.setdefault(metric.curve_file, ([axis], [positions]))
+            names += columns
+            values += columns.values()
+    return {file: (names, np.column_stack(values)) for file, (names, values) in found.items()}
 
 
 def draw_curves(path, curves):
     """The curves as one picture, a panel each."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, panels = pyplot.subplots(1, len(curves), figsize=(6 * len(curves), 4), squeeze=False)
+    # Not pyplot: it would change the backend of a notebook that calls this.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(6 * len(curves), 4))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(curves), squeeze=False)
     for panel, (name, (columns, rows)) in zip(panels[0], curves.items()):
         for number, column in enumerate(columns[1:], 1):
             panel.plot(rows[:, 0], rows[:, number], label=column)
@@ -71,7 +71,6 @@ def draw_curves(path, curves):
     figure.tight_layout()
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=100)
-    pyplot.close(figure)
 
 
 def write_table(path, columns, rows):

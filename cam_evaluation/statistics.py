@@ -7,9 +7,9 @@ ones the interval. docs/evaluation.md defines them.
 
 import numpy as np
 
-from metrics.bootstrap import best_accuracy_of, bootstrap, interval, mean_of, pxap_of
+from metrics import METRICS
+from metrics.bootstrap import best_accuracy_of, bootstrap, interval, mean_of
 from metrics.ilsvrc import ilsvrc_errors
-from metrics.max_box_acc import MaxBoxAccV2, best_threshold
 
 IOU = 0.5  # with a true box, for a box to be right (ILSVRC)
 
@@ -20,11 +20,12 @@ def statistics(records):
     if records.known_iou is not None:
         found["gt_known_localization"] = mean_of(records.known_iou >= IOU)
         found["centre_box_baseline"] = best_accuracy_of(records.baseline)
-        found["max_box_acc"] = best_accuracy_of(records.hits)
-        found["max_box_acc_v2"] = best_accuracy_of(hits_v2(records))
-    if records.masks is not None:
-        found["pxap"] = _pxap(records.masks)
-    return found
+    return found | {metric.name: metric.statistic(arrays) for metric, arrays in judged_metrics(records)}
+
+
+def judged_metrics(records):
+    """(metric, its arrays) of each metric that was judged."""
+    return [(metric, records.of(metric)) for metric in METRICS if records.of(metric)]
 
 
 def _ilsvrc(records):
@@ -45,23 +46,6 @@ def _ilsvrc(records):
     return {f"top{guesses}_{name}": error(kind, guesses) for kind, name in names.items() for guesses in (1, 5)}
 
 
-def _pxap(masks):
-    """PxAP; 0 for a sample in which no pixel is of an object."""
-    statistic, has_object = pxap_of(masks.swapaxes(0, 1)), masks[:, 1].any(1)
-
-    def of(counts):
-        values, judged = np.zeros(len(counts)), counts @ has_object > 0
-        values[judged] = statistic(counts[judged])
-        return values
-
-    return of
-
-
-def hits_v2(records):
-    """bool [3, n, t]: whether each picture reaches MaxBoxAccV2's IoUs."""
-    return records.reached > np.arange(len(MaxBoxAccV2.IOUS))[:, None, None]
-
-
 def figures(records):
     """metrics.json's numbers: each figure, its interval, and the thresholds that were chosen."""
     found = {"pictures": len(records)}
@@ -69,10 +53,8 @@ def figures(records):
     for name, statistic in statistics(records).items():
         found[name] = float(statistic(everyone)[0])
         found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records))))
-    if records.hits is not None:
-        first, *others = [round(best_threshold(hits, records.thresholds).threshold, 6)
-                          for hits in (records.hits, *hits_v2(records))]
-        found |= {"max_box_acc_threshold": first, "max_box_acc_v2_thresholds": others}
+    for metric, arrays in judged_metrics(records):
+        found |= metric.details(arrays, records.thresholds)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import ops
 from cam_base import Category, InputError, Preprocessing, find_class
 from cam_base.threads import grouped, in_order
 from cam_data import LARGEST_PICTURE, prepare
@@ -196,6 +197,10 @@ class Localizer:
         classes = np.asarray(choose(probabilities), np.int32)
         maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in seen]
         return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
+
+    def heat_maps(self, class_maps):
+        """float32 [..., side, side] in [0, 1]: class maps [..., h, w] as large as the network's input."""
+        return ops.normalise(ops.upsample(class_maps, (self.viewing.size,) * 2))
 
     def _network(self, inputs):
         logits, named = self.network(tf.cast(inputs, self.precision))

@@ -67,8 +67,7 @@ class Found:
     """
 
     def __init__(self, result, localizer, number, probability, class_map, threshold, full_size):
-        self._result, self._rule = result, RULES[localizer.rule]
-        self._side, self._full_size = localizer.viewing.size, full_size
+        self._result, self._localizer, self._full_size = result, localizer, full_size
         self.number, self.probability = number, probability
         self.wnid, self.label = localizer.classes[number]
         self.class_map, self.threshold = class_map, threshold
@@ -81,7 +80,7 @@ class Found:
     @cached_property
     def input_heat_map(self):
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
-        return ops.normalise(ops.upsample(self.class_map, (self._side, self._side)))
+        return self._localizer.heat_maps(self.class_map)
 
     @cached_property
     def heat_map(self):
@@ -97,7 +96,7 @@ class Found:
     @cached_property
     def box(self):
         """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2)."""
-        (box,) = self._rule(self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
+        (box,) = RULES[self._localizer.rule](self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
         return tuple(box.tolist())
 
     @cached_property
@@ -110,8 +109,9 @@ class Found:
     def boxes(self):
         """Every segment above the threshold, largest first: `ops.Segment`s with box, area, peak and value."""
         height, width = self._result.size
-        cell = width * height / self._side ** 2
-        return [ops.Segment(tuple(to_picture([one.box], (self._side,) * 2, height, width)[0].tolist()),
+        side = self._localizer.viewing.size
+        cell = width * height / side ** 2
+        return [ops.Segment(tuple(to_picture([one.box], (side, side), height, width)[0].tolist()),
                             max(1, round(one.area * cell)), self._pixel(*one.peak), one.value)
                 for one in ops.segments(self.input_heat_map, self.threshold)]
 
@@ -129,7 +129,8 @@ class Found:
     def _pixel(self, x, y):
         """The picture's pixel under the middle of one of the input's."""
         height, width = self._result.size
-        return int((x + 0.5) * width / self._side), int((y + 0.5) * height / self._side)
+        side = self._localizer.viewing.size
+        return int((x + 0.5) * width / side), int((y + 0.5) * height / side)
 
     def _repr_png_(self):
         return ops.encode_png(self.overlay())

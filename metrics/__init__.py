@@ -3,6 +3,10 @@
 from metrics.centre_box import centre_box_baseline
 from metrics.ilsvrc import ilsvrc_errors, judge_guesses
 from metrics.max_box_acc import MaxBoxAcc, MaxBoxAccV2
+from metrics.metric import THRESHOLDS, Metric
 from metrics.pxap import PxAP
-from metrics.score_maps import scale_boxes, score_map
+from metrics.score_maps import ScoreMap, scale_boxes, score_map
 from metrics.threshold_boxes import level_boxes
+
+# What an evaluation judges by; each class says the figure's name, and what it needs.
+METRICS = [MaxBoxAcc, MaxBoxAccV2, PxAP]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.pxap import area_under_curve
+from metrics.areas import area_under_curve
 
 RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time

@@ -3,9 +3,7 @@
 Both ask how often the box drawn around the pixels above a threshold overlaps a
 true box, and take the threshold that does best over the whole data set:
 
-    boxes = level_boxes(score_map(class_map))
-    true = scale_boxes(true_boxes, (width, height))
-    metric.add(boxes, true)         # for every picture
+    metric.add(class_map, true_boxes, (height, width))         # for every picture
     metric.result().accuracy
 """
 
@@ -13,9 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metrics.bootstrap import best_accuracy_of
+from metrics.metric import Metric
+from metrics.score_maps import ScoreMap, scale_boxes
+from metrics.threshold_boxes import LevelBoxes
 from ops.boxes import iou
-
-THRESHOLDS = np.arange(0, 1, 0.001)
 
 
 class BestThreshold(NamedTuple):
@@ -27,69 +27,88 @@ class BestThreshold(NamedTuple):
     curve: np.ndarray
 
 
-class MaxBoxAcc:
+class MaxBoxAcc(Metric):
     """The largest contour's box against any true box, at IoU >= 0.5.
 
-    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
-
     Attribute hits: bool [pictures, t], from which the metric of any subset or
-    resample of the pictures follows (`bootstrap.best_threshold_samples`).
+    resample of the pictures follows (`metrics.bootstrap.best_accuracy_of`).
     """
 
-    def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
-        self._hits = []
+    name, shapes, curve_file = "max_box_acc", {"hits": ("b", ("n", "t"))}, "accuracy"
 
-    def add(self, boxes, true_boxes):
-        """Judge one picture.
-
-        boxes       LevelBoxes of its score map
-        true_boxes  int [m, 4], m >= 1: x0, y0, x1, y1 in pixels of the score
-                    map, half-open (see `scale_boxes`)
-        """
+    def judge(self, class_map, true_boxes, size=None):
+        """As `Metric.judge`. Of LevelBoxes in place of the map, true boxes are in the map's pixels, without a size."""
+        boxes, true_boxes = _levels_and_truth(class_map, true_boxes, size)
         best = _iou(boxes.largest, true_boxes, boxes.shape)
-        self._hits.append(best[boxes.levels_of(self.thresholds)] >= 0.5)
+        return {"hits": best[boxes.levels_of(self.thresholds)] >= 0.5}
 
     @property
     def hits(self):
-        return np.array(self._hits).reshape(-1, len(self.thresholds))
+        return self.arrays["hits"].reshape(-1, len(self.thresholds))
 
     def result(self):
         """BestThreshold over all pictures added; ValueError when there are none."""
         return best_threshold(self.hits, self.thresholds)
 
+    @staticmethod
+    def statistic(arrays):
+        return best_accuracy_of(arrays["hits"])
 
-class MaxBoxAccV2:
+    @staticmethod
+    def details(arrays, thresholds):
+        return {"max_box_acc_threshold": round(best_threshold(arrays["hits"], thresholds).threshold, 6)}
+
+    @staticmethod
+    def curve(arrays, thresholds):
+        return ("threshold", thresholds), {"max_box_acc": arrays["hits"].mean(0)}
+
+
+class MaxBoxAccV2(Metric):
     """The best of all contours' boxes, at IoU >= 0.3, 0.5 and 0.7: the mean of three.
 
-    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
-
-    Attribute hits: bool [3, pictures, t].
+    Attribute hits: bool [3, pictures, t]. The array "reached", uint8, says how many
+    of the three IoUs, which contain each other, are reached.
     """
 
+    name, shapes, curve_file = "max_box_acc_v2", {"reached": ("u", ("n", "t"))}, "accuracy"
     IOUS = 0.3, 0.5, 0.7
 
-    def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
-        self._reached = []  # how many of the three IoUs, which contain each other
-
-    def add(self, boxes, true_boxes):
-        """Judge one picture; see `MaxBoxAcc.add`."""
+    def judge(self, class_map, true_boxes, size=None):
+        """As `MaxBoxAcc.judge`."""
+        boxes, true_boxes = _levels_and_truth(class_map, true_boxes, size)
         # A level without contours has the box 0, 0, 0, 0.
         best = _iou(boxes.largest, true_boxes, boxes.shape)
         np.maximum.at(best, boxes.level, _iou(boxes.box, true_boxes, boxes.shape))
         best = best[boxes.levels_of(self.thresholds)]
-        self._reached.append(np.searchsorted(self.IOUS, best, side="right").astype(np.uint8))
+        return {"reached": np.searchsorted(self.IOUS, best, side="right").astype(np.uint8)}
 
     @property
     def hits(self):
-        reached = np.array(self._reached, np.uint8).reshape(-1, len(self.thresholds))
-        return reached > np.arange(len(self.IOUS))[:, None, None]
+        return hits_v2(self.arrays["reached"].reshape(-1, len(self.thresholds)))
 
     def result(self):
         """(mean accuracy, three BestThreshold); ValueError when there are no pictures."""
         best = [best_threshold(hits, self.thresholds) for hits in self.hits]
         return float(np.mean([b.accuracy for b in best])), best
+
+    @staticmethod
+    def statistic(arrays):
+        return best_accuracy_of(hits_v2(arrays["reached"]))
+
+    @staticmethod
+    def details(arrays, thresholds):
+        return {"max_box_acc_v2_thresholds": [round(best_threshold(hits, thresholds).threshold, 6)
+                                              for hits in hits_v2(arrays["reached"])]}
+
+    @classmethod
+    def curve(cls, arrays, thresholds):
+        return ("threshold", thresholds), {
+            f"max_box_acc_v2_at_{iou}": hits.mean(0) for iou, hits in zip(cls.IOUS, hits_v2(arrays["reached"]))}
+
+
+def hits_v2(reached):
+    """bool [3, n, t] of uint8 [n, t]: whether each picture reaches MaxBoxAccV2's IoUs."""
+    return reached > np.arange(len(MaxBoxAccV2.IOUS))[:, None, None]
 
 
 def best_threshold(hits, thresholds):
@@ -105,6 +124,15 @@ def best_threshold(hits, thresholds):
     curve = hits.mean(axis=0)
     best = int(curve.argmax())
     return BestThreshold(float(curve[best]), float(thresholds[best]), curve)
+
+
+def _levels_and_truth(class_map, true_boxes, size):
+    """(LevelBoxes, true boxes in their pixels)."""
+    if isinstance(class_map, LevelBoxes):
+        return class_map, true_boxes
+    if size is None:
+        raise ValueError("size is needed: (height, width) of the picture that the true boxes are of")
+    return ScoreMap.of(class_map).levels, scale_boxes(true_boxes, (size[1], size[0]))
 
 
 def _iou(boxes, true_boxes, shape):

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from metrics.max_box_acc import THRESHOLDS
+from metrics.areas import area_under_curve
+from metrics.bootstrap import pxap_of
+from metrics.metric import Metric
+from metrics.score_maps import ScoreMap
 
 
-class PxAP:
+class PxAP(Metric):
     """Area under the pixel-wise precision-recall curve over a whole data set.
 
     At threshold t, all pixels of all pictures with a score >= t are taken as
@@ -19,18 +22,18 @@ class PxAP:
     which the metric of any subset of the pictures follows.
     """
 
-    def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
-        self._histograms = []
+    name, truth, shapes, curve_file = "pxap", "masks", {"masks": ("u", ("n", 2, "t + 1"))}, "precision"
 
-    def add(self, score_map, mask, ignore=None):
-        """Judge one picture.
+    def judge(self, score_map, mask, ignore=None):
+        """The row of one picture.
 
-        score_map  float [H, W], 0 to 1
+        score_map  float [H, W], 0 to 1, or a `ScoreMap`
         mask       bool [H, W], where the object is
         ignore     bool [H, W] or None: pixels of no matter, where not `mask`
         raises     ValueError when shapes differ or scores are not in [0, 1]
         """
+        if isinstance(score_map, ScoreMap):
+            score_map = score_map.scores
         score_map, mask = np.asarray(score_map), np.asarray(mask, bool)
         ignore = np.zeros_like(mask) if ignore is None else np.asarray(ignore, bool)
         if not score_map.shape == mask.shape == ignore.shape:
@@ -41,31 +44,32 @@ class PxAP:
         edges = np.append(self.thresholds, 1.0)
         counted = mask | ~ignore
         interval = np.searchsorted(edges, score_map[counted], side="right") - 1
-        self._histograms.append(np.bincount(
-            interval + len(edges) * mask[counted], minlength=2 * len(edges)).astype(np.uint32))
+        histogram = np.bincount(interval + len(edges) * mask[counted], minlength=2 * len(edges))
+        return {"masks": histogram.astype(np.uint32).reshape(2, -1)}
 
     @property
     def histograms(self):
-        return np.array(self._histograms, np.uint32).reshape(
-            -1, 2, len(self.thresholds) + 1).swapaxes(0, 1)
+        return self.arrays["masks"].reshape(-1, 2, len(self.thresholds) + 1).swapaxes(0, 1)
 
     def result(self):
         """(area, precision, recall): a float, and float64 [t + 1] each, by falling
         threshold from 1; ValueError when no pixel of any picture is of an object."""
         return area_under_curve(self.histograms.sum(axis=1, dtype=np.float64))
 
+    @staticmethod
+    def statistic(arrays):
+        """PxAP; 0 for a sample in which no pixel is of an object."""
+        masks = arrays["masks"]
+        statistic, has_object = pxap_of(masks.swapaxes(0, 1)), masks[:, 1].any(1)
 
-def area_under_curve(histograms):
-    """PxAP of histograms of background and object.
+        def of(counts):
+            values, judged = np.zeros(len(counts)), counts @ has_object > 0
+            values[judged] = statistic(counts[judged])
+            return values
 
-    histograms  [2, t + 1], by rising threshold
-    returns     (area, precision, recall), see `PxAP.result`
-    raises      ValueError when no pixel is of the object
-    """
-    background, found = np.cumsum(np.asarray(histograms)[:, ::-1], axis=1)
-    if not found[-1]:
-        raise ValueError("no pixel of any picture belongs to an object")
-    taken = found + background
-    precision = np.divide(found, taken, out=np.zeros(len(taken)), where=taken > 0)
-    recall = found / found[-1]
-    return float(precision @ np.diff(recall, prepend=0)), precision, recall
+        return of
+
+    @staticmethod
+    def curve(arrays, thresholds):
+        _, precision, recall = area_under_curve(arrays["masks"].sum(0, dtype=np.float64))
+        return ("recall", recall), {"precision": precision}

@@ -4,11 +4,34 @@ A score map is a class map resized to 224 x 224 first and scaled to [0, 1] by
 its own minimum and maximum then.
 """
 
+from functools import cached_property
+
 import numpy as np
 
+from metrics.threshold_boxes import level_boxes
 from ops.resize import resize_bicubic
 
 SIZE = 224  # the protocol's side of maps, masks and true boxes
+
+
+class ScoreMap:
+    """A class map [h, w] as the protocol judges it, and its boxes: each is made once, however many metrics ask."""
+
+    def __init__(self, class_map):
+        self.class_map = class_map
+
+    @classmethod
+    def of(cls, class_map):
+        """`class_map` itself where it is a ScoreMap already."""
+        return class_map if isinstance(class_map, cls) else cls(class_map)
+
+    @cached_property
+    def scores(self):
+        return score_map(self.class_map)
+
+    @cached_property
+    def levels(self):
+        return level_boxes(self.scores)
 
 
 def score_map(class_map, size=SIZE):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-import localize
+import evaluate as program
 import nets
 import ops
 import weights
@@ -35,7 +35,7 @@ class Colours(tf.Module):
 
 
 def colour_weights(monkeypatch, folder):
-    """A file from which localize.py loads Colours."""
+    """A file from which the programs load Colours."""
     config = {"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/2", "output_stride": 8}
     tensors = {name: v.numpy() for name, v in nets.named_variables(nets.build(config, 3)).items()}
     path = str(folder / "colours.npz")
@@ -70,7 +70,7 @@ def metadata_folder(folder, boxes, labels, size=(SIDE, SIDE)):
 
 
 def evaluate(out, *arguments):
-    """Run localize.py; the metrics that it writes."""
-    assert localize.main([*map(str, arguments), "--out", str(out)]) == 0
+    """Run evaluate.py; the metrics that it writes."""
+    assert program.main([*map(str, arguments), "--out", str(out)]) == 0
     with open(os.path.join(out, "metrics.json"), encoding="utf-8") as file:
         return json.load(file)

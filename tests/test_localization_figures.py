@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import cam_evaluation
-import localize
+import evaluate as program
 from cam_base import InputError
-from cam_evaluation.records import ARRAYS, Records, read_records, write_records
+from cam_evaluation.records import Records, known_arrays, read_records, write_records
 from cam_evaluation.statistics import statistics
 from metrics.bootstrap import compare
 
@@ -27,9 +27,10 @@ def random_records(pictures, seed, skill=0.5):
         [f"picture-{number}" for number in range(pictures)], [f"class {number % 3}" for number in range(pictures)],
         THRESHOLDS, rank=rng.integers(1, 9, pictures), guesses=rng.integers(0, 3, (pictures, 5)), right=right,
         guess_boxes=rng.integers(0, 9, (pictures, 5, 4)), guess_iou=rng.random((pictures, 5)), located=located,
-        known_iou=rng.random(pictures) * skill * 2, hits=rng.random((pictures, 4)) < skill,
-        reached=rng.integers(0, 4, (pictures, 4)).astype(np.uint8), baseline=rng.random((pictures, 400)) < 0.1,
-        masks=rng.integers(0, 9, (pictures, 2, 5)).astype(np.uint32), excluded=rng.random(pictures) < 0.3)
+        known_iou=rng.random(pictures) * skill * 2, judged={
+            "hits": rng.random((pictures, 4)) < skill, "reached": rng.integers(0, 4, (pictures, 4)).astype(np.uint8),
+            "masks": rng.integers(0, 9, (pictures, 2, 5)).astype(np.uint32)},
+        baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3)
 
 
 def slow_figures(records, rows):
@@ -44,14 +45,14 @@ def slow_figures(records, rows):
         found[f"top{guesses}_localization_error_of_all"] = sum(missed[row] for row in rows) / len(rows)
     found["gt_known_localization"] = sum(records.known_iou[row] >= 0.5 for row in rows) / len(rows)
     found["centre_box_baseline"] = max(sum(records.baseline[row, box] for row in rows) for box in range(400)) / len(rows)
-    found["max_box_acc"] = max(sum(records.hits[row, t] for row in rows) for t in range(4)) / len(rows)
+    found["max_box_acc"] = max(sum(records.judged["hits"][row, t] for row in rows) for t in range(4)) / len(rows)
     found["max_box_acc_v2"] = sum(
-        max(sum(records.reached[row, t] > iou for row in rows) for t in range(4)) for iou in range(3)) / 3 / len(rows)
+        max(sum(records.judged["reached"][row, t] > iou for row in rows) for t in range(4)) for iou in range(3)) / 3 / len(rows)
     taken = np.zeros(2)
-    objects = sum(records.masks[row, 1].sum() for row in rows)
+    objects = sum(records.judged["masks"][row, 1].sum() for row in rows)
     found["pxap"] = 0
     for interval in (4, 3, 2, 1, 0):
-        new = sum(records.masks[row, :, interval].astype(float) for row in rows)
+        new = sum(records.judged["masks"][row, :, interval].astype(float) for row in rows)
         taken += new
         found["pxap"] += taken[1] / max(taken.sum(), 1) * new[1] / objects
     return found
@@ -66,7 +67,7 @@ def test_figures_equal_their_definitions(pictures, seed):
         assert found[name] == pytest.approx(value), name
     names = {name for name in found if isinstance(found[name], float)} - {"max_box_acc_threshold"}
     assert names == set(expected)
-    accuracy = records.hits.mean(0)
+    accuracy = records.judged["hits"].mean(0)
     assert accuracy[THRESHOLDS == found["max_box_acc_threshold"]] == accuracy.max()
     assert len(found["max_box_acc_v2_thresholds"]) == 3
 
@@ -87,7 +88,7 @@ def test_figures_of_what_was_judged_only():
                    right=records.right)
     assert set(cam_evaluation.figures(bare)) == {
         "pictures", *(f"top{k}_classification_error{suffix}" for k in (1, 5) for suffix in ("", "_interval"))}
-    no_object = replace(records, masks=records.masks * np.array([1, 0], np.uint32)[:, None])
+    no_object = replace(records, judged=records.judged | {"masks": records.judged["masks"] * np.array([1, 0], np.uint32)[:, None]})
     assert cam_evaluation.figures(no_object)["pxap"] == 0
 
 
@@ -108,11 +109,11 @@ def test_curves_are_written(tmp_path):
     cam_evaluation.write_report(str(tmp_path), records, {"weights": None}, ["a", "b", "c"])
     accuracy = np.loadtxt(tmp_path / "accuracy.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(accuracy[:, 0], THRESHOLDS)
-    np.testing.assert_allclose(accuracy[:, 1], records.hits.mean(0), atol=1e-6)
+    np.testing.assert_allclose(accuracy[:, 1], records.judged["hits"].mean(0), atol=1e-6)
     for column, reached in ((2, 1), (3, 2), (4, 3)):
-        np.testing.assert_allclose(accuracy[:, column], (records.reached >= reached).mean(0), atol=1e-6)
+        np.testing.assert_allclose(accuracy[:, column], (records.judged["reached"] >= reached).mean(0), atol=1e-6)
     recall, precision = np.loadtxt(tmp_path / "precision.csv", delimiter=",", skiprows=1).T
-    background, found = records.masks.sum(0)[:, ::-1].astype(float)
+    background, found = records.judged["masks"].sum(0)[:, ::-1].astype(float)
     np.testing.assert_allclose(recall, found.cumsum() / found.sum(), atol=1e-6)
     np.testing.assert_allclose(precision, found.cumsum() / (found + background).cumsum(), atol=1e-6)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -130,21 +131,21 @@ def evaluation(folder, records):
 def test_what_is_beyond_chance(tmp_path, capsys):
     good = random_records(300, 1, skill=0.9)
     # Each picture's hits become its neighbour's: as good, and not the same.
-    alike = replace(good, hits=np.roll(good.hits, 1, axis=0))
+    alike = replace(good, judged=good.judged | {"hits": np.roll(good.judged["hits"], 1, axis=0)})
     bad = random_records(300, 2, skill=0.5)
     order = np.random.default_rng(0).permutation(300)
     folders = [evaluation(tmp_path / name, records) for name, records in (
         ("good", good), ("alike", alike.rows(order)), ("bad", bad.rows(order)), ("same", good.rows(order)))]
     ours, theirs, difference = cam_evaluation.compare_folders(folders[0], folders[2])["max_box_acc"]
     shown = f"{difference.value:+.4f}"
-    assert (ours, theirs) == pytest.approx((good.hits.mean(0).max(), bad.hits.mean(0).max()))
+    assert (ours, theirs) == pytest.approx((good.judged["hits"].mean(0).max(), bad.judged["hits"].mean(0).max()))
     assert difference.beyond_chance and 0 < difference.low < difference.value < difference.high
     assert difference.value == pytest.approx(ours - theirs)
     assert not cam_evaluation.compare_folders(folders[0], folders[1])["max_box_acc"][2].beyond_chance
     # The same pictures in another order: no difference in any sample.
     for ours, theirs, difference in cam_evaluation.compare_folders(folders[0], folders[3]).values():
         assert difference == pytest.approx((0, 0, 0, False), abs=1e-6)
-    assert localize.main(["--compare", folders[0], folders[2]]) == 0
+    assert program.main(["--compare", folders[0], folders[2]]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "max_box_acc " in line]
     assert shown in line and "yes" in line
 
@@ -171,7 +172,7 @@ def test_other_pictures_are_refused(tmp_path):
         with pytest.raises(InputError, match=message):
             cam_evaluation.compare_folders(first, evaluation(tmp_path / name, replace(records, ids=ids)))
     with pytest.raises(InputError, match="nowhere: No such file.*pictures.csv"):
-        localize.main(["--compare", first, str(tmp_path / "nowhere")])
+        program.main(["--compare", first, str(tmp_path / "nowhere")])
 
 
 # ---------------------------------------------------------------- records on disk
@@ -181,12 +182,14 @@ def test_records_come_back_as_they_were(tmp_path):
     write_records(str(tmp_path), records, ["crane, bird", "crane", "b\"c"])
     again = read_records(str(tmp_path))
     assert again.ids == records.ids and again.truth == records.truth
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(again, name), getattr(records, name))
-        assert getattr(again, name).dtype == getattr(records, name).dtype
-    partly = replace(records, **dict.fromkeys(("masks", "excluded", "rank")))
+    assert set(again.arrays()) == set(records.arrays()) == set(known_arrays())
+    for name, array in records.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array)
+        assert again.arrays()[name].dtype == array.dtype
+    partly = replace(records, excluded=None, rank=None, judged={name: records.judged[name] for name in ("hits", "reached")})
     write_records(str(tmp_path), partly, ["a", "b", "c"])
-    assert read_records(str(tmp_path)).masks is None
+    again = read_records(str(tmp_path))
+    assert again.rank is None and set(again.judged) == {"hits", "reached"}
 
 
 def rewrite(**changes):

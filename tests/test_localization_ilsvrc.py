@@ -1,4 +1,4 @@
-"""localize.py on a made CLS-LOC tree with answers worked by hand, and submissions to and from other tools."""
+"""evaluate.py on a made CLS-LOC tree with answers worked by hand, and submissions to and from other tools."""
 
 import csv
 import os
@@ -9,7 +9,7 @@ import scipy.io
 
 import cam_data
 import cam_evaluation
-import localize
+import evaluate as program
 from cam_base import Category, InputError
 from cam_data.ilsvrc import read_submission
 
@@ -110,7 +110,7 @@ def test_known_answers_and_the_way_back(tree, arguments, capsys):
         assert {row["class"]: (row["localization_accuracy"], float(row["mean_iou"]) > 0.4) for row in csv.DictReader(file)} \
             == {BLUE: ("0", True), RED: ("0.5", True), GREEN: ("0", False)}
     with pytest.raises(InputError, match=f"1 are in one only, such as {NAME.format(5)}"):
-        localize.main(["--compare", str(tree / "out"), str(tree / "again")])
+        program.main(["--compare", str(tree / "out"), str(tree / "again")])
 
 
 def test_the_threshold_is_chosen_on_pictures_of_another_form(tree, arguments):
@@ -125,7 +125,7 @@ def test_only_an_excluded_picture_has_no_kit_error(tree):
     guesses = "1 0 0 9 9"
     pictures = cam_data.open_validation(str(tree / "kit"), str(tree / "xml")).rows([2])
     (tree / "one.txt").write_text(guesses + "\n")
-    found = cam_evaluation.figures(cam_evaluation.judge_submission(str(tree / "one.txt"), pictures))
+    found = cam_evaluation.figures(cam_evaluation.evaluate_guesses(str(tree / "one.txt"), pictures))
     assert "top1_localization_error" not in found and found["top1_localization_error_of_all"] == 0
 
 
@@ -139,7 +139,7 @@ def test_a_class_that_the_kit_has_not_takes_its_place(tree):
     cam_evaluation.write_submission(path, records, classes, pictures)
     with open(path, encoding="ascii") as file:
         assert file.read() == "0 0 0 0 0 2 8 8 39 31\n" + "0\n" * 5
-    judged = cam_evaluation.judge_submission(path, pictures)
+    judged = cam_evaluation.evaluate_guesses(path, pictures)
     assert judged.right[0].tolist() == judged.located[0].tolist() == [False, True, True, True, True]
 
 
@@ -169,6 +169,6 @@ def test_what_is_wrong_is_one_line(tree, arguments):
             (["--guesses", "a"], "need --kit"),
             (["--scores", "a"], "need --data")):
         with pytest.raises(InputError, match=message) as caught:
-            localize.main([*map(str, given), "--out", str(tree / "out")])
+            program.main([*map(str, given), "--out", str(tree / "out")])
         assert "\n" not in str(caught.value)
     assert not os.path.exists(tree / "out")

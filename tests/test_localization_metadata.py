@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import cam_data
-import localize
+import evaluate as program
 from cam_base import Category, InputError
 from weights.ilsvrc import categories
 
@@ -134,7 +134,7 @@ def zip_of(path, array):
 def test_what_is_no_score_map_is_named(scored, break_it, message):
     break_it(scored / "scores" / CLASSES[0].wnid / "a.JPEG.npy")
     with pytest.raises(InputError, match=message) as caught:
-        localize.main(["--metadata", str(scored / "metadata" / "val"), "--scores", str(scored / "scores"),
+        program.main(["--metadata", str(scored / "metadata" / "val"), "--scores", str(scored / "scores"),
                        "--out", str(scored / "out")])
     assert "a.JPEG.npy" in str(caught.value) and "\n" not in str(caught.value)
 

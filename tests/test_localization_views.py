@@ -1,4 +1,4 @@
-"""What localize.py evaluates a set by: views of a picture, rules for boxes, the threshold, a part of the data."""
+"""What evaluate.py evaluates a set by: views of a picture, rules for boxes, the threshold, a part of the data."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ import metrics
 import ops
 import weights
 from cam_base import InputError
-from localization import settings
+from cam_evaluation.settings import parse_evaluate
+from localization.settings import parse_localize
 
 from coloured import CLASSES, COLOURS, SIDE, colour_weights, evaluate, metadata_folder, paint
 
@@ -27,26 +28,27 @@ def colours(monkeypatch, tmp_path):
     ({}, 1), ({"crops": 2}, 1), ({"crops": 10}, 3), ({"scales": [64, 96]}, 1), ({"scales": [96, 32], "crops": 2}, 2),
     ({"align": True}, 1), ({"align": True, "crops": 10}, 3), ({"align": True, "scales": [96, 32], "crops": 2}, 2)])
 def test_a_red_rectangle_is_found_at_its_place_in_every_view(colours, views, tolerance):
-    localizer = localization.Localizer(weights.load(colours), **views)
+    localizer = localization.from_weights(weights.load(colours), **views)
     side = localizer.viewing.size
     assert side == {10: 73}.get(views.get("crops"), max(views.get("scales", [SIDE])))
     pixels = np.full((1, side, side, 3), 0.4, np.float32)
     x0, y0, x1, y1 = (np.array(RED) * side / SIDE).round().astype(int)
     pixels[0, y0:y1, x0:x1] = 1, 0, 0
-    seen = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 3))
-    assert seen.classes[0, 0] == 0 and seen.heat_maps.shape == (1, 3, side, side)
-    assert seen.probabilities.sum() == pytest.approx(1) and seen.heat_maps[0, 0].max() == pytest.approx(1, abs=1e-3)
-    (box,) = localization.paper_boxes(seen.heat_maps[0, :1], (SIDE, SIDE), 0.5)
+    seen = localizer.class_maps(pixels, lambda chances: localization.top_classes(chances, 3))
+    assert seen.classes[0, 0] == 0 and localizer.heat_maps(seen.maps).shape == (1, 3, side, side)
+    heat_maps = localizer.heat_maps(seen.maps[0, :1])
+    assert seen.probabilities.sum() == pytest.approx(1) and heat_maps.max() == pytest.approx(1, abs=1e-3)
+    (box,) = localization.paper_boxes(heat_maps, None, (SIDE, SIDE), 0.5)
     assert abs(box - RED).max() <= tolerance, box
-    levels = metrics.level_boxes(metrics.score_map(seen.class_maps[0, 0]))
+    levels = metrics.level_boxes(metrics.score_map(seen.maps[0, 0]))
     middle = levels.largest[levels.levels_of(np.array([0.5]))][0] * SIDE / 224
     assert abs(middle - RED).max() <= tolerance + 1
 
 
 def test_the_scores_of_views_are_averaged(colours):
     """A network that sees red on the left only: the mirror image says otherwise."""
-    localizer = localization.Localizer(weights.load(colours), crops=2)
-    whole = localizer.net
+    localizer = localization.from_weights(weights.load(colours), crops=2)
+    whole = localizer.network
 
     class LeftHalf:
         head = whole.head
@@ -56,9 +58,9 @@ def test_the_scores_of_views_are_averaged(colours):
 
     pixels = np.zeros((1, SIDE, SIDE, 3), np.float32)
     pixels[0, :, :10, 0], pixels[0, :, -10:, 2] = 1, 1
-    both = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 1))
-    localizer.net = LeftHalf()
-    half = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 3))
+    both = localizer.class_maps(pixels, lambda chances: localization.top_classes(chances, 1))
+    seeing_left = localization.Localizer(LeftHalf(), CLASSES, localizer.viewing, crops=2)
+    half = seeing_left.class_maps(pixels, lambda chances: localization.top_classes(chances, 3))
     assert both.probabilities[0, 0] == pytest.approx(both.probabilities[0, 2])
     # Red is seen in one view, blue in the other: equal chances.
     assert half.probabilities[0, 0] == pytest.approx(half.probabilities[0, 2]) and half.probabilities[0, 0] > 0.49
@@ -78,15 +80,15 @@ def coloured_set(folder, shift=0):
 
 def test_an_aligned_map_lies_where_the_network_saw_it(colours):
     """Cells of 2 pixels, said to lie 3 pixels further to the right and below than they do."""
-    localizer = localization.Localizer(weights.load(colours), align=True)
-    localizer.net.grid = (4.0, 2)
+    localizer = localization.from_weights(weights.load(colours), align=True)
+    localizer.views.grid = (4.0, 2)
     pixels = np.full((1, SIDE, SIDE, 3), 0.4, np.float32)
     x0, y0, x1, y1 = RED
     pixels[0, y0:y1, x0:x1] = 1, 0, 0
-    seen = localizer(pixels, lambda chances: cam_evaluation.top_classes(chances, 1))
-    (box,) = localization.paper_boxes(seen.heat_maps[0], (SIDE, SIDE), 0.5)
+    seen = localizer.class_maps(pixels, lambda chances: localization.top_classes(chances, 1))
+    (box,) = localization.paper_boxes(localizer.heat_maps(seen.maps[0]), None, (SIDE, SIDE), 0.5)
     assert abs(box - np.array(RED) - 3).max() <= 1, box
-    assert seen.class_maps.shape == (1, 1, SIDE, SIDE)
+    assert seen.maps.shape == (1, 1, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("more, said", [
@@ -112,7 +114,7 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     """A map that is nowhere 0: scaled by its minimum, too, it would give a box that is smaller than the picture."""
     class_maps = np.full((1, 8, 8), 0.5)
     class_maps[0, 2:5, 2:5] = 1
-    whole, inner = (localization.authors_rule(ops.normalise(class_maps), maps, (80, 80))[0].tolist()
+    whole, inner = (localization.authors_boxes(None, maps, (80, 80))[0].tolist()
                     for maps in (class_maps, ops.normalise(class_maps)))
     assert whole == [0, 0, 75, 75] and inner[0] > 8
 
@@ -121,15 +123,30 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     (["--scores", "s", "--data", "d", "--crops", "10"], "--crops does not go with --scores"),
     (["--scores", "s", "--data", "d", "--output-stride", "8"], "--output-stride does not go with --scores"),
     (["--guesses", "g", "--kit", "k", "--annotations", "a", "--boxes", "authors"], "--boxes does not go with --guesses"),
-    (["--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
+    (["--data", "d", "--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
     (["--compare", "a", "b", "--per-class"], "--per-class does not go with --compare"),
-    (["--data", "d", "--class", "tabby"], "--class does not go with data"),
-    (["cat.jpg", "--per-class"], "--per-class does not go with pictures"),
+    (["--data", "d", "--class", "tabby"], "unrecognized arguments: --class tabby"),
     (["--data", "d", "--rows", "0"], "--rows is 0"),
-    (["--data", "d", "--classes", "0"], "--classes is 0")])
+    (["--data", "d", "--classes", "0"], "--classes is 0"),
+    (["--data", "d", "--data", "e"], "--data is given twice"),
+    (["--data", "d", "--align", "--align"], "--align is given twice"),
+    ([], "--data FOLDER")])
 def test_options_that_would_change_nothing_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
-        settings.parse(arguments)
+        parse_evaluate(arguments)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["cat.jpg", "--per-class"], "--per-class"),
+    (["cat.jpg", "--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
+    (["cat.jpg", "--class", "cat", "--top", "2"], "--top does not go with --class"),
+    (["cat.jpg", "--crops", "10", "--scales", "64"], "--scales does not go with --crops 10"),
+    (["cat.jpg", "--scales", "64", "8"], "--scales is 8; it must be at least 16"),
+    (["cat.jpg", "--out", "a", "--out", "b"], "--out is given twice"),
+    (["cat.jpg", "--overlay", "none", "--overlay-format", "jpg"], "--overlay-format does not go with --overlay none")])
+def test_options_for_pictures_that_would_change_nothing_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        parse_localize(arguments)
 
 
 def test_a_part_of_the_data(colours, tmp_path):

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 import cam_base
 import cam_data
 import cam_evaluation
+import evaluate
 import localization
 import localize
 import metrics
@@ -54,16 +55,17 @@ class Redness(tf.Module):
 
 
 @pytest.fixture
-def redness(monkeypatch, trained):
-    monkeypatch.setattr(nets, "build", lambda *_: Redness())
-    monkeypatch.setattr(nets, "assign", lambda *_: None)
-    good = weights.load(trained)
-    return localization.Localizer(Weights(good.network, {}, CLASSES, Preprocessing(size=128)))
+def redness():
+    return localization.Localizer(Redness(), CLASSES, Preprocessing(size=128))
 
 
-def predictions(localizer, files, out, **more):
-    options = localize.parse([*files, "--out", str(out), *(f"--{k}={v}" for k, v in more.items())])
-    assert localize.localize_pictures(localizer, files, options) == 0
+def run(monkeypatch, localizer, *arguments):
+    """localize.py with a localizer that is in memory; its exit status."""
+    monkeypatch.setattr(localization, "load", lambda *_, **__: localizer)
+    return localize.main([*map(str, arguments)])
+
+
+def entries_of(out):
     with open(out / "localizations.json", encoding="utf-8") as file:
         return json.load(file)
 
@@ -85,13 +87,15 @@ def test_a_box_goes_back_to_the_pixels_of_the_upright_picture(redness, tmp_path,
     file = str(tmp_path / "red.png")
     stored.save(file, exif=exif)
     np.testing.assert_array_equal(cam_data.read_picture(file), upright)  # what the overlay is drawn on
-    (found,) = predictions(redness, [file], tmp_path / "out", top=1)
-    assert (found["width"], found["height"]) == (width, height)
-    assert found["predictions"][0]["label"] == "red thing"
+    result = redness(file, top=1)
+    assert result.size == (height, width) and len(result) == 1
+    (found,) = result
+    assert found.label == "red thing" and found.wnid is None and found.number == 3
+    np.testing.assert_array_equal(result.picture, upright)
     # The map has cells of two input pixels, and the box may reach one input pixel beyond.
     tolerance = np.array([width, height, width, height]) * 1.5 / 128 + 1
-    assert (abs(np.array(found["predictions"][0]["box"]) - true) <= tolerance).all()
-    x, y = found["predictions"][0]["peak"]
+    assert (abs(np.array(found.box) - true) <= tolerance).all()
+    x, y = found.peak
     assert true[0] <= x < true[2] and true[1] <= y < true[3]
 
 
@@ -109,8 +113,8 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
     for file, size in zip(files, ((50, 40), (30, 60))):
         os.makedirs(os.path.dirname(file))
         Image.fromarray(np.random.default_rng(1).integers(0, 255, (*size, 3), np.uint8)).save(file)
-    localizer = localization.Localizer(weights.load(trained))
-    entries = predictions(localizer, files, tmp_path / "out")
+    assert localize.main([*files, "--weights", trained, "--out", str(tmp_path / "out")]) == 0
+    entries = entries_of(tmp_path / "out")
     assert [entry["image"] for entry in entries] == files
     assert (entries[0]["width"], entries[0]["height"]) == (40, 50)
     for entry in entries:
@@ -143,13 +147,16 @@ def test_no_picture_is_written_over(trained, tmp_path, capsys):
 def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
     file = str(tmp_path / "p.png")
     Image.new("RGB", (20, 20)).save(file)
-    localizer = localization.Localizer(weights.load(trained))
-    (entry,) = predictions(localizer, [file], tmp_path / "out", **{"class": "Tabby Cat"})
-    assert [prediction["class"] for prediction in entry["predictions"]] == [2]
+    arguments = [file, "--weights", trained, "--out", str(tmp_path / "out")]
+    assert localize.main([*arguments, "--class", "Tabby Cat", "--class", "3", "--class", "n02012849"]) == 0
+    (entry,) = entries_of(tmp_path / "out")
+    assert [prediction["class"] for prediction in entry["predictions"]] == [2, 3, 0]
     with pytest.raises(InputError, match="2 classes.*n02012849.*n03126707"):
-        predictions(localizer, [file], tmp_path / "out", **{"class": "crane"})
+        localize.main([*arguments, "--class", "crane"])
     with pytest.raises(InputError, match="nearest names are: tabby"):
-        predictions(localizer, [file], tmp_path / "out", **{"class": "taby"})
+        localize.main([*arguments, "--class", "taby"])
+    with pytest.raises(InputError, match="no class 4"):
+        localize.main([*arguments, "--class", "4"])
 
 
 def test_classes_are_matched_by_wnid_then_by_name_never_by_number():
@@ -179,8 +186,8 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
                          [Category(None, "red thing"), Category("n02123045", "x"), Category(None, "moon")])
     pictures = cam_data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
                                pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
-    records, said = cam_evaluation.judge(redness, pictures, localization.paper_rule(0.2))
-    assert said == ["left out, since the weights do not know them: moon"]
+    records, warnings = cam_evaluation.evaluate_network(redness, pictures)
+    assert warnings == ["left out, since the weights do not know them: moon"]
     found = cam_evaluation.figures(records)
     assert found["pictures"] == 3  # no class of the network is called moon
     assert found["top1_classification_error"] == pytest.approx(1 / 3)
@@ -203,10 +210,9 @@ def test_the_centre_box_baseline_is_the_best_of_400():
 
 
 def test_a_finer_output_stride_keeps_the_weights(trained):
-    coarse = localization.Localizer(weights.load(trained))
-    fine = localization.Localizer(weights.load(trained), output_stride=4)
-    picture = tf.random.stateless_uniform([1, 32, 32, 3], [1, 2])
-    assert coarse.net(picture)[1]["features"].shape[1] * 2 == fine.net(picture)[1]["features"].shape[1]
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    (coarse,), (fine,) = (localization.load(trained, output_stride=stride)(picture, top=1) for stride in (None, 4))
+    assert coarse.class_map.shape[0] * 2 == fine.class_map.shape[0]
 
 
 def test_bad_input_is_one_line(trained, tmp_path):
@@ -230,7 +236,7 @@ def test_bad_input_is_one_line(trained, tmp_path):
             (["--weights", trained, "--data", str(tmp_path / "empty")], "looked for wnids.txt"),
             (["--weights", trained, "--data", "synthetic"], "no class of synthetic/val")):
         with pytest.raises(InputError, match=message) as caught:
-            localize.main([*arguments, "--out", str(tmp_path / "out")])
+            (evaluate if "--data" in arguments else localize).main([*arguments, "--out", str(tmp_path / "out")])
         assert "\n" not in str(caught.value)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from metrics.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
-from metrics.pxap import PxAP, area_under_curve
+from metrics.areas import area_under_curve
+from metrics.pxap import PxAP
 
 
 def drawn_counts(rng, pictures, samples=20):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from metrics.max_box_acc import THRESHOLDS, MaxBoxAcc, MaxBoxAccV2, best_threshold
+from metrics import THRESHOLDS
+from metrics.max_box_acc import MaxBoxAcc, MaxBoxAccV2, best_threshold
 from metrics.score_maps import scale_boxes, score_map
 from metrics.threshold_boxes import level_boxes
 from ops.resize import resize_bicubic, resize_nearest

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.pxap import PxAP, area_under_curve
+from metrics.areas import area_under_curve
+from metrics.pxap import PxAP
 
 
 def sweep(pictures, thresholds):

@@ -8,66 +8,95 @@ import cam_base
 import cam_data
 import ops
 from cam_base import InputError
-from cam_evaluation.collector import Desk, class_name, judged
+from cam_base.threads import in_order
+from cam_evaluation.collector import Collector, class_name, judged_guesses
 from cam_evaluation.records import Records
+from localization import top_classes
+from localization.boxes import RULES
+from localization.localizer import BATCH
 from metrics.ilsvrc import GUESSES
-from metrics.max_box_acc import THRESHOLDS
+from metrics import THRESHOLDS
 
-BATCH = 64
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names
+JUDGES = os.cpu_count() or 1  # threads
 
 
-def judge(localizer, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
-    """Records of what a network finds in a PictureSet, and the lines about what was left out.
+def evaluate_network(localizer, pictures, *, batch=BATCH, largest=cam_data.LARGEST_PICTURE, thresholds=THRESHOLDS,
+                     progress=iter):
+    """Records of what a network finds in a PictureSet, and lines about what was left out.
 
-    localizer  a `Localizer`
-    boxes_of   a rule: a function of a picture's heat maps [k, h, w], its class maps (the
-               network's, of any size) and its (height, width) to boxes [k, 4] in its
-               pixels, half-open
-    progress   wraps the batches, to show how far it is
+    localizer  a `Localizer`, whose rule and threshold draw the boxes
+    batch      pictures that the network sees at once
+    largest    most pixels of a picture
+    progress   wraps the pictures, to show how far it is
     raises     InputError when no class of the data is among the weights', or no
                picture can be read
     """
     matches = cam_base.match_classes(localizer.classes, pictures.categories)
-    pictures, said = _known(pictures, matches)
+    pictures, warnings = _known(pictures, matches)
+    truth = matches[pictures.labels]
     guesses = min(GUESSES, len(localizer.classes))
-    desk = Desk(pictures, thresholds)
-    for inputs, labels, rows, sizes in progress(cam_data.viewing_batches(pictures, localizer.viewing, BATCH)):
-        truth = np.zeros(len(inputs), int)
-        truth[:len(labels)] = matches[labels.numpy()]
-        seen = localizer(inputs, lambda chances: np.column_stack([top_classes(chances, guesses), truth]))
-        ranks = rank_of(seen.probabilities, truth)
-        for number, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy())):
-            boxes = boxes_of(seen.heat_maps[number], seen.class_maps[number], size) if pictures.boxes else None
-            desk.add(row, size, boxes, seen.class_maps[number, -1])
-            desk.add_guesses(ranks[number], truth[number], seen.classes[number, :guesses], boxes)
-    said += [f"skipped {reason}" for _, reason in cam_data.broken_files(pictures, desk.missing())]
-    return desk.records(), said
+    collector = Collector(pictures, thresholds)
+
+    def choose(probabilities, rows):
+        return np.column_stack([top_classes(probabilities, guesses), truth[rows]])
+
+    def judge(seen):
+        if seen.error is not None:
+            return f"skipped {seen.error}", None
+        boxes = None
+        if pictures.boxes:
+            boxes = RULES[localizer.rule](localizer.heat_maps(seen.maps), seen.maps, seen.size, localizer.threshold)
+        rank = rank_of(seen.probabilities[None], truth[seen.number, None])[0]
+        return None, (collector.judge(seen.number, seen.size, boxes, seen.maps[-1]),
+                      rank, truth[seen.number], seen.classes[:guesses], boxes)
+
+    seen = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)), largest=largest)
+    for warning, found in progress(in_order(judge, seen, JUDGES, 2 * JUDGES)):
+        if warning:
+            warnings.append(warning)
+        else:
+            collector.add(found[0])
+            collector.add_guesses(*found[1:])
+    return collector.records(), warnings
 
 
-def judge_score_maps(folder, pictures, boxes_of, *, thresholds=THRESHOLDS, progress=iter):
-    """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `judge`.
+def sources(pictures):
+    """What a localizer takes for each row of a PictureSet, one by one: its file, or the picture that it draws."""
+    return (pictures.draw(row, 0) if pictures.draw else file for row, file in enumerate(pictures.files))
+
+
+def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thresholds=THRESHOLDS):
+    """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `evaluate_network`.
 
     An id is the picture's name in its set (`PictureSet.ids`), or that without its
     ending. Classification is not judged. Pictures are read for their sizes only where
     boxes are judged and the set does not say them. Raises InputError for a map that is
     missing or is no map.
+
+    rule, threshold  of the boxes: a name in RULES, and a share of the map's maximum
     """
-    desk, said = Desk(pictures, thresholds), []
-    for row in progress(range(len(pictures))):
-        scores = _score_map(folder, desk.ids[row], os.path.basename(pictures.files[row]))
+    collector, warnings = Collector(pictures, thresholds), []
+
+    def judge(row):
+        scores = _score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
         try:
             size = _size(pictures, row)
         except InputError as error:
-            said.append(f"skipped {error}")
-            continue
-        boxes = boxes_of(ops.normalise(scores)[None], scores[None], size) if pictures.boxes else None
-        desk.add(row, size, boxes, scores)
-    return desk.records(), said
+            return f"skipped {error}", None
+        boxes = RULES[rule](ops.normalise(scores)[None], scores[None], size, threshold) if pictures.boxes else None
+        return None, collector.judge(row, size, boxes, scores)
+
+    for warning, found in progress(in_order(judge, range(len(pictures)), JUDGES, 2 * JUDGES)):
+        if warning:
+            warnings.append(warning)
+        else:
+            collector.add(found)
+    return collector.records(), warnings
 
 
-def judge_submission(path, pictures):
+def evaluate_guesses(path, pictures):
     """Records of guesses in the ILSVRC kit's form, a line for each picture of a set that `cam_data.open_validation` gave.
 
     Raises InputError for a file that is none, or has another number of lines.
@@ -75,7 +104,7 @@ def judge_submission(path, pictures):
     classes, boxes = cam_data.read_submission(path, len(pictures), len(pictures.categories))
     return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
                    excluded=pictures.excluded, guesses=classes - 1,
-                   **judged(classes - 1, boxes, pictures.labels, pictures.boxes))
+                   **judged_guesses(classes - 1, boxes, pictures.labels, pictures.boxes))
 
 
 def write_submission(path, records, classes, pictures):
@@ -93,11 +122,6 @@ def write_submission(path, records, classes, pictures):
     boxes = np.zeros((*lines.shape, 4))
     lines[rows], boxes[rows] = kit_ids[records.guesses], records.guess_boxes
     cam_data.write_submission(path, lines, boxes)
-
-
-def top_classes(probabilities, count):
-    """The `count` most probable classes, best first: [N, K] to [N, count]."""
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 
 def rank_of(probabilities, truth):

@@ -1,0 +1,73 @@
+"""The forms of data sets, recognised by looking into their folder."""
+
+import glob
+import os
+
+from cam_base import InputError
+from cam_data.ilsvrc import open_validation
+from cam_data.layouts import ENDINGS, open_folder
+from cam_data.wsol_metadata import IDS, open_metadata
+
+FIRST = "ILSVRC2012_val_00000001"
+# Where ILSVRC's own archives, and Kaggle's, have what belongs together.
+KITS = (".", "*devkit*", "*devkit*/*devkit*")
+ANNOTATIONS = ("annotations", "Annotations", "Annotations/CLS-LOC/val", "bbox/val", "val-annotations", "xml", ".", "val")
+PICTURES = ("val", "Data/CLS-LOC/val", "images", "pictures", ".")
+
+
+def open_form(root, split):
+    """The `split` ("train" or "val") of the data set in folder `root`, whatever its form, as a PictureSet.
+
+    Known are the forms of FORMS, and behind them the layouts of `open_folder`.
+    Raises InputError for what is none, or is damaged.
+    """
+    for recognise, open_it in FORMS:
+        found = recognise(root)
+        if found:
+            return open_it(root, split, found)
+    return open_folder(root, split)
+
+
+def _metadata(root):
+    """The folder of metadata beside a folder of images, as Choe et al. lay it out."""
+    metadata = os.path.join(root, "metadata")
+    return metadata if os.path.isdir(metadata) and os.path.isdir(os.path.join(root, "images")) else None
+
+
+def _open_metadata(root, split, metadata):
+    masks = os.path.join(root, "masks")
+    places = {"val": ("val", "test"), "train": ("train-weaksup", "train")}[split]
+    # A set of one split has its files in the folder itself.
+    for place in (*places, "") if split == "val" else places:
+        folder = os.path.join(metadata, place)
+        if os.path.exists(os.path.join(folder, IDS)):
+            return open_metadata(folder, os.path.join(root, "images"), masks if os.path.isdir(masks) else None)
+    raise InputError(f"{metadata}: has no {IDS} for the split {split!r} (looked into {', '.join(places)})")
+
+
+def _kit(root):
+    """(kit, annotations, pictures) of ILSVRC's validation set, or None."""
+    kit = _first(root, KITS, ("data/*clsloc_validation_ground_truth.txt", "*clsloc_validation_ground_truth.txt"))
+    annotations = _first(root, ANNOTATIONS, (f"{FIRST}.xml",))
+    pictures = _first(root, PICTURES, [f"{folder}{FIRST}{ending}" for folder in ("", "*/") for ending in (".JPEG", *ENDINGS)])
+    return (kit, annotations, pictures) if kit and annotations and pictures else None
+
+
+def _first(root, places, patterns):
+    """The first of these places below root in which a file is called like one of the patterns."""
+    for place in places:
+        for folder in sorted(glob.glob(os.path.join(glob.escape(root), place))):
+            if any(glob.glob(os.path.join(glob.escape(folder), pattern)) for pattern in patterns):
+                return folder
+    return None
+
+
+def _open_kit(root, split, found):
+    if split != "val":
+        raise InputError(f"{root}: of ILSVRC's kit only the validation pictures can be judged (split 'val')")
+    return open_validation(*found)
+
+
+# (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
+# that answer to the PictureSet). The first that recognises its form opens it.
+FORMS = [(_metadata, _open_metadata), (_kit, _open_kit)]

@@ -1,0 +1,105 @@
+"""What `evaluate.py` is asked to do, and which options go together."""
+
+import os
+from dataclasses import dataclass
+
+from cam_base import InputError
+from cam_base.settings import option, parse
+from localization.settings import PAPER_THRESHOLD, Looking, refuse
+
+AUTO = "auto"
+
+
+def threshold(text):
+    return AUTO if text == AUTO else float(text)
+
+
+@dataclass
+class EvaluateSettings(Looking):
+    threshold: object = option(PAPER_THRESHOLD, "of the box, as a share of the map's maximum; auto: the best on the boxes "
+                               "of --data's training split or of --threshold-metadata", kind=threshold, least=0, below=1)
+    data: str = option(None, "folder of a data set, whose form is seen by looking, or of the pictures of --kit or "
+                       "--metadata; or 'synthetic'", metavar="FOLDER", group="data to judge by")
+    split: str = option("val", "which part of --data", choices=("train", "val"), group="data to judge by")
+    kit: str = option(None, "ILSVRC's CLS-LOC development kit, with --annotations", metavar="FOLDER",
+                      group="data to judge by")
+    annotations: str = option(None, "of --kit's validation pictures, ILSVRC2012_val_00000001.xml ...", metavar="FOLDER",
+                              group="data to judge by")
+    metadata: str = option(None, "a split in the WSOL protocol's form: image_ids.txt ...", metavar="FOLDER",
+                           group="data to judge by")
+    masks: str = option(None, "of --metadata, where it has masks (default: --data)", metavar="FOLDER",
+                        group="data to judge by")
+    threshold_metadata: str = option(None, "with --kit or --metadata: the split by whose boxes --threshold auto chooses, "
+                                     "in the form of --metadata", metavar="FOLDER", group="data to judge by")
+    threshold_data: str = option(None, "of the pictures of --threshold-metadata (default: --data)", metavar="FOLDER",
+                                 group="data to judge by")
+    classes: int = option(None, "only the first so many classes", kind=int, least=1, group="data to judge by")
+    rows: int = option(None, "only so many pictures, spread over the classes", kind=int, least=1,
+                       group="data to judge by")
+    scores: str = option(None, "judge score maps, <picture>.npy, instead of a network", metavar="FOLDER", group="judging")
+    guesses: str = option(None, "judge guesses in the form of --kit, instead of a network", metavar="FILE",
+                          group="judging")
+    submission: str = option(None, "also write the network's guesses in the form of --kit", metavar="FILE",
+                             group="judging")
+    per_class: bool = option(False, "also write classes.csv, worst first", group="judging")
+    compare: list = option([], "two evaluations: which differences are beyond chance", metavar="FOLDER", values=2,
+                           group="judging")
+
+
+def parse_evaluate(arguments):
+    """The EvaluateSettings of a command line; InputError for what does not go together."""
+    settings, given = parse(EvaluateSettings, arguments, "evaluate.py",
+                            "A network, score maps or guesses on a data set: its figures, and how sure they are.")
+    _check(settings)
+    _refuse_ignored(settings, given)
+    return settings
+
+
+def same(first, second):
+    return bool(first and second) and os.path.realpath(first) == os.path.realpath(second)
+
+
+def _check(settings):
+    """The first rule that the options break is the error; each is (broken, what to do)."""
+    judging = settings.data or settings.kit or settings.metadata
+    other_set = settings.kit or settings.metadata
+    part = settings.classes or settings.rows
+    without_network = settings.scores or settings.guesses
+    auto = settings.threshold == AUTO
+    for broken, message in (
+            (bool(settings.kit) != bool(settings.annotations), "--kit and --annotations go together"),
+            (settings.kit and settings.metadata, "give --kit or --metadata, not both"),
+            (other_set and settings.split != "val", "--split does not go with --kit or --metadata, which are of one"),
+            (settings.masks and not settings.metadata, "--masks needs --metadata"),
+            (settings.threshold_metadata and not (other_set and auto),
+             "--threshold-metadata needs --threshold auto, and --kit or --metadata"),
+            (settings.threshold_data and not settings.threshold_metadata, "--threshold-data needs --threshold-metadata"),
+            ((settings.scores or part) and not judging, "--scores, --classes and --rows need --data"),
+            ((settings.guesses or settings.submission) and (not settings.kit or part),
+             "--guesses and --submission need --kit, and all of its pictures: no --classes, no --rows"),
+            (bool(settings.scores) + bool(settings.guesses) + bool(settings.submission) > 1,
+             "give one of --scores, --guesses and --submission"),
+            (other_set and not settings.data and not (settings.guesses or settings.scores and settings.metadata),
+             "--data is needed, too: the folder of the pictures"),
+            (auto and (not judging or without_network or settings.boxes == "authors"),
+             "--threshold auto needs --data with boxes to choose by, a network, and --boxes paper"),
+            (auto and (settings.split == "train" or same(settings.metadata, settings.threshold_metadata)),
+             "--threshold auto never chooses by the pictures that it judges: judge others, or give a number"),
+            (auto and other_set and not settings.threshold_metadata,
+             "--threshold auto needs pictures to choose by that are not judged: --threshold-metadata"),
+            (not judging and not settings.compare,
+             "name what to judge by: --data FOLDER, or two evaluations by --compare A B")):
+        if broken:
+            raise InputError(message)
+
+
+NETWORK = {"weights", "method", "crops", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+
+
+def _refuse_ignored(settings, given):
+    refuse(given, (
+        (settings.compare, "--compare", given - {"compare"}),
+        (settings.scores, "--scores", NETWORK),
+        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold"}),
+        (settings.crops == 10, "--crops 10", {"scales"}),
+        (settings.boxes == "authors", "--boxes authors", {"threshold"})))

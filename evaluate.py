@@ -1,0 +1,144 @@
+"""Judge a network, score maps or guesses on a data set: `python evaluate.py --help`."""
+
+import os
+
+import numpy as np
+
+import cam_base
+import cam_data
+import cam_evaluation
+import localization
+import nets
+from cam_base import InputError, check_folder, check_new_file
+from cam_base.terminal import Table, printable, progress, run_program, say, show, warn
+from cam_evaluation.settings import AUTO, parse_evaluate
+
+# Pictures of the training split by whose boxes --threshold auto chooses.
+THRESHOLD_ROWS = 1000
+# Of what was left out.
+LINES = 10
+
+
+def main(arguments):
+    settings = parse_evaluate(arguments)
+    if settings.compare:
+        return compare(*settings.compare)
+    pictures = open_data(settings)
+    check_folder(settings.out)
+    if settings.submission:
+        check_new_file(settings.submission)
+    judge = evaluate_guesses if settings.guesses else evaluate_scores if settings.scores else evaluate_network
+    records, warnings, classes, about = judge(settings, pictures)
+    for line in warnings[:LINES]:
+        warn(f"evaluate.py: {line}")
+    if len(warnings) > LINES:
+        warn(f"evaluate.py: and {len(warnings) - LINES} more")
+    about = {"data": pictures.name, "left_out": len(pictures) - len(records)} | about
+    if settings.submission:
+        cam_evaluation.write_submission(settings.submission, records, classes, pictures)
+    names = [cam_evaluation.class_name(category) for category in classes]
+    show_figures(cam_evaluation.write_report(settings.out, records, about, names, settings.per_class))
+    return 0
+
+
+def open_data(settings):
+    """The PictureSet to judge by, or the part of it that was asked for."""
+    if settings.kit:
+        pictures = cam_data.open_validation(settings.kit, settings.annotations, settings.data)
+    elif settings.metadata:
+        pictures = cam_data.open_metadata(settings.metadata, settings.data, settings.masks)
+    else:
+        pictures = cam_data.open_set(settings.data, settings.split)
+    if settings.classes:
+        pictures = pictures.first_classes(settings.classes)
+    return pictures.first_rows(settings.rows) if settings.rows else pictures
+
+
+# Each returns Records, lines about what was left out, the classes that guesses are numbers of, and
+# what metrics.json says of how it was done.
+
+def evaluate_guesses(settings, pictures):
+    return (cam_evaluation.evaluate_guesses(settings.guesses, pictures), [], pictures.categories,
+            {"weights": None, "guesses": settings.guesses})
+
+
+def evaluate_scores(settings, pictures):
+    records, warnings = cam_evaluation.evaluate_score_maps(
+        settings.scores, pictures, settings.boxes, settings.threshold, progress(len(pictures)))
+    return records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings)
+
+
+def evaluate_network(settings, pictures):
+    device = nets.prepare_devices(settings.precision)
+    options = settings.localizer_options()
+    if settings.threshold == AUTO:
+        options.pop("threshold")
+    localizer = localization.load(settings.weights, **options)
+    say(f"judging {len(pictures)} pictures of {pictures.name} {device}")
+    chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
+    records, warnings = cam_evaluation.evaluate_network(
+        localizer, pictures, batch=settings.batch, largest=settings.largest_pixels(), progress=progress(len(pictures)))
+    about = {"weights": settings.weights} | about_boxes(settings) | chosen
+    about |= {name: getattr(settings, name)
+              for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
+    return records, warnings, localizer.classes, about
+
+
+def about_boxes(settings):
+    authors = settings.boxes == "authors"
+    return {"boxes": settings.boxes, "threshold": None if authors else settings.threshold,
+            "map_scale": "max" if authors else "min-max"}
+
+
+def choose_threshold(localizer, settings, judged):
+    """Give the localizer the threshold that does best on other pictures' boxes, never on those of the pictures judged."""
+    if settings.threshold_metadata:
+        training = cam_data.open_metadata(settings.threshold_metadata, settings.threshold_data or settings.data,
+                                          settings.masks)
+    else:
+        training = cam_data.open_set(settings.data, "train")
+    if settings.classes:
+        known = cam_base.match_classes(judged.categories, training.categories)
+        training = training.rows(np.flatnonzero(known[training.labels] >= 0))
+    if not len(training):
+        raise InputError(f"{training.name} has none of the classes that are judged: no threshold can be chosen by it")
+    training = training.first_rows(min(THRESHOLD_ROWS, len(training)))
+    common = set(map(os.path.realpath, judged.files)) & set(map(os.path.realpath, training.files))
+    if common:
+        raise InputError(f"--threshold auto never chooses by the pictures that it judges: {len(common)} of "
+                         f"{judged.name} are in {training.name}, too")
+    localizer.threshold, accuracy = cam_evaluation.best_box_threshold(
+        localizer, training, batch=settings.batch, progress=progress(len(training), "choosing"))
+    settings.threshold = localizer.threshold
+    say(f"threshold {localizer.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
+        f"(GT-known localization there {accuracy:.4f})")
+    return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
+
+
+def show_figures(metrics):
+    """The figures as a table, each with its 95 % interval."""
+    table = Table("figure", "value", "95 % interval", most=len(metrics))
+    for name, value in metrics.items():
+        if not name.endswith("_interval"):
+            low_high = metrics.get(f"{name}_interval")
+            table.add(name, f"{value:.4f}" if isinstance(value, float) else value,
+                      "{:.4f} to {:.4f}".format(*low_high) if low_high else "")
+    show(table)
+
+
+def compare(first, second):
+    say(f"A: {printable(first)}\nB: {printable(second)}")
+    table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
+    for name, (ours, theirs, difference) in cam_evaluation.compare_folders(first, second).items():
+        table.add(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
+                  f"{difference.low:+.4f} to {difference.high:+.4f}", "yes" if difference.beyond_chance else "no")
+    show(table)
+    return 0
+
+
+def command():
+    run_program("evaluate.py", main)
+
+
+if __name__ == "__main__":
+    command()
