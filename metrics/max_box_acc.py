@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metrics.threshold_boxes import LevelBoxes
+from ops.arguments import real_array, truth_array
 from ops.boxes import iou
 
 THRESHOLDS = np.arange(0, 1, 0.001)
@@ -27,17 +29,25 @@ class BestThreshold(NamedTuple):
     curve: np.ndarray
 
 
+def rising(thresholds):
+    """The thresholds as float64 [t], t >= 1: rising, from 0 to less than 1. Else a ValueError."""
+    array = real_array(thresholds, "thresholds").astype(np.float64)
+    if array.ndim != 1 or not len(array) or not ((array >= 0) & (array < 1)).all() or (np.diff(array) <= 0).any():
+        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {thresholds!r:.60}")
+    return array
+
+
 class MaxBoxAcc:
     """The largest contour's box against any true box, at IoU >= 0.5.
 
-    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
+    thresholds  [t], rising fractions of the map's maximum, 0 <= threshold < 1
 
     Attribute hits: bool [pictures, t], from which the metric of any subset or
-    resample of the pictures follows (`bootstrap.best_threshold_samples`).
+    resample of the pictures follows (`metrics.bootstrap.best_accuracy_of`).
     """
 
     def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
+        self.thresholds = rising(thresholds)
         self._hits = []
 
     def add(self, boxes, true_boxes):
@@ -46,7 +56,9 @@ class MaxBoxAcc:
         boxes       LevelBoxes of its score map
         true_boxes  int [m, 4], m >= 1: x0, y0, x1, y1 in pixels of the score
                     map, half-open (see `scale_boxes`)
+        raises      ValueError for what is neither
         """
+        boxes = _level_boxes(boxes)
         best = _iou(boxes.largest, true_boxes, boxes.shape)
         self._hits.append(best[boxes.levels_of(self.thresholds)] >= 0.5)
 
@@ -62,7 +74,7 @@ class MaxBoxAcc:
 class MaxBoxAccV2:
     """The best of all contours' boxes, at IoU >= 0.3, 0.5 and 0.7: the mean of three.
 
-    thresholds  [t], fractions of the map's maximum, 0 <= threshold < 1
+    thresholds  [t], rising fractions of the map's maximum, 0 <= threshold < 1
 
     Attribute hits: bool [3, pictures, t].
     """
@@ -70,11 +82,12 @@ class MaxBoxAccV2:
     IOUS = 0.3, 0.5, 0.7
 
     def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
+        self.thresholds = rising(thresholds)
         self._reached = []  # how many of the three IoUs, which contain each other
 
     def add(self, boxes, true_boxes):
         """Judge one picture; see `MaxBoxAcc.add`."""
+        boxes = _level_boxes(boxes)
         # A level without contours has the box 0, 0, 0, 0.
         best = _iou(boxes.largest, true_boxes, boxes.shape)
         np.maximum.at(best, boxes.level, _iou(boxes.box, true_boxes, boxes.shape))
@@ -96,15 +109,24 @@ def best_threshold(hits, thresholds):
     """The threshold at which most pictures are hits.
 
     hits        bool [pictures, t]
-    thresholds  [t]
+    thresholds  [t], rising
     returns     BestThreshold
-    raises      ValueError when there are no pictures
+    raises      ValueError when there are no pictures, or not as many thresholds as hits
     """
+    hits, thresholds = truth_array(hits, "hits"), rising(thresholds)
+    if hits.ndim != 2 or hits.shape[1] != len(thresholds):
+        raise ValueError(f"hits must be [pictures, {len(thresholds)}]; their shape is {hits.shape}")
     if not len(hits):
         raise ValueError("there are no pictures to take an accuracy of")
     curve = hits.mean(axis=0)
     best = int(curve.argmax())
     return BestThreshold(float(curve[best]), float(thresholds[best]), curve)
+
+
+def _level_boxes(boxes):
+    if not isinstance(boxes, LevelBoxes):
+        raise ValueError(f"boxes must be what level_boxes gives; they are {boxes!r:.60}")
+    return boxes
 
 
 def _iou(boxes, true_boxes, shape):
@@ -114,8 +136,8 @@ def _iou(boxes, true_boxes, shape):
     last one, and limits it to the map. No contour (a box of no width) is the
     pixel 0, 0.
     """
-    true_boxes = np.asarray(true_boxes)
-    if true_boxes.ndim != 2 or not true_boxes.size:
-        raise ValueError(f"true boxes must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
+    true_boxes = real_array(true_boxes, "true_boxes")
+    if true_boxes.ndim != 2 or true_boxes.shape[1] != 4 or not len(true_boxes):
+        raise ValueError(f"true boxes (true_boxes) must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
     last = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
     return iou((last + [0, 0, 1, 1])[:, None], true_boxes).max(axis=1)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from metrics.max_box_acc import THRESHOLDS
+from metrics.max_box_acc import THRESHOLDS, rising
+from ops.arguments import real_array, real_map, truth_array
 
 
 class PxAP:
@@ -20,24 +21,27 @@ class PxAP:
     """
 
     def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
+        self.thresholds = rising(thresholds)
+        if self.thresholds[0] != 0:
+            raise ValueError(f"thresholds must start with 0, not {self.thresholds[0]}")
         self._histograms = []
 
     def add(self, score_map, mask, ignore=None):
         """Judge one picture.
 
         score_map  float [H, W], 0 to 1
-        mask       bool [H, W], where the object is
+        mask       bool [H, W], where the object is; of whole numbers, where it is not 0
         ignore     bool [H, W] or None: pixels of no matter, where not `mask`
-        raises     ValueError when shapes differ or scores are not in [0, 1]
+        raises     ValueError when shapes differ, scores are not in [0, 1], or a mask has
+                   fractions
         """
-        score_map, mask = np.asarray(score_map), np.asarray(mask, bool)
-        ignore = np.zeros_like(mask) if ignore is None else np.asarray(ignore, bool)
+        score_map, mask = real_map(score_map, "score_map"), truth_array(mask, "mask")
+        ignore = np.zeros_like(mask) if ignore is None else truth_array(ignore, "ignore")
         if not score_map.shape == mask.shape == ignore.shape:
             raise ValueError(f"the score map is {score_map.shape}, its mask {mask.shape}, "
                              f"what to ignore {ignore.shape}; they must be equal")
         if not (score_map.min() >= 0 and score_map.max() <= 1):  # fails for NaN, too
-            raise ValueError("scores must be from 0 to 1, without NaN")
+            raise ValueError("score_map must be from 0 to 1, without NaN")
         edges = np.append(self.thresholds, 1.0)
         counted = mask | ~ignore
         interval = np.searchsorted(edges, score_map[counted], side="right") - 1
@@ -60,9 +64,14 @@ def area_under_curve(histograms):
 
     histograms  [2, t + 1], by rising threshold
     returns     (area, precision, recall), see `PxAP.result`
-    raises      ValueError when no pixel is of the object
+    raises      ValueError when no pixel is of the object, and for what are no histograms
     """
-    background, found = np.cumsum(np.asarray(histograms)[:, ::-1], axis=1)
+    histograms = real_array(histograms, "histograms")
+    if histograms.ndim != 2 or len(histograms) != 2 or not histograms.size:
+        raise ValueError(f"histograms must be [2, t + 1]; their shape is {histograms.shape}")
+    background, found = np.cumsum(histograms[:, ::-1], axis=1)
+    if not (histograms.min() >= 0 and np.isfinite(found[-1] + background[-1])):
+        raise ValueError("histograms must be finite and not negative")
     if not found[-1]:
         raise ValueError("no pixel of any picture belongs to an object")
     taken = found + background

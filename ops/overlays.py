@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ops.arguments import real, real_array, real_map
 from ops.heatmap import ROUNDING, upsample
 
 
@@ -16,11 +17,9 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     raises      ValueError for another picture, a heat map or opacity outside
                 [0, 1], or an unknown colour map
     """
-    picture, heat_map = np.asarray(picture), np.asarray(heat_map)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {picture.shape}")
-    if heat_map.ndim != 2 or not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
-        raise ValueError(f"heat map must be [h, w] in [0, 1]; its shape is {heat_map.shape}")
+    picture, heat_map, opacity = rgb(picture), real_map(heat_map, "heat_map"), real(opacity, "opacity")
+    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
+        raise ValueError("heat_map must be [h, w] in [0, 1]; it has other values")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
     if heat_map.shape != picture.shape[:2]:
@@ -29,10 +28,18 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     return np.rint((1 - opacity) * picture + opacity * colours).astype(np.uint8)
 
 
+def rgb(picture):
+    """The picture as an array, which must be uint8 [H, W, 3], not empty."""
+    picture = real_array(picture, "picture")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {picture.shape}")
+    return picture
+
+
 def _colours(name):
     """float32 [256, 3], 0 to 255: the colours from 0 to 1."""
     import matplotlib  # slow to import, and only pictures need it
 
-    if name not in matplotlib.colormaps:
-        raise ValueError(f"matplotlib knows no colour map {name!r}")
+    if not isinstance(name, str) or name not in matplotlib.colormaps:
+        raise ValueError(f"colour_map: matplotlib knows no colour map {name!r:.60}")
     return 255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3].astype(np.float32)

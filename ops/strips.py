@@ -1,8 +1,11 @@
 """A strip of pictures: the picture itself, then one panel for each class with its heat map and box."""
 
+import bisect
+
 import numpy as np
 
-from ops.overlays import overlay
+from ops.arguments import listed, real_array, real_boxes
+from ops.overlays import overlay, rgb
 
 PANEL_HEIGHT = 320
 GAP = 6
@@ -18,11 +21,23 @@ def panels(picture, heat_maps, boxes, captions):
     boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
     captions   k strings
     returns    uint8 [h', w', 3]: k + 1 panels side by side, captions below
-    raises     ValueError when the numbers of maps, boxes and captions differ
+    raises     ValueError when the numbers of maps, boxes and captions differ, or for what
+               is no picture, heat map (as `overlay`), box or text
     """
+    picture, heat_maps, captions = rgb(picture), listed(heat_maps, "heat_maps"), listed(captions, "captions")
+    boxes = real_array(boxes, "boxes")
+    boxes = real_boxes(boxes, "boxes") if boxes.size else np.zeros((0, 4))
+    if not all(isinstance(caption, str) for caption in captions):
+        raise ValueError("captions must be strings")
+    if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {boxes.tolist()!r:.60}")
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
+    return _drawn(picture, heat_maps, boxes, captions)
+
+
+def _drawn(picture, heat_maps, boxes, captions):
     from PIL import Image, ImageDraw, ImageFont
     height, width = picture.shape[:2]
     scale = PANEL_HEIGHT / height
@@ -36,7 +51,8 @@ def panels(picture, heat_maps, boxes, captions):
     strip.paste(shrunk, (0, 0))
     for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
         panel = Image.fromarray(overlay(np.asarray(shrunk), heat_map))
-        corners = np.asarray(box, float) * np.tile([panel_width / width, scale], 2) - [0, 0, 1, 1]
+        corners = box * np.tile([panel_width / width, scale], 2) - [0, 0, 1, 1]
+        corners[2:] = np.maximum(corners[2:], corners[:2])  # a box thinner than a pixel of the panel
         pen = ImageDraw.Draw(panel)
         pen.rectangle(list(corners), outline=SHADOW, width=4)
         pen.rectangle(list(corners), outline=COLOUR, width=2)
@@ -51,6 +67,5 @@ def _fit(text, font, width):
     """The text, cut with an ellipsis to at most `width` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    letters = bisect.bisect(range(len(text)), width, key=lambda end: font.getlength(text[:end + 1] + "…"))
+    return text[:letters].rstrip() + "…"
