@@ -14,8 +14,8 @@ from cam_evaluation.records import Records
 from localization import top_classes
 from localization.boxes import RULES
 from localization.localizer import BATCH
-from metrics.ilsvrc import GUESSES
 from metrics import THRESHOLDS
+from metrics.ilsvrc import GUESSES
 
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metrics.areas import area_under_curve
+from ops.arguments import real, real_array, truth_array, whole
 
 RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time
@@ -28,10 +29,13 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
     resamples  how many samples of as many pictures are drawn
     seed       the same seed draws the same pictures, for any statistic
     returns    float64 [resamples]
-    raises     ValueError when there are no pictures
+    raises     ValueError when there are no pictures or no samples, for a negative seed,
+               and for a statistic that does not give [r]
     """
+    pictures, resamples, seed = whole(pictures, "pictures", 0), whole(resamples, "resamples"), whole(seed, "seed", 0)
     if pictures < 1:
         raise ValueError("there are no pictures to draw from")
+    _check_statistic(statistic, "statistic")
     rng = np.random.default_rng(seed)
     samples = []
     for start in range(0, resamples, max(1, BLOCK // pictures)):
@@ -39,12 +43,29 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
         drawn = rng.integers(pictures, size=(rows, pictures))
         drawn += pictures * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * pictures)
-        samples.append(statistic(counts.reshape(rows, pictures).astype(np.float32)))
+        samples.append(real_array(statistic(counts.reshape(rows, pictures).astype(np.float32)), "statistic"))
+        if samples[-1].shape != (rows,):
+            raise ValueError(f"statistic must give [{rows}] for [{rows}, {pictures}]; it gave {samples[-1].shape}")
     return np.concatenate(samples).astype(np.float64)
 
 
+def _check_statistic(statistic, name):
+    if not callable(statistic):
+        raise ValueError(f"{name} must be a function of counts, such as mean_of(...); it is {statistic!r:.60}")
+
+
 def interval(samples, level=0.95):
-    """(low, high): the middle `level` of the samples, by percentiles."""
+    """(low, high): the middle `level` of the samples, by percentiles.
+
+    samples  [n], n >= 1, finite
+    level    above 0, less than 1
+    raises   ValueError for others
+    """
+    samples, level = real_array(samples, "samples"), real(level, "level")
+    if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+        raise ValueError(f"samples must be [n], n >= 1, finite; their shape is {samples.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must be above 0 and less than 1")
     outside = 50 * (1 - level)
     low, high = np.percentile(samples, [outside, 100 - outside])
     return float(low), float(high)
@@ -53,9 +74,11 @@ def interval(samples, level=0.95):
 def mean_of(values):
     """Statistic: the mean of one value a picture, such as right or wrong, or an IoU.
 
-    values  [pictures]
+    values  [pictures], finite; ValueError for others
     """
-    values = np.asarray(values, np.float64)
+    values = real_array(values, "values").astype(np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(f"values must be [pictures], finite; their shape is {values.shape}")
     return lambda counts: counts @ values / len(values)
 
 
@@ -63,9 +86,13 @@ def best_accuracy_of(hits):
     """Statistic: MaxBoxAcc, or MaxBoxAccV2, with thresholds chosen in each sample.
 
     hits  bool [pictures, thresholds], or [k, pictures, thresholds] for the mean
-          of k best accuracies: the `hits` of `MaxBoxAcc` and `MaxBoxAccV2`
+          of k best accuracies: the `hits` of `MaxBoxAcc` and `MaxBoxAccV2`;
+          ValueError for others
     """
-    hits = np.asarray(hits, bool)
+    hits = truth_array(hits, "hits")
+    if hits.ndim not in (2, 3) or not hits.size:
+        raise ValueError(f"hits must be [pictures, thresholds] or [k, pictures, thresholds], not empty; "
+                         f"their shape is {hits.shape}")
     hits = hits.reshape(-1, *hits.shape[-2:])
     # Most thresholds fall on the same 8-bit level as the one before.
     hits = [np.concatenate([h[:, :1], h[:, 1:][:, (h[:, 1:] != h[:, :-1]).any(axis=0)]], axis=1)
@@ -75,8 +102,13 @@ def best_accuracy_of(hits):
 
 
 def pxap_of(histograms):
-    """Statistic: PxAP; `histograms` are those of `metrics.PxAP`, [2, pictures, intervals]."""
-    background, found = np.asarray(histograms, np.float64)
+    """Statistic: PxAP; `histograms` are those of `metrics.PxAP`, [2, pictures, intervals]. ValueError for others."""
+    histograms = real_array(histograms, "histograms").astype(np.float64)
+    if histograms.ndim != 3 or len(histograms) != 2 or not histograms.size:
+        raise ValueError(f"histograms must be [2, pictures, intervals], not empty; their shape is {histograms.shape}")
+    if not (histograms.min() >= 0 and histograms.max() < np.inf):
+        raise ValueError("histograms must be finite and not negative")
+    background, found = histograms
     return lambda counts: np.array([area_under_curve([row @ background, row @ found])[0]
                                     for row in counts.astype(np.float64)])
 
@@ -100,7 +132,11 @@ def compare(a, b, pictures, resamples=RESAMPLES, seed=0):
     a, b      statistics, see `bootstrap`
     pictures  how many there are, in the same order in both
     returns   Difference
+    raises    ValueError as `bootstrap` does
     """
+    _check_statistic(a, "a")
+    _check_statistic(b, "b")
+
     def difference(counts):
         return a(counts) - b(counts)
 

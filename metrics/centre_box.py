@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from ops.arguments import boxes_of_pictures, real, real_array
 from ops.boxes import iou
 
 STEPS = np.arange(1, 21) / 20
@@ -19,7 +20,8 @@ def centre_box_baseline(boxes, sizes, least_iou=0.5):
              x0, y0, x1, y1, half-open; right is an IoU of `least_iou` with any
     sizes    [pictures, 2]: height and width of each picture
     returns  (share, width, height): float in [0, 1], and the box as fractions
-    raises   ValueError when there are no pictures
+    raises   ValueError when there are no pictures, not as many sizes as pictures, a size
+             that is not positive, or an IoU that is not above 0 and at most 1
     """
     shares = centre_box_hits(boxes, sizes, least_iou).mean(0)
     row, column = np.unravel_index(shares.argmax(), (len(STEPS), len(STEPS)))
@@ -31,11 +33,17 @@ def centre_box_hits(boxes, sizes, least_iou=0.5):
 
     Parameters and errors as of `centre_box_baseline`.
     """
-    if not len(boxes) or len(boxes) != len(sizes):
-        raise ValueError(f"{len(boxes)} pictures' boxes and {len(sizes)} sizes")
+    boxes, sizes, least_iou = boxes_of_pictures(boxes, "boxes"), real_array(sizes, "sizes"), real(least_iou, "least_iou")
+    if not boxes or sizes.shape != (len(boxes), 2):
+        raise ValueError(f"boxes of {len(boxes)} pictures and sizes of shape {sizes.shape}; "
+                         "there must be at least one picture, and sizes [pictures, 2]")
+    if not ((sizes > 0) & (sizes < np.inf)).all():
+        raise ValueError("sizes must be a height and a width above 0 for each picture")
+    if not 0 < least_iou <= 1:
+        raise ValueError(f"least_iou is {least_iou}; it must be above 0 and at most 1")
     owner = np.repeat(np.arange(len(boxes)), [len(some) for some in boxes])
-    every = np.concatenate([np.reshape(some, (-1, 4)) for some in boxes])
-    height, width = np.asarray(sizes, float)[owner].T
+    every = np.concatenate(boxes)
+    height, width = sizes.astype(float)[owner].T
     hits = np.zeros((len(boxes), len(STEPS) ** 2), bool)
     for number, (h, w) in enumerate(itertools.product(STEPS, STEPS)):
         centred = np.stack([width * (1 - w), height * (1 - h), width * (1 + w), height * (1 + h)], 1) / 2

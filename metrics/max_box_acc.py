@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from metrics.bootstrap import best_accuracy_of
-from metrics.metric import Metric
+from metrics.metric import Metric, rising
 from metrics.score_maps import ScoreMap, scale_boxes
 from metrics.threshold_boxes import LevelBoxes
+from ops.arguments import real_array, truth_array
 from ops.boxes import iou
 
 
@@ -115,10 +116,13 @@ def best_threshold(hits, thresholds):
     """The threshold at which most pictures are hits.
 
     hits        bool [pictures, t]
-    thresholds  [t]
+    thresholds  [t], rising
     returns     BestThreshold
-    raises      ValueError when there are no pictures
+    raises      ValueError when there are no pictures, or not as many thresholds as hits
     """
+    hits, thresholds = truth_array(hits, "hits"), rising(thresholds)
+    if hits.ndim != 2 or hits.shape[1] != len(thresholds):
+        raise ValueError(f"hits must be [pictures, {len(thresholds)}]; their shape is {hits.shape}")
     if not len(hits):
         raise ValueError("there are no pictures to take an accuracy of")
     curve = hits.mean(axis=0)
@@ -142,8 +146,8 @@ def _iou(boxes, true_boxes, shape):
     last one, and limits it to the map. No contour (a box of no width) is the
     pixel 0, 0.
     """
-    true_boxes = np.asarray(true_boxes)
-    if true_boxes.ndim != 2 or not true_boxes.size:
-        raise ValueError(f"true boxes must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
+    true_boxes = real_array(true_boxes, "true_boxes")
+    if true_boxes.ndim != 2 or true_boxes.shape[1] != 4 or not len(true_boxes):
+        raise ValueError(f"true boxes (true_boxes) must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
     last = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
     return iou((last + [0, 0, 1, 1])[:, None], true_boxes).max(axis=1)

@@ -6,6 +6,8 @@ figure of any subset of the pictures. docs/extending.md shows how to add one.
 
 import numpy as np
 
+from ops.arguments import real_array
+
 THRESHOLDS = np.arange(0, 1, 0.001)
 
 
@@ -28,7 +30,7 @@ class Metric:
     name, truth, shapes, curve_file = "", "boxes", {}, None
 
     def __init__(self, thresholds=THRESHOLDS):
-        self.thresholds = np.asarray(thresholds)
+        self.thresholds = rising(thresholds)
         self._rows = []
 
     def judge(self, class_map, *truth):
@@ -73,3 +75,11 @@ class Metric:
     def curve(arrays, thresholds):
         """((name, values) of the axis, {column: values}): what `<curve_file>.csv` and curves.png show."""
         raise NotImplementedError
+
+
+def rising(thresholds):
+    """The thresholds as float64 [t], t >= 1: rising, from 0 to less than 1. Else a ValueError."""
+    array = real_array(thresholds, "thresholds").astype(np.float64)
+    if array.ndim != 1 or not len(array) or not ((array >= 0) & (array < 1)).all() or (np.diff(array) <= 0).any():
+        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {thresholds!r:.60}")
+    return array

@@ -4,8 +4,9 @@ import numpy as np
 
 from metrics.areas import area_under_curve
 from metrics.bootstrap import pxap_of
-from metrics.metric import Metric
+from metrics.metric import THRESHOLDS, Metric
 from metrics.score_maps import ScoreMap
+from ops.arguments import real_map, truth_array
 
 
 class PxAP(Metric):
@@ -24,23 +25,29 @@ class PxAP(Metric):
 
     name, truth, shapes, curve_file = "pxap", "masks", {"masks": ("u", ("n", 2, "t + 1"))}, "precision"
 
+    def __init__(self, thresholds=THRESHOLDS):
+        super().__init__(thresholds)
+        if self.thresholds[0] != 0:
+            raise ValueError(f"thresholds must start with 0, not {self.thresholds[0]}")
+
     def judge(self, score_map, mask, ignore=None):
         """The row of one picture.
 
         score_map  float [H, W], 0 to 1, or a `ScoreMap`
-        mask       bool [H, W], where the object is
+        mask       bool [H, W], where the object is; of whole numbers, where it is not 0
         ignore     bool [H, W] or None: pixels of no matter, where not `mask`
-        raises     ValueError when shapes differ or scores are not in [0, 1]
+        raises     ValueError when shapes differ, scores are not in [0, 1], or a mask has
+                   fractions
         """
         if isinstance(score_map, ScoreMap):
             score_map = score_map.scores
-        score_map, mask = np.asarray(score_map), np.asarray(mask, bool)
-        ignore = np.zeros_like(mask) if ignore is None else np.asarray(ignore, bool)
+        score_map, mask = real_map(score_map, "score_map"), truth_array(mask, "mask")
+        ignore = np.zeros_like(mask) if ignore is None else truth_array(ignore, "ignore")
         if not score_map.shape == mask.shape == ignore.shape:
             raise ValueError(f"the score map is {score_map.shape}, its mask {mask.shape}, "
                              f"what to ignore {ignore.shape}; they must be equal")
         if not (score_map.min() >= 0 and score_map.max() <= 1):  # fails for NaN, too
-            raise ValueError("scores must be from 0 to 1, without NaN")
+            raise ValueError("score_map must be from 0 to 1, without NaN")
         edges = np.append(self.thresholds, 1.0)
         counted = mask | ~ignore
         interval = np.searchsorted(edges, score_map[counted], side="right") - 1

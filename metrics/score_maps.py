@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from metrics.threshold_boxes import level_boxes
+from ops.arguments import real_array, real_boxes, real_map, whole
 from ops.resize import resize_bicubic
 
 SIZE = 224  # the protocol's side of maps, masks and true boxes
+LARGEST_PIXEL = 2**52  # beyond it float64 has no halves, nor int64 soon a number
 
 
 class ScoreMap:
@@ -37,22 +39,24 @@ class ScoreMap:
 def score_map(class_map, size=SIZE):
     """The protocol's score map: bicubic resizing, then min-max scaling.
 
-    class_map  [h, w], finite, any real dtype; one that is constant becomes zeros
+    class_map  [h, w], finite, any real dtype; one that is constant, or that float32
+               cannot tell from a constant one, becomes zeros
     size       side of the square result
     returns    float32 [size, size], 0 to 1
     raises     ValueError when the map is not [h, w], is empty, or has values
-               that are not finite
+               that are not finite, and for a size that is not positive
     """
-    class_map = np.asarray(class_map)
-    if class_map.ndim != 2 or not class_map.size:
-        raise ValueError(f"a class map must be [h, w]; its shape is {class_map.shape}")
-    if not np.isfinite(class_map).all():
-        raise ValueError("the class map has values that are not finite: NaN or infinite")
-    if class_map.min() == class_map.max():  # before rounding can make a pattern of it
+    class_map, size = real_map(class_map, "class_map").astype(np.float64), whole(size, "size")
+    low, high = class_map.min(), class_map.max()  # NaN if there is one
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("class_map has values that are not finite: NaN or infinite")
+    if low == high:  # before rounding can make a pattern of it
         return np.zeros((size, size), np.float32)
-    resized = resize_bicubic(class_map, (size, size))
+    # Float32 has no numbers like 1e-300. A factor of two to a power changes no bit of the rest.
+    resized = resize_bicubic(np.ldexp(class_map, -np.frexp(max(abs(low), abs(high)))[1]), size)
     resized -= resized.min()
-    return resized / resized.max()
+    largest = resized.max()
+    return resized / largest if largest else resized
 
 
 def scale_boxes(boxes, picture_size, size=SIZE):
@@ -62,13 +66,21 @@ def scale_boxes(boxes, picture_size, size=SIZE):
     sets publish, and truncates them to integers.
 
     boxes         [..., 4]: x0, y0, x1, y1 in pixels of the picture, half-open
-    picture_size  (width, height)
+    picture_size  (width, height), or one number for both
+    size          side of the map
     returns       int [..., 4]: x0, y0, x1, y1 in pixels of the map, half-open
-    raises        ValueError when a box is empty
+    raises        ValueError when a box is empty or not finite, when the picture has no
+                  size, and for a size that is not positive
     """
-    boxes = np.asarray(boxes, np.float64)
-    if (boxes[..., :2] >= boxes[..., 2:]).any():
-        raise ValueError(f"a true box is empty: {boxes.tolist()}")
+    boxes, size = real_boxes(boxes, "boxes"), whole(size, "size")
+    sides = real_array(picture_size, "picture_size")
+    if sides.shape not in ((), (2,)) or not ((sides > 0) & (sides < np.inf)).all():
+        raise ValueError(f"picture_size must be a width and a height above 0; it is {picture_size!r:.60}")
+    if not (boxes[..., :2] < boxes[..., 2:]).all():  # NaN is not less, either
+        raise ValueError(f"boxes: a true box is empty or not finite: {boxes.tolist()!r:.200}")
     last = np.array([0, 0, 1, 1])
     # The order of multiplication and division decides the last bit, and so the integer.
-    return ((boxes - last) * size / np.tile(picture_size, 2)).astype(int) + last
+    scaled = (boxes - last) * size / np.tile(sides, 2)
+    if not (abs(scaled) < LARGEST_PIXEL).all():
+        raise ValueError(f"boxes: a true box is not finite, or too far away: {boxes.tolist()!r:.200}")
+    return scaled.astype(int) + last

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metrics.level_regions import LEVELS, Regions
+from ops.arguments import real_array, real_map
 
 
 class LevelBoxes(NamedTuple):
@@ -31,7 +32,7 @@ class LevelBoxes(NamedTuple):
         thresholds  [t], 0 <= threshold < 1
         raises      ValueError when a threshold is not in that range
         """
-        thresholds = np.asarray(thresholds, np.float64)
+        thresholds = real_array(thresholds, "thresholds").astype(np.float64)
         if not ((thresholds >= 0) & (thresholds < 1)).all():
             raise ValueError("thresholds must be at least 0 and less than 1")
         return (thresholds * self.peak).astype(int)
@@ -91,11 +92,9 @@ def _heights(score_map):
 
     The low byte keeps the true order of pixels that share a level.
     """
-    score_map = np.asarray(score_map)
-    if score_map.ndim != 2 or not score_map.size:
-        raise ValueError(f"a score map must be [H, W]; its shape is {score_map.shape}")
+    score_map = real_map(score_map, "score_map")
     if not (score_map.min() >= 0 and score_map.max() <= 1):  # fails for NaN, too
-        raise ValueError("scores must be from 0 to 1, without NaN")
+        raise ValueError("score_map must be from 0 to 1, without NaN")
     if score_map.dtype.kind != "f":
         score_map = score_map.astype(np.float64)
     # The protocol multiplies by 255 in the map's own precision; by 256 is exact.

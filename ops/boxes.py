@@ -7,6 +7,8 @@ and row outside it.
 import numpy as np
 from scipy import ndimage
 
+from ops.arguments import real, real_boxes, real_maps
+
 # Pixels that touch at a corner belong together, as in OpenCV's contours.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
@@ -22,16 +24,14 @@ def boxes_from_heat_maps(heat_maps, threshold=0.2):
     heat_maps  [..., H, W], finite, at least 0: one box per map
     threshold  fraction of the maximum, in [0, 1); the paper's is 0.2
     returns    int32 [..., 4]: x0, y0, x1, y1, half-open, in pixels of the heat map
-    raises     ValueError when the threshold is outside [0, 1), or when a heat
+    raises     ValueError when the threshold is no number in [0, 1), or when a heat
                map is empty, negative or not finite
     """
+    threshold, heat_maps = real(threshold, "threshold"), real_maps(heat_maps, "heat_maps", "H, W")
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
-    heat_maps = np.asarray(heat_maps)
-    if heat_maps.ndim < 2 or 0 in heat_maps.shape[-2:]:
-        raise ValueError(f"heat maps must be [..., H, W]; their shape is {heat_maps.shape}")
     if not (np.isfinite(heat_maps).all() and (heat_maps >= 0).all()):
-        raise ValueError("heat maps must be finite and not negative")
+        raise ValueError("heat_maps must be finite and not negative")
     flat = heat_maps.reshape(-1, *heat_maps.shape[-2:])
     boxes = [_box_of_largest_segment(heat_map > threshold * heat_map.max()) for heat_map in flat]
     return np.array(boxes, np.int32).reshape(*heat_maps.shape[:-2], 4)
@@ -65,14 +65,20 @@ def iou(a, b):
     a, b     [..., 4]: x0, y0, x1, y1, half-open, pixels or fractions, shapes
              that broadcast against each other
     returns  float64 [...], 0 to 1; 0 with a box of no area
-    raises   ValueError when the last axis is not 4
+    raises   ValueError when the last axis is not 4, when the shapes do not go
+             together, or when boxes are not finite
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape[-1:] != (4,) or b.shape[-1:] != (4,):
-        raise ValueError(f"boxes must be [..., 4]; their shapes are {a.shape} and {b.shape}")
-    corner = np.maximum(a[..., :2], b[..., :2])
-    intersection = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - corner, 0, None).prod(-1)
-    union = _area(a) + _area(b) - intersection
+    a, b = real_boxes(a, "a"), real_boxes(b, "b")
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            corner = np.maximum(a[..., :2], b[..., :2])
+        except ValueError:
+            raise ValueError(f"the shapes of a and b do not go together: {a.shape} and {b.shape}") from None
+        intersection = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - corner, 0, None).prod(-1)
+        union = _area(a) + _area(b) - intersection
+    # What is not finite in a box is not finite in its area, which has a quarter of the numbers.
+    if not np.isfinite(union).all():
+        raise ValueError("a and b must be boxes whose coordinates and areas are finite")
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 

@@ -4,10 +4,10 @@ Each function is compiled once for every new combination of shapes, dtypes and
 output size. Keep the batch size fixed: fill the last batch up.
 """
 
-import operator
-
-from ops.heatmap import extremes, interpolation_matrix, interval_ends, nan_unless_finite, scale, upsample
+from ops.arguments import height_width
+from ops.heatmap import extremes, interpolation_matrix, interval_ends, nan_unless_finite, scale, upsample, within_range
 from ops.quiet_tensorflow import tf
+from ops.tensors import features_tensor, real_tensor
 
 
 def class_activation_maps(features, kernel, classes=None):
@@ -34,16 +34,16 @@ def heat_maps(features, kernel, classes, size):
     `normalise(upsample(class_activation_maps(...), size))` but for rounding.
 
     features, kernel, classes   as in `class_activation_maps`
-    size      (H, W), Python ints: better the network's input than each picture's
+    size      (H, W), Python ints, or one for both: better the network's input than each
+              picture's
     returns   [N, k, H, W], float32 in [0, 1]; all NaN for a map that is not finite
-    raises    ValueError when shapes do not fit or a class is out of range
+    raises    ValueError when shapes or the size do not fit, or a class is out of range
     """
-    height, width = map(operator.index, size)
-    return _compiled_heat_maps(*_checked(features, kernel, classes), (height, width))
+    return _compiled_heat_maps(*_checked(features, kernel, classes), height_width(size))
 
 
 def _checked(features, kernel, classes):
-    features, kernel = tf.convert_to_tensor(features), tf.convert_to_tensor(kernel)
+    features, kernel = features_tensor(features), real_tensor(kernel, "kernel")
     if features.shape.rank != 4 or kernel.shape.rank != 2:
         raise ValueError("features must be [N, h, w, C] and the kernel [C, K]; "
                          f"their shapes are {features.shape} and {kernel.shape}")
@@ -52,7 +52,7 @@ def _checked(features, kernel, classes):
                          f"a kernel for {kernel.shape[0]}")
     if classes is None:
         return features, kernel, None
-    classes = tf.convert_to_tensor(classes)
+    classes = real_tensor(classes, "classes")
     if not classes.dtype.is_integer or not classes.shape.is_compatible_with([features.shape[0], None]):
         raise ValueError(f"classes must be integers [{features.shape[0]}, k]; "
                          f"they are {classes.dtype.name} {classes.shape}")
@@ -86,5 +86,5 @@ def _compiled_heat_maps(features, kernel, classes, size):
     rows, columns = (interpolation_matrix(old, new)[interval_ends(old, new)]
                      for old, new in zip(maps.shape[2:], size))
     corners = tf.einsum("Yy,nkyx,Xx->nkYX", rows, maps, columns)
-    scaled = upsample(scale(maps, *extremes(corners)), size)
+    scaled = upsample(scale(*within_range(maps, *extremes(corners))), size)
     return nan_unless_finite(maps, tf.clip_by_value(scaled, 0, 1))

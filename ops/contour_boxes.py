@@ -7,6 +7,7 @@ threshold of section 3.2. Rectangles are x, y, width, height inside, as theirs.
 import numpy as np
 from scipy import ndimage
 
+from ops.arguments import real_array, real_map
 from ops.boxes import EIGHT_NEIGHBOURS
 
 EVALUATION_THRESHOLDS = 20, 100, 110  # of the paper's ILSVRC evaluation
@@ -14,7 +15,7 @@ PROGRAM_THRESHOLDS = 30, 90, 150      # what the program itself falls back to
 MARGIN = 5
 
 
-def author_boxes(heat_map, thresholds=EVALUATION_THRESHOLDS):
+def author_boxes(heat_map, thresholds=EVALUATION_THRESHOLDS, cleared_border=False):
     """Boxes of a heat map as the authors' program draws them, largest first.
 
     The map becomes 8-bit grey, its maximum 255. At each threshold, thin
@@ -27,33 +28,40 @@ def author_boxes(heat_map, thresholds=EVALUATION_THRESHOLDS):
     sorts rectangles of equal area as the C++ library happens to; we keep them
     in the order of their thresholds and contours.
 
-    heat_map    [H, W], finite; values below 0 count as 0. At the size of the picture
-    thresholds  8-bit levels, 0 to 254, of any number
-    returns     int [n, 4]: x0, y0, x1, y1, half-open, in pixels; n = 0 when
-                nothing is above the lowest threshold. The first is the box.
-                Near the right and the lower border boxes are cut short, up to
-                having no area, as the program has it.
-    raises      ValueError when the map is not [H, W] and finite, or a threshold
-                is no 8-bit level
+    heat_map        [H, W], finite; values below 0 count as 0. At the size of the picture
+    thresholds      [n], 8-bit levels, 0 to 254
+    cleared_border  whether contours are those of OpenCV 2.4, which the program as it is
+                    shipped is linked with: it clears the outermost pixels before it looks
+                    for contours. False: those of later OpenCV, which does not
+    returns         int [n, 4]: x0, y0, x1, y1, half-open, in pixels; n = 0 when
+                    nothing is above the lowest threshold. The first is the box.
+                    Near the right and the lower border boxes are cut short, up to
+                    having no area, as the program has it.
+    raises          ValueError when the map is not [H, W] and finite, or a threshold
+                    is no 8-bit level
     """
-    heat_map = np.asarray(heat_map, np.float64)
-    if heat_map.ndim != 2 or not heat_map.size:
-        raise ValueError(f"a heat map must be [H, W]; its shape is {heat_map.shape}")
+    heat_map, levels = real_map(heat_map, "heat_map"), real_array(thresholds, "thresholds")
     if not np.isfinite(heat_map).all():
-        raise ValueError("the heat map has values that are not finite")
-    if not all(0 <= threshold < 255 for threshold in thresholds):
-        raise ValueError(f"thresholds must be 8-bit levels, 0 to 254: {tuple(thresholds)}")
-    peak = heat_map.max()
-    if peak <= 0:
+        raise ValueError("heat_map has values that are not finite")
+    if levels.ndim != 1 or not ((levels >= 0) & (levels < 255)).all():
+        raise ValueError(f"thresholds must be a list of 8-bit levels, 0 to 254; they are {thresholds!r:.60}")
+    if heat_map.max() <= 0:
         return np.zeros((0, 4), int)
-    grey = np.floor(255 * np.clip(heat_map / peak, 0, 1) + 0.5)
-    rectangles = [_limited(rectangle, heat_map.shape) for threshold in thresholds
-                  for rectangle in _contour_rectangles(_without_bridges(grey > threshold))]
+    grey = _grey(heat_map.astype(np.float64, copy=False))
+    masks = [_without_bridges(grey > level) for level in levels]
+    if cleared_border:
+        masks = map(_with_cleared_border, masks)
+    rectangles = [_limited(rectangle, heat_map.shape) for mask in masks for rectangle in _contour_rectangles(mask)]
     rectangles.sort(key=lambda r: -r[2] * r[3])
     x, y, width, height = _merged(rectangles).T
     # The program can give a negative width or height; its users swap the ends.
     return np.stack([np.minimum(x, x + width), np.minimum(y, y + height),
                      np.maximum(x, x + width), np.maximum(y, y + height)], axis=1)
+
+
+def _grey(heat_map):
+    with np.errstate(over="ignore"):  # of what is far below 0
+        return np.floor(255 * np.clip(heat_map / heat_map.max(), 0, 1) + 0.5)
 
 
 def _without_bridges(mask):
@@ -62,6 +70,12 @@ def _without_bridges(mask):
         return mask
     distance = ndimage.distance_transform_edt(mask)
     return (distance * (255 / distance.max()) + 0.5).astype(int) > 10
+
+
+def _with_cleared_border(mask):
+    cleared = np.zeros_like(mask)
+    cleared[1:-1, 1:-1] = mask[1:-1, 1:-1]
+    return cleared
 
 
 def _contour_rectangles(mask):

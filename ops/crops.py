@@ -6,37 +6,46 @@ before they are scaled to [0, 1]: how high a view's map is tells what it saw.
 
 import numpy as np
 
+from ops.arguments import finite_maps, height_width, listed, real_array, real_maps, whole
 from ops.heatmap import upsample
 from ops.quiet_tensorflow import tf
 from ops.resize import resize_bicubic
+from ops.tensors import maps_tensor, real_tensor
 
 FRAME = 256  # the side to which a picture is resized before it is cropped
+ORDERS = "rows", "columns"
 
 
-def ten_crops(crop_size, frame=FRAME):
+def ten_crops(crop_size, frame=FRAME, order="rows"):
     """Where the ten crops of the paper's evaluation lie in the frame.
 
-    The four corners by rows, the centre, and the same five mirrored.
+    The four corners, the centre, and the same five mirrored.
 
+    order    of the corners: "rows", the upper right one second, or "columns", the lower
+             left one second
     returns  (corners int [10, 2]: x, y of each crop's first pixel; mirrored bool [10])
-    raises   ValueError when a crop does not fit into the frame
+    raises   ValueError when a crop does not fit into the frame, or for another order
     """
-    if not 0 < crop_size <= frame:
-        raise ValueError(f"a crop of {crop_size} pixels does not fit into {frame}")
+    crop_size, frame = whole(crop_size, "crop_size"), whole(frame, "frame")
+    if crop_size > frame:
+        raise ValueError(f"crop_size: a crop of {crop_size} pixels does not fit into {frame}")
+    if not isinstance(order, str) or order not in ORDERS:
+        raise ValueError(f"order must be {' or '.join(ORDERS)}; it is {order!r:.60}")
     far = frame - crop_size
     middle = (far + 1) // 2  # of an odd margin the authors leave the larger half above
-    corners = [(0, 0), (far, 0), (0, far), (far, far), (middle, middle)]
-    return np.array(2 * corners), np.arange(10) >= 5
+    second, third = [(far, 0), (0, far)] if order == "rows" else [(0, far), (far, 0)]
+    return np.array(2 * [(0, 0), second, third, (far, far), (middle, middle)]), np.arange(10) >= 5
 
 
 def take_ten_crops(pictures, crop_size):
-    """The ten crops of pictures that are resized to the frame.
+    """The ten crops of pictures that are resized to the frame, the corners by rows.
 
     pictures  [N, F, F, C], a tensor or a NumPy array
     returns   [N, 10, crop_size, crop_size, C], of the same kind and dtype
     raises    ValueError when the pictures are not square or smaller than a crop
     """
-    if len(pictures.shape) != 4 or pictures.shape[1] != pictures.shape[2]:
+    pictures = real_tensor(pictures, "pictures") if tf.is_tensor(pictures) else real_array(pictures, "pictures")
+    if len(pictures.shape) != 4 or pictures.shape[1] is None or pictures.shape[1] != pictures.shape[2]:
         raise ValueError(f"pictures must be [N, F, F, C]; their shape is {pictures.shape}")
     crops = []
     for (x, y), mirrored in zip(*ten_crops(crop_size, pictures.shape[1])):
@@ -45,50 +54,83 @@ def take_ten_crops(pictures, crop_size):
     return (tf if tf.is_tensor(pictures) else np).stack(crops, axis=1)
 
 
-def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None):
+def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None, order="rows"):
     """One map of the frame from the class activation maps of its ten crops.
 
     Each is upsampled to the crop's size (bicubic), mirrored back where the crop
-    was mirrored, and its absolute value is added at the crop's place. (The
-    authors' program lays the second and the third crop, two of the corners, and
-    their mirror images at each other's place; we lay them at their own.)
+    was mirrored, and its absolute value is added at the crop's place.
 
-    maps     [..., 10, h, w], in the order of `ten_crops`, finite
+    maps     [..., 10, h, w], finite: four corners, the centre, and the same mirrored
     grid     where a map's cells lie in its crop, as for `upsample`, which is then used
              in place of the bicubic one; None: spread evenly
+    order    of the corners. "rows", upper right before lower left: `take_ten_crops`, and
+             the features that the authors computed beforehand (data_img1.mat).
+             "columns", lower left before upper right: the programs that they
+             published, which cut (prepare_image.m) and merge (mergeTenCrop.m) so
     returns  float32 [..., frame, frame], not negative
-    raises   ValueError when there are not ten maps or a crop does not fit
+    raises   ValueError when there are not ten maps, when they or their sum are not
+             finite, when a crop does not fit, or for another order
     """
-    maps = np.asarray(maps)
+    maps = real_maps(maps, "maps")
     if maps.ndim < 3 or maps.shape[-3] != 10:
         raise ValueError(f"maps of ten crops must be [..., 10, h, w]; their shape is {maps.shape}")
+    places = ten_crops(crop_size, frame, order)
     merged = np.zeros((*maps.shape[:-3], frame, frame), np.float32)
-    for number, ((x, y), mirrored) in enumerate(zip(*ten_crops(crop_size, frame))):
-        # One by one: ten large maps of each class and picture would be gigabytes.
-        crop = maps[..., number, :, :]
-        crop = np.abs(resize_bicubic(crop, (crop_size, crop_size), a=-0.5) if grid is None
-                      else upsample(crop, (crop_size, crop_size), grid))
-        merged[..., y:y + crop_size, x:x + crop_size] += crop[..., ::-1] if mirrored else crop
-    return merged
+    with np.errstate(over="ignore"):
+        for number, ((x, y), mirrored) in enumerate(zip(*places)):
+            # One by one: ten large maps of each class and picture would be gigabytes.
+            crop = maps[..., number, :, :]
+            crop = np.abs(resize_bicubic(crop, crop_size, a=-0.5) if grid is None
+                          else upsample(crop, crop_size, grid))
+            merged[..., y:y + crop_size, x:x + crop_size] += crop[..., ::-1] if mirrored else crop
+    return _finite(merged)
 
 
 def merge_flips(maps, mirrored_maps):
     """The mean of the maps of pictures and, mirrored back, of their mirror images.
 
-    maps, mirrored_maps  [..., h, w], tensors or NumPy arrays
-    returns              [..., h, w]
+    maps, mirrored_maps  [..., h, w], any real dtype, both of one shape; tensors or NumPy arrays
+    returns              float32 [..., h, w]; a tensor when one of them is
+    raises               ValueError when the shapes differ, or a NumPy array is not finite
     """
-    return (maps + mirrored_maps[..., ::-1]) / 2
+    maps, mirrored_maps = _float32(maps, "maps"), _float32(mirrored_maps, "mirrored_maps")
+    _check_equal(maps.shape, mirrored_maps.shape, "maps", "mirrored_maps")
+    return maps / 2 + mirrored_maps[..., ::-1] / 2
 
 
 def merge_scales(maps, size):
     """The mean of the maps that a picture has at several scales of the input.
 
     maps     a list of [..., h, w], each of its own h and w, tensors or NumPy arrays
-    size     (H, W), Python ints, to which all are upsampled (bilinear)
+    size     (H, W), Python ints, or one for both, to which all are upsampled (bilinear)
     returns  float32 [..., H, W]
-    raises   ValueError when there are no maps
+    raises   ValueError when there are no maps, when what is before h and w differs, or
+             as `upsample` does
     """
-    if not len(maps):
+    size, maps = height_width(size), listed(maps, "maps")
+    if not maps:
         raise ValueError("there are no maps to merge")
-    return sum(upsample(scale, size) for scale in maps) / len(maps)
+    large = [upsample(scale, size) for scale in maps]
+    for other in large[1:]:
+        _check_equal(large[0].shape, other.shape, "the first of maps", "another")
+    with np.errstate(over="ignore"):
+        merged = sum(large) / len(large)
+    return merged if tf.is_tensor(merged) else _finite(merged)
+
+
+def _float32(maps, name):
+    if tf.is_tensor(maps):
+        return tf.cast(maps_tensor(maps, name), tf.float32)
+    return finite_maps(maps, name)
+
+
+def _check_equal(shape, other, name, other_name):
+    """ValueError where two shapes cannot be equal: NumPy would repeat the smaller."""
+    if not tf.TensorShape(shape).is_compatible_with(other):
+        raise ValueError(f"{name} and {other_name} must be of one shape; they are {tuple(shape)} and {tuple(other)}")
+
+
+def _finite(merged):
+    if not np.isfinite(merged).all():
+        raise ValueError("maps have values that are too large for float32 when they are added up")
+    return merged

@@ -6,6 +6,8 @@ import zlib
 
 import numpy as np
 
+from ops.overlays import rgb
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB_8_BIT = b"\x08\x02\x00\x00\x00"  # depth, colour type, compression, filters, no interlacing
 LEFT = 1  # the filter that keeps each pixel's difference to the one on its left
@@ -22,9 +24,7 @@ def encode_png(picture):
     returns  bytes
     raises   ValueError for any other array
     """
-    picture = np.asarray(picture)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {list(picture.shape)}")
+    picture = rgb(picture)
     height, width = picture.shape[:2]
     pixels = picture.reshape(height, -1)
     rows = np.empty((height, 1 + pixels.shape[1]), np.uint8)
@@ -44,5 +44,5 @@ def encode_jpeg(picture, quality=90):
     """The bytes of a JPEG file of a picture, uint8 [H, W, 3], RGB."""
     from PIL import Image
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    Image.fromarray(rgb(picture)).save(file, "JPEG", quality=quality)
     return file.getvalue()

@@ -5,15 +5,17 @@ array. Sizes that change from picture to picture belong to NumPy: XLA compiles
 again for each new one.
 """
 
-import operator
-
 import numpy as np
 
+from ops.arguments import finite_maps, height_width, real_array, real_maps
 from ops.quiet_tensorflow import tf
+from ops.tensors import maps_tensor
 
 # What rounding can leave of a constant float32 map after interpolation: a map
 # that varies by less, relative to its values, is constant.
 ROUNDING = 8 * np.finfo(np.float32).eps
+# Of a map's largest value: beyond these powers of two, float32 may not hold the map's range or its fractions.
+EXPONENT = 100
 
 
 def upsample(maps, size, grid=None):
@@ -23,20 +25,22 @@ def upsample(maps, size, grid=None):
     products with constant matrices, which XLA compiles to something far
     faster. A smaller size is possible: it samples.
 
-    maps     [..., h, w], any float dtype; a tensor or a NumPy array
-    size     (H, W), Python ints
+    maps     [..., h, w], any real dtype; a tensor or a NumPy array
+    size     (H, W), Python ints, or one for both
     grid     where the old samples lie on both axes of the new size, as a network in
              `nets` says it: (centre of the first, distance), in pixels; None: spread evenly
     returns  [..., H, W], float32; a tensor for a tensor, else a NumPy array
     raises   ValueError when h or w is unknown or zero, when the size is not
-             positive, when the grid is none, or when a NumPy array is not finite
+             positive, when the grid is none, or when a NumPy array is not finite or
+             beyond float32
     """
-    height, width = map(operator.index, size)
-    maps = _as_float32(maps)
+    height, width = height_width(size)
     if tf.is_tensor(maps):
+        maps = tf.cast(maps_tensor(maps, "maps"), tf.float32)
         rows = interpolation_matrix(maps.shape[-2], height, grid)
         columns = interpolation_matrix(maps.shape[-1], width, grid)
         return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
+    maps = finite_maps(maps, "maps")
     left, right, fraction = _neighbours(maps.shape[-2], height, grid)
     # No product with a matrix: NumPy spreads it over threads, which are in use already.
     maps = maps[..., left, :] * (1 - fraction)[:, None] + maps[..., right, :] * fraction[:, None]
@@ -50,20 +54,43 @@ def normalise(maps):
     A constant map becomes all zeros; a tensor's map with a value that is not
     finite becomes all NaN.
 
-    maps     [..., h, w], any float dtype; a tensor or a NumPy array
+    maps     [..., h, w], any real dtype; a tensor or a NumPy array
     returns  [..., h, w], float32; a tensor for a tensor, else a NumPy array
-    raises   ValueError when a NumPy array is not finite
+    raises   ValueError when h or w is zero, or when a NumPy array is not finite
     """
-    maps = _as_float32(maps)
     if tf.is_tensor(maps):
-        return nan_unless_finite(maps, scale(maps, *extremes(maps)))
-    return scale(maps, maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True))
+        maps = maps_tensor(maps, "maps")
+        if maps.dtype == tf.float64:  # may have what float32 has not
+            largest = tf.reduce_max(tf.abs(maps), axis=(-2, -1), keepdims=True)
+            maps /= tf.where(largest > 0, largest, 1)
+        maps = tf.cast(maps, tf.float32)
+        return nan_unless_finite(maps, scale(*within_range(maps, *extremes(maps))))
+    maps = real_maps(maps, "maps")
+    low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)  # NaN if there is one
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise ValueError("maps have values that are not finite")
+    exponent = power_of_two(low, high)
+    if (abs(exponent) > EXPONENT).any():
+        maps, low, high = (np.ldexp(np.asarray(array, np.float64), -exponent) for array in (maps, low, high))
+    return scale(*(array.astype(np.float32, copy=False) for array in (maps, low, high)))
 
 
 def extremes(maps):
     """Minimum and maximum over the last two axes, which are kept: [..., 1, 1]."""
     return (tf.reduce_min(maps, axis=(-2, -1), keepdims=True),
             tf.reduce_max(maps, axis=(-2, -1), keepdims=True))
+
+
+def power_of_two(low, high):
+    """e, with the larger of |low| and |high| from 2^(e - 1) to 2^e (0 for 0): dividing by 2^e rounds nothing. NumPy."""
+    return np.frexp(np.maximum(np.abs(np.asarray(low, np.float64)), np.abs(np.asarray(high, np.float64))))[1]
+
+
+def within_range(maps, low, high):
+    """Float32 maps and their extremes times a power of two, so that neither range nor fractions leave float32."""
+    largest = tf.maximum(tf.abs(low), tf.abs(high))
+    factor = tf.where(largest > 2.0**EXPONENT, 2.0**-EXPONENT, tf.where(largest < 2.0**-EXPONENT, 2.0**EXPONENT, 1.0))
+    return maps * factor, low * factor, high * factor
 
 
 def scale(maps, low, high):
@@ -118,22 +145,14 @@ def interval_ends(size, new_size):
 
 def _source_positions(size, new_size, grid=None):
     """Where the new samples lie on the old axis, 0 to size - 1, by half-pixel centres or by the grid."""
-    if not size:
-        raise ValueError(f"the height and width of a map must be known and not zero, not {size}")
-    if new_size < 1:
-        raise ValueError(f"a map cannot be resized to {new_size} pixels")
-    first, step = (0.5 * new_size / size, new_size / size) if grid is None else grid
-    if not (np.isfinite(first) and 0 < step < np.inf):
-        raise ValueError(f"a grid is (first, distance), in pixels; not {grid}")
+    if size is None:
+        raise ValueError("maps must have a known height and width")
+    first, step = (0.5 * new_size / size, new_size / size) if grid is None else _first_and_step(grid)
     return np.clip((np.arange(new_size) + 0.5 - first) / step, 0, size - 1)
 
 
-def _as_float32(maps):
-    """The maps in float32; a NumPy array or a list of numbers must be finite."""
-    if not tf.is_tensor(maps):
-        maps = np.asarray(maps, np.float32)
-        if not np.isfinite(maps).all():
-            raise ValueError("the maps have values that are not finite")
-    if len(maps.shape) < 2:
-        raise ValueError(f"maps must be [..., h, w]; their shape is {tuple(maps.shape)}")
-    return tf.cast(maps, tf.float32) if tf.is_tensor(maps) else maps
+def _first_and_step(grid):
+    pair = real_array(grid, "grid")
+    if pair.shape != (2,) or not (np.isfinite(pair).all() and pair[1] > 0):
+        raise ValueError(f"a grid is (first, distance), in pixels, the distance above 0; not {grid!r:.60}")
+    return pair.tolist()

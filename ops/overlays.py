@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from ops.arguments import real, real_array, real_boxes, real_map
 from ops.heatmap import ROUNDING, upsample
 
 LIGHT, DARK = (255, 255, 255), (20, 20, 20)
@@ -20,11 +21,9 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     raises      ValueError for another picture, a heat map or opacity outside
                 [0, 1], or an unknown colour map
     """
-    picture, heat_map = np.asarray(picture), np.asarray(heat_map)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {picture.shape}")
-    if heat_map.ndim != 2 or not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
-        raise ValueError(f"heat map must be [h, w] in [0, 1]; its shape is {heat_map.shape}")
+    picture, heat_map, opacity = rgb(picture), real_map(heat_map, "heat_map"), real(opacity, "opacity")
+    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
+        raise ValueError("heat_map must be [h, w] in [0, 1]; it has other values")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
     if heat_map.shape != picture.shape[:2]:
@@ -37,6 +36,14 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     return mixed.astype(np.uint8)
 
 
+def rgb(picture):
+    """The picture as an array, which must be uint8 [H, W, 3], not empty."""
+    picture = real_array(picture, "picture")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"picture must be uint8 [H, W, 3]; it is {picture.dtype} {picture.shape}")
+    return picture
+
+
 def draw_box(picture, box):
     """The picture with a white frame on a dark one, inside the box.
 
@@ -45,8 +52,8 @@ def draw_box(picture, box):
     returns  uint8 [H, W, 3]
     """
     from PIL import Image, ImageDraw
-    drawn = Image.fromarray(picture)
-    outline(ImageDraw.Draw(drawn), box)
+    drawn = Image.fromarray(rgb(picture))
+    outline(ImageDraw.Draw(drawn), real_boxes(box, "box"))
     return np.asarray(drawn)
 
 
@@ -63,6 +70,6 @@ def _colours(name):
     """float32 [256, 3], 0 to 255: the colours from 0 to 1."""
     import matplotlib  # only pictures need it
 
-    if name not in matplotlib.colormaps:
-        raise ValueError(f"matplotlib knows no colour map {name!r}")
+    if not isinstance(name, str) or name not in matplotlib.colormaps:
+        raise ValueError(f"colour_map: matplotlib knows no colour map {name!r:.60}")
     return 255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3].astype(np.float32)

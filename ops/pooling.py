@@ -1,6 +1,7 @@
 """From a map of features to one number per channel."""
 
 from ops.quiet_tensorflow import tf
+from ops.tensors import features_tensor
 
 
 def gap(features):
@@ -14,9 +15,9 @@ def gap(features):
 
     features  [N, h, w, C], float32, bfloat16 or float16
     returns   [N, C], float32, accumulated in float32
-    raises    ValueError when the features have not four axes
+    raises    ValueError when the features are no such, or h or w is 0
     """
-    return _compiled_gap(_checked(features))
+    return _compiled_gap(features_tensor(features))
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -31,13 +32,6 @@ def gmp(features):
 
     features  [N, h, w, C], float32, bfloat16 or float16
     returns   [N, C], float32
-    raises    ValueError when the features have not four axes
+    raises    ValueError when the features are no such, or h or w is 0
     """
-    return tf.cast(tf.reduce_max(_checked(features), axis=(1, 2)), tf.float32)
-
-
-def _checked(features):
-    features = tf.convert_to_tensor(features)
-    if features.shape.rank not in (4, None):
-        raise ValueError(f"features must be [N, h, w, C]; their shape is {features.shape}")
-    return features
+    return tf.cast(tf.reduce_max(features_tensor(features), axis=(1, 2)), tf.float32)

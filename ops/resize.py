@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ops.arguments import height_width, real, real_maps
+
 
 def resize_bicubic(maps, size, a=-0.75):
     """Bicubic interpolation as OpenCV's `INTER_CUBIC`.
@@ -12,13 +14,22 @@ def resize_bicubic(maps, size, a=-0.75):
     and one pixel in 100,000 gets another 8-bit level by it.
 
     maps     [..., h, w], finite, any real dtype
-    size     (H, W)
+    size     (H, W), or one int for both
     a        the kernel's slope at distance 1: -0.75 is OpenCV's, -0.5 MATLAB's
     returns  float32 [..., H, W]
+    raises   ValueError for maps that are no such, not finite or beyond float32, for
+             a size that is not positive, and for an a that is no number
     """
-    maps = np.asarray(maps, np.float64)
-    rows = _interpolate(maps.swapaxes(-2, -1), size[0], a).swapaxes(-2, -1)
-    return _interpolate(rows, size[1], a).astype(np.float32)
+    height, width = height_width(size)
+    maps, a = real_maps(maps, "maps").astype(np.float64, copy=False), real(a, "a")
+    if not np.isfinite(maps).all():
+        raise ValueError("maps have values that are not finite")
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = _interpolate(maps.swapaxes(-2, -1), height, a).swapaxes(-2, -1)
+        resized = _interpolate(rows, width, a).astype(np.float32)
+    if not np.isfinite(resized).all():
+        raise ValueError("maps have values that are too large for float32")
+    return resized
 
 
 def _interpolate(values, new_size, a):
@@ -45,11 +56,12 @@ def _keys(distance, a):
 def resize_nearest(masks, size):
     """The nearest old pixel as OpenCV's `INTER_NEAREST` has it, floor(i / (H / h)).
 
-    masks    [..., h, w]
-    size     (H, W)
+    masks    [..., h, w], numbers or bool
+    size     (H, W), or one int for both
     returns  [..., H, W], the dtype of `masks`
+    raises   ValueError for masks that are no such, and for a size that is not positive
     """
-    masks = np.asarray(masks)
+    masks, size = real_maps(masks, "masks"), height_width(size)
     # OpenCV multiplies by the inverse of the factor, and its rounding decides where they meet.
     rows, columns = (np.minimum((np.arange(new) * (1 / (new / old))).astype(int), old - 1)
                      for old, new in zip(masks.shape[-2:], size))

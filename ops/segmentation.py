@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from ops.arguments import real, real_map
 from ops.boxes import EIGHT_NEIGHBOURS
 
 
@@ -35,11 +36,9 @@ def segments(heat_map, threshold=0.2):
     returns    a list of Segment, never empty
     raises     ValueError when the map or the threshold is not as it should be
     """
-    heat_map = np.asarray(heat_map)
-    if heat_map.ndim != 2 or not heat_map.size:
-        raise ValueError(f"a heat map must be [H, W]; its shape is {heat_map.shape}")
+    threshold, heat_map = real(threshold, "threshold"), real_map(heat_map, "heat_map")
     if not (np.isfinite(heat_map).all() and (heat_map >= 0).all()):
-        raise ValueError("a heat map must be finite and not negative")
+        raise ValueError("heat_map must be finite and not negative")
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
     above = heat_map > threshold * heat_map.max()

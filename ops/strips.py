@@ -1,8 +1,11 @@
 """A strip of pictures: the picture itself, then one panel for each class with its heat map and box."""
 
+import bisect
+
 import numpy as np
 
-from ops.overlays import DARK, LIGHT, outline, overlay
+from ops.arguments import listed, real_array, real_boxes
+from ops.overlays import DARK, LIGHT, outline, overlay, rgb
 
 PANEL_HEIGHT = 320
 GAP = 6
@@ -16,11 +19,23 @@ def panels(picture, heat_maps, boxes, captions):
     boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
     captions   k strings
     returns    uint8 [h', w', 3]: k + 1 panels side by side, captions below
-    raises     ValueError when the numbers of maps, boxes and captions differ
+    raises     ValueError when the numbers of maps, boxes and captions differ, or for what
+               is no picture, heat map (as `overlay`), box or text
     """
+    picture, heat_maps, captions = rgb(picture), listed(heat_maps, "heat_maps"), listed(captions, "captions")
+    boxes = real_array(boxes, "boxes")
+    boxes = real_boxes(boxes, "boxes") if boxes.size else np.zeros((0, 4))
+    if not all(isinstance(caption, str) for caption in captions):
+        raise ValueError("captions must be strings")
+    if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {boxes.tolist()!r:.60}")
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
+    return _drawn(picture, heat_maps, boxes, captions)
+
+
+def _drawn(picture, heat_maps, boxes, captions):
     from PIL import Image, ImageDraw, ImageFont
     height, width = picture.shape[:2]
     shrunk = panel(picture)
@@ -42,6 +57,7 @@ def panels(picture, heat_maps, boxes, captions):
 def panel(picture):
     """The picture at the size of a panel: uint8 [H, W, 3] to [320, w, 3], w from 106 to 960."""
     from PIL import Image
+    picture = rgb(picture)
     height, width = picture.shape[:2]
     # A panorama must not become a strip of a hundred thousand pixels, nor a tower a hair.
     panel_width = int(np.clip(round(width * PANEL_HEIGHT / height), PANEL_HEIGHT // 3, 3 * PANEL_HEIGHT))
@@ -55,6 +71,5 @@ def _fit(text, font, width):
     """The text, cut with an ellipsis to at most `width` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    letters = bisect.bisect(range(len(text)), width, key=lambda end: font.getlength(text[:end + 1] + "…"))
+    return text[:letters].rstrip() + "…"

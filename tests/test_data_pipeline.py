@@ -13,11 +13,11 @@ from cam_data import (
     epoch_order,
     open_set,
     pipeline,
+    prepare,
     read_picture,
     training_batches,
     viewing_batches,
 )
-from cam_data import prepare
 
 from small_sets import class_folders, tiny_imagenet, write_picture
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cam_evaluation
 import localization
 import metrics
 import ops

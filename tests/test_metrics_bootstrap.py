@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
 from metrics.areas import area_under_curve
+from metrics.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
 from metrics.pxap import PxAP
 
 
