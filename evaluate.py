@@ -37,7 +37,7 @@ def main(arguments):
     if settings.submission:
         cam_evaluation.write_submission(settings.submission, records, classes, pictures)
     names = [cam_evaluation.class_name(category) for category in classes]
-    show_figures(cam_evaluation.write_report(settings.out, records, about, names, settings.per_class))
+    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names, settings.per_class))
     return 0
 
 
@@ -113,17 +113,6 @@ def choose_threshold(localizer, settings, judged):
     say(f"threshold {localizer.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
         f"(GT-known localization there {accuracy:.4f})")
     return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
-
-
-def show_figures(metrics):
-    """The figures as a table, each with its 95 % interval."""
-    table = Table("figure", "value", "95 % interval", most=len(metrics))
-    for name, value in metrics.items():
-        if not name.endswith("_interval"):
-            low_high = metrics.get(f"{name}_interval")
-            table.add(name, f"{value:.4f}" if isinstance(value, float) else value,
-                      "{:.4f} to {:.4f}".format(*low_high) if low_high else "")
-    show(table)
 
 
 def compare(first, second):

@@ -5,24 +5,41 @@ import os
 # Beside another program on the same cores, NumPy's threads wait for each other ten times as long as they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-
-import sys
+from dataclasses import dataclass
 
 import numpy as np
-from rich.table import Table
 
 import cam_base
 import cam_data
+import cam_evaluation
+import nets
 import weights
-from cam_base import InputError
-from cam_base.terminal import Parser, check_least, console, progress, run_program
-from cam_evaluation.frozen_network import FrozenNetwork, cut_out, largest_boxes
-from cam_evaluation.judging import BATCH
-from cam_evaluation.linear_classifier import choose_cost, cross_entropy, fit, squared_hinge, unit_length
-from cam_evaluation.report import write_json
-from localization.settings import DEFAULT_WEIGHTS, PAPER_THRESHOLD
+from cam_base import InputError, check_folder
+from cam_base import settings as settings_of
+from cam_base.settings import option
+from cam_base.terminal import Table, progress, run_program, say, show, warn
+from localization.settings import PAPER_THRESHOLD
 
-LOSSES = {"svm": squared_hinge, "logistic": cross_entropy}
+BATCH = 64
+
+
+@dataclass
+class ProbeSettings:
+    weights: str = option(None, "a file of weights, a training run's folder, or a published name "
+                          "(python -m weights list); none: the network that comes with this project")
+    data: str = option(None, "folder of a data set, or 'synthetic'")
+    draw: str = option("both", "pictures to train and test on from both splits of --data; from its validation split "
+                       "alone; or training pictures from the one and test pictures from the other",
+                       choices=("both", "val", "apart"))
+    train: int = option(30, "training pictures of each class", least=2, metavar="N")
+    test: int = option(None, "at most so many test pictures of each class (none: all others)", kind=int, least=1,
+                       metavar="N")
+    splits: int = option(10, "how many random splits", least=1)
+    classes: int = option(None, "only the first so many classes of --data", kind=int, least=1)
+    classifier: str = option("svm", "linear SVM or logistic regression", choices=("logistic", "svm"))
+    crops: bool = option(False, "also of what the maps cut out, of true boxes, and by the network's own last layer")
+    seed: int = option(0, "draws the splits", least=0)
+    out: str = option("out", "folder for probe.json")
 
 
 # ---------------------------------------------------------------- pictures and splits
@@ -82,7 +99,7 @@ def see(network, pictures, splits):
     wanted = pictures.rows(used)
     features, found = network.pooled(wanted, progress(batches(wanted), "pictures"))
     for _, reason in cam_data.broken_files(wanted, np.setdiff1d(np.arange(len(wanted)), found)):
-        print(f"probe.py: skipped {reason}", file=sys.stderr)
+        warn(f"probe.py: skipped {reason}")
     kept = used[found]
     splits = [tuple(np.flatnonzero(np.isin(kept, rows)) for rows in split) for split in splits]
     for training, testing in splits:
@@ -98,7 +115,8 @@ class Probe:
 
     def __init__(self, pictures, options):
         self.labels, self.classes = pictures.labels, len(pictures.categories)
-        self.loss, self.seed = LOSSES[options.classifier], options.seed
+        self.seed = options.seed
+        self.loss = {"svm": cam_evaluation.squared_hinge, "logistic": cam_evaluation.cross_entropy}[options.classifier]
 
     def __call__(self, features, split):
         """(classifier, {"accuracy": fraction of the test rows, "cost": of the SVM or regression}).
@@ -107,11 +125,11 @@ class Probe:
         InputError when the solver does not converge.
         """
         training, testing = split
-        features, labels = unit_length(features), self.labels[training]
+        features, labels = cam_evaluation.unit_length(features), self.labels[training]
         rng = np.random.default_rng(self.seed)
         try:
-            cost = choose_cost(features[training], labels, self.classes, rng, self.loss)
-            classifier = fit(features[training], labels, self.classes, cost, self.loss)
+            cost = cam_evaluation.choose_cost(features[training], labels, self.classes, rng, self.loss)
+            classifier = cam_evaluation.fit(features[training], labels, self.classes, cost, self.loss)
         except ArithmeticError as error:
             raise InputError(f"no classifier of these features: {error}") from None
         return classifier, {"accuracy": accuracy(classifier, features[testing], self.labels[testing]), "cost": cost}
@@ -138,12 +156,12 @@ def crops(network, pictures, features, splits, options):
     probe, found = Probe(pictures, options), {}
     seen = {"full": features, "cam_crop": None}
     if pictures.boxes:
-        seen["true_box"] = network.pooled(cut_out(pictures, largest_boxes(pictures)),
+        seen["true_box"] = network.pooled(cam_evaluation.cut_out(pictures, cam_evaluation.largest_boxes(pictures)),
                                           progress(batches(pictures), "true boxes"))[0]
     known = cam_base.match_classes(network.classes, pictures.categories)
     for split in splits:
         classifier, found_full = probe(seen["full"], split)
-        guesses = classifier.guesses(unit_length(features))
+        guesses = classifier.guesses(cam_evaluation.unit_length(features))
         seen["cam_crop"] = look_again(network, classifier, guesses, pictures, np.union1d(*split))
         record(found, {"full": found_full} | {name: probe(seen[name], split)[1] for name in seen if name != "full"})
         if (known >= 0).all():
@@ -161,7 +179,7 @@ def look_again(network, classifier, guesses, pictures, rows):
     part = pictures.rows(rows)
     boxes = network.boxes(part, classifier.kernel, guesses[rows], PAPER_THRESHOLD, progress(batches(part), "maps"))
     features = np.zeros((len(pictures), len(classifier.kernel)), np.float32)
-    features[rows] = network.pooled(cut_out(part, boxes), progress(batches(part), "crops"))[0]
+    features[rows] = network.pooled(cam_evaluation.cut_out(part, boxes), progress(batches(part), "crops"))[0]
     return features
 
 
@@ -183,48 +201,35 @@ def summarise(found):
     return figures
 
 
-def show(figures):
+def show_accuracies(figures):
     table = Table("figure", "accuracy, %", "over splits, ±", "cost")
     for name, figure in figures.items():
         deviation = figure["standard_deviation"]
         costs = sorted({split["cost"] for split in figure["splits"] if "cost" in split})
-        table.add_row(name, f"{100 * figure['accuracy']:.2f}", "" if deviation is None else f"{100 * deviation:.2f}",
-                      ", ".join(f"{cost:g}" for cost in costs))
-    console.print(table)
+        table.add(name, f"{100 * figure['accuracy']:.2f}", "" if deviation is None else f"{100 * deviation:.2f}",
+                  ", ".join(f"{cost:g}" for cost in costs))
+    show(table)
 
 
 # ---------------------------------------------------------------- main
 
 def parse(arguments):
-    parser = Parser(
-        prog="probe.py",
-        description="Accuracy of a linear classifier on a trained network's pooled features, over random splits.")
-    add = parser.add_argument
-    add("--weights", default=DEFAULT_WEIGHTS,
-        help="a file of weights, or the name of published ones: python -m weights list")
-    add("--data", required=True, help="folder of a data set, or 'synthetic'")
-    add("--draw", choices=("both", "val", "apart"), default="both",
-        help="pictures to train and test on from both splits of --data; from its validation split alone; "
-             "or training pictures from the one and test pictures from the other")
-    add("--train", type=int, default=30, metavar="N", help="training pictures of each class")
-    add("--test", type=int, metavar="N", help="at most so many test pictures of each class (none: all others)")
-    add("--splits", type=int, default=10, help="how many random splits")
-    add("--classes", type=int, help="only the first so many classes of --data")
-    add("--classifier", choices=sorted(LOSSES), default="svm", help="linear SVM or logistic regression")
-    add("--crops", action="store_true",
-        help="also of what the maps cut out, of true boxes, and by the network's own last layer")
-    add("--seed", type=int, default=0, help="draws the splits")
-    add("--out", default="out", help="folder for probe.json")
-    options = parser.parse_args(arguments)
-    check_least(options, train=2, test=1, splits=1, classes=1, seed=0)
+    options, _ = settings_of.parse(
+        ProbeSettings, arguments, "probe.py",
+        "Accuracy of a linear classifier on a trained network's pooled features, over random splits.")
+    if not options.data:
+        raise InputError("name the pictures by --data FOLDER")
     return options
 
 
 def main(arguments):
     options = parse(arguments)
     path = weights.resolve(options.weights)
-    network = FrozenNetwork(weights.load(path))
     pictures, held_out = open_pictures(options)
+    check_folder(options.out)
+    device = nets.prepare_devices()
+    network = cam_evaluation.FrozenNetwork(weights.load(path))
+    say(f"{len(pictures)} pictures of {pictures.name} {device}")
     generators = [np.random.default_rng([options.seed, number]) for number in range(options.splits)]
     splits = [random_split(pictures, held_out, options.train, options.test, rng) for rng in generators]
     pictures, features, splits = see(network, pictures, splits)
@@ -233,15 +238,18 @@ def main(arguments):
     else:
         found = generic_features(pictures, features, splits, options)
     figures = summarise(found)
-    show(figures)
-    os.makedirs(options.out, exist_ok=True)
+    show_accuracies(figures)
     about = {"weights": path, "data": pictures.name, "classes": len(pictures.categories),
              "threshold": PAPER_THRESHOLD if options.crops else None,
              "training_pictures": len(splits[0][0]), "test_pictures": len(splits[0][1])}
     about |= {name: getattr(options, name) for name in ("draw", "train", "test", "classifier", "seed")}
-    write_json(os.path.join(options.out, "probe.json"), {"figures": figures} | about)
+    cam_evaluation.write_json(os.path.join(options.out, "probe.json"), {"figures": figures} | about)
     return 0
 
 
-if __name__ == "__main__":
+def command():
     run_program("probe.py", main)
+
+
+if __name__ == "__main__":
+    command()

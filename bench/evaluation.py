@@ -25,9 +25,11 @@ import localization
 import nets
 import weights
 from cam_base import Preprocessing
-from cam_evaluation.collector import Desk
-from cam_evaluation.judging import BATCH, GUESSES
+from cam_evaluation.collector import Collector
+from cam_evaluation.evaluators import sources
+from localization.localizer import BATCH
 from metrics import THRESHOLDS
+from metrics.ilsvrc import GUESSES
 from weights import Weights
 
 NETWORK = {"name": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
@@ -45,10 +47,9 @@ def main():
     if pictures.draw:
         pictures = drawn(pictures)
     trained = weights.load(weights.resolve(options.weights)) if options.weights else random_weights(pictures)
-    localizer = localization.Localizer(trained)
-    boxes_of = localization.paper_rule(0.2)
-    look(localizer, pictures.first_rows(1), boxes_of)  # compiles
-    localizing, seen = seconds(look, localizer, pictures, boxes_of)
+    localizer = localization.from_weights(trained)
+    look(localizer, pictures.first_rows(1))  # compiles
+    localizing, seen = seconds(look, localizer, pictures)
     judging, records = seconds(judge, pictures, seen)
     figuring, _ = seconds(cam_evaluation.figures, records)
     print(f"{len(pictures)} pictures of {pictures.name}, {len(records.thresholds)} thresholds, "
@@ -78,25 +79,24 @@ def random_weights(pictures):
     return Weights(NETWORK, tensors, pictures.categories, Preprocessing(size=64))
 
 
-def look(localizer, pictures, boxes_of):
-    """What `cam_evaluation.judge` has of each picture before it judges: (row, size, guesses, boxes, class map)."""
-    guesses, found = min(GUESSES, len(localizer.classes)), []
-    for inputs, labels, rows, sizes in cam_data.viewing_batches(pictures, localizer.viewing, BATCH):
-        truth = np.zeros(len(inputs), int)
-        truth[:len(labels)] = labels
-        seen = localizer(inputs, lambda chances: np.column_stack([cam_evaluation.top_classes(chances, guesses), truth]))
-        found += [(row, size, seen.classes[n, :guesses], boxes_of(seen.heat_maps[n], seen.class_maps[n], size),
-                   seen.class_maps[n, -1]) for n, (row, size) in enumerate(zip(rows.numpy(), sizes.numpy()))]
-    return found
+def look(localizer, pictures):
+    """What an evaluation has of each picture before it judges: [(Seen, boxes of its guesses and of the true class)]."""
+    guesses = min(GUESSES, len(localizer.classes))
+
+    def choose(probabilities, rows):
+        return np.column_stack([localization.top_classes(probabilities, guesses), pictures.labels[rows]])
+
+    return [(seen, localization.paper_boxes(localizer.heat_maps(seen.maps), seen.size, 0.2))
+            for seen in localizer.class_maps_of(sources(pictures), choose, BATCH)]
 
 
-def judge(pictures, seen):
+def judge(pictures, found):
     """Records of it."""
-    desk = Desk(pictures, THRESHOLDS)
-    for row, size, guesses, boxes, class_map in seen:
-        desk.add(row, size, boxes, class_map)
-        desk.add_guesses(1, pictures.labels[row], guesses, boxes)
-    return desk.records()
+    collector = Collector(pictures, THRESHOLDS)
+    for seen, boxes in found:
+        collector.add(collector.judge(seen.number, seen.size, boxes, seen.maps[-1]))
+        collector.add_guesses(1, pictures.labels[seen.number], seen.classes[:-1], boxes)
+    return collector.records()
 
 
 def seconds(work, *arguments):

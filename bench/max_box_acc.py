@@ -53,26 +53,19 @@ def main():
 
 def maps_of(folder, weights_file, count):
     """(class maps of the true classes of validation pictures, float32 [count, h, w]; [(boxes, (width, height))])."""
-
     import cam_base
     import cam_data
     import localization
-    import weights
-    from cam_evaluation.judging import BATCH
-    from localization.settings import DEFAULT_WEIGHTS
+    from cam_evaluation.evaluators import sources
 
-    localizer = localization.Localizer(weights.load(weights.resolve(weights_file or DEFAULT_WEIGHTS)))
+    localizer = localization.load(weights_file)
     pictures = cam_data.open_set(folder, "val")
     number = cam_base.match_classes(localizer.classes, pictures.categories)
     pictures = pictures.rows(np.flatnonzero(number[pictures.labels] >= 0))
     pictures = pictures.first_rows(min(count, len(pictures)))
-    maps, truth_of = [], []
-    for inputs, labels, rows, sizes in cam_data.viewing_batches(pictures, localizer.viewing, BATCH):
-        truth = np.zeros((BATCH, 1), int)
-        truth[:len(labels), 0] = number[labels]
-        maps.append(localizer(inputs, lambda _, truth=truth: truth).class_maps[:len(labels), 0])
-        truth_of += [(pictures.boxes[row], size[::-1]) for row, size in zip(rows.numpy(), sizes.numpy())]
-    return np.concatenate(maps), truth_of
+    truth = number[pictures.labels][:, None]
+    seen = [one for one in localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows]) if not one.error]
+    return np.stack([one.maps[0] for one in seen]), [(pictures.boxes[one.number], one.size[::-1]) for one in seen]
 
 
 def compare_metrics(class_maps, pictures):

@@ -7,7 +7,10 @@ __getattr__ = exports(__name__, {
     "compare": "compare_folders",
     "statistics": "figures per_class",
     "evaluators": "evaluate_guesses evaluate_network evaluate_score_maps write_submission",
+    "frozen_network": "FrozenNetwork cut_out largest_boxes",
+    "linear_classifier": "choose_cost cross_entropy fit squared_hinge unit_length",
     "records": "Records read_records write_records",
-    "report": "write_report",
+    "report": "write_json write_report",
+    "showing": "show_figures",
     "threshold": "best_box_threshold",
 })

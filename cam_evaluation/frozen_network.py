@@ -8,9 +8,9 @@ import cam_data
 import nets
 import ops
 from cam_base import InputError
-from cam_evaluation.judging import BATCH
 from cam_evaluation.linear_classifier import LinearClassifier
 from localization.boxes import paper_boxes
+from localization.localizer import BATCH
 from ops.quiet_tensorflow import tf
 
 HEAD = ["head/bias", "head/kernel"]

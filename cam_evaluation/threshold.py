@@ -29,7 +29,7 @@ def best_box_threshold(localizer, pictures, *, batch=BATCH, progress=iter):
         if seen.error is not None:
             return None
         heat_maps = localizer.heat_maps(seen.maps)
-        boxes = np.stack([paper_boxes(heat_maps, None, seen.size, threshold)[0] for threshold in CANDIDATES])
+        boxes = np.stack([paper_boxes(heat_maps, seen.size, threshold)[0] for threshold in CANDIDATES])
         return (ops.iou(boxes[:, None], pictures.boxes[seen.number]) >= 0.5).any(1)
 
     seen = localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows, None], batch)

@@ -5,7 +5,7 @@ import numpy as np
 import ops
 
 
-def paper_boxes(heat_maps, class_maps, size, threshold):
+def paper_boxes(heat_maps, size, threshold):
     """Boxes by section 3.2 of the publication: the largest segment above the threshold.
 
     heat_maps  [k, h, w] in [0, 1]
@@ -15,7 +15,7 @@ def paper_boxes(heat_maps, class_maps, size, threshold):
     return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold), heat_maps.shape[-2:], *size)
 
 
-def authors_boxes(heat_maps, class_maps, size, threshold=None):
+def authors_boxes(class_maps, size):
     """Boxes by the program that the authors released; it has thresholds of its own.
 
     class_maps  [k, h, w], finite, as the network has them: it divides by the maximum alone
@@ -27,8 +27,9 @@ def authors_boxes(heat_maps, class_maps, size, threshold=None):
     return np.array([boxes[0] if len(boxes) else (0, 0, width, height) for boxes in found], np.int32)
 
 
-# Each draws boxes of a picture's heat maps and class maps, which it needs not both.
-RULES = {"paper": paper_boxes, "authors": authors_boxes}
+# Each draws boxes of a picture's heat maps [k, H, W], class maps [k, h, w], size and a threshold.
+RULES = {"paper": lambda heat_maps, class_maps, size, threshold: paper_boxes(heat_maps, size, threshold),
+         "authors": lambda heat_maps, class_maps, size, threshold: authors_boxes(class_maps, size)}
 
 
 def to_picture(boxes, map_size, height, width):

@@ -37,7 +37,7 @@ def test_a_red_rectangle_is_found_at_its_place_in_every_view(colours, views, tol
     assert seen.classes[0, 0] == 0 and localizer.heat_maps(seen.maps).shape == (1, 3, side, side)
     heat_maps = localizer.heat_maps(seen.maps[0, :1])
     assert seen.probabilities.sum() == pytest.approx(1) and heat_maps.max() == pytest.approx(1, abs=1e-3)
-    (box,) = localization.paper_boxes(heat_maps, None, (SIDE, SIDE), 0.5)
+    (box,) = localization.paper_boxes(heat_maps, (SIDE, SIDE), 0.5)
     assert abs(box - RED).max() <= tolerance, box
     levels = metrics.level_boxes(metrics.score_map(seen.maps[0, 0]))
     middle = levels.largest[levels.levels_of(np.array([0.5]))][0] * SIDE / 224
@@ -85,7 +85,7 @@ def test_an_aligned_map_lies_where_the_network_saw_it(colours):
     x0, y0, x1, y1 = RED
     pixels[0, y0:y1, x0:x1] = 1, 0, 0
     seen = localizer.class_maps(pixels, lambda chances: localization.top_classes(chances, 1))
-    (box,) = localization.paper_boxes(localizer.heat_maps(seen.maps[0]), None, (SIDE, SIDE), 0.5)
+    (box,) = localization.paper_boxes(localizer.heat_maps(seen.maps[0]), (SIDE, SIDE), 0.5)
     assert abs(box - np.array(RED) - 3).max() <= 1, box
     assert seen.maps.shape == (1, 1, SIDE, SIDE)
 
@@ -113,7 +113,7 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     """A map that is nowhere 0: scaled by its minimum, too, it would give a box that is smaller than the picture."""
     class_maps = np.full((1, 8, 8), 0.5)
     class_maps[0, 2:5, 2:5] = 1
-    whole, inner = (localization.authors_boxes(None, maps, (80, 80))[0].tolist()
+    whole, inner = (localization.authors_boxes(maps, (80, 80))[0].tolist()
                     for maps in (class_maps, ops.normalise(class_maps)))
     assert whole == [0, 0, 75, 75] and inner[0] > 8
 
