@@ -1,5 +1,7 @@
 """A Keras model in memory as a network. Keras is the caller's: it is never imported here."""
 
+import re
+
 import ops
 from cam_base import Preprocessing
 from localization.localizer import Localizer
@@ -70,7 +72,9 @@ def _preprocessing(model):
     if sides[0] != sides[1] or sides[0] is None:
         raise ValueError(f"the model's input is {list(model.inputs[0].shape)}: say its square size by preprocessing=")
     layers = _all_layers(model)
-    kinds = [KINDS[one.name] for one in [model, *layers] if getattr(one, "name", None) in KINDS]
+    # keras.applications appends a width and a size to some names, as in mobilenetv2_1.00_224.
+    kinds = [kind for one in [model, *layers] for name, kind in KINDS.items()
+             if one.name == name or re.fullmatch(rf"{name}_[\d.]+_\w+", one.name)]
     prepares_itself = any(type(layer).__name__ in PREPARING for layer in layers)
     if not kinds and not prepares_itself:
         raise ValueError(f"how {model.name!r} wants its pixels cannot be seen (it has no Rescaling or Normalization layer, "

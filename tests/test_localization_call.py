@@ -1,0 +1,297 @@
+"""The call: any picture in, classes, maps, boxes and masks out; many pictures as a stream; anybody's network."""
+
+import io
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import localization
+import nets
+import weights
+from cam_base import Category, InputError, Preprocessing
+from weights import Weights
+
+from coloured import CLASSES, COLOURS, SIDE, Colours, paint
+
+PLAIN = Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
+RED, SMALL, GREEN = (16, 20, 60, 80), (100, 60, 124, 80), (70, 10, 90, 30)
+
+
+@pytest.fixture(scope="module")
+def localizer():
+    return localization.Localizer(Colours(), CLASSES, PLAIN)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """uint8 [96, 128, 3]: a large and a small red rectangle, and a green one."""
+    pixels = np.full((96, 128, 3), 100, np.uint8)
+    for colour, (x0, y0, x1, y1) in (("red", RED), ("red", SMALL), ("green", GREEN)):
+        pixels[y0:y1, x0:x1] = COLOURS[colour]
+    return pixels
+
+
+def near(box, true, tolerance=3):
+    return np.abs(np.subtract(box, true)).max() <= tolerance
+
+
+# ---------------------------------------------------------------- one picture
+
+def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / "p.png")
+    expected = localizer(picture)
+    for source in (str(tmp_path / "p.png"), tmp_path / "p.png", Image.open(tmp_path / "p.png"), picture / 255,
+                   (picture / 255).astype(np.float32), np.dstack([picture, picture[..., :1]]),
+                   tf.constant(picture), Image.fromarray(np.dstack([picture, 255 * np.ones_like(picture[..., :1])]))):
+        result = localizer(source)
+        assert result.size == (96, 128) and len(result) == 3
+        for found, same in zip(result, expected):
+            assert (found.label, found.box, found.peak) == (same.label, same.box, same.peak)
+            np.testing.assert_array_equal(found.class_map, same.class_map)
+    grey = picture[..., 1]
+    np.testing.assert_array_equal(localizer(grey)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
+
+
+@pytest.mark.parametrize("source, message", [
+    (np.zeros((4, 4, 3)) + 2, r"\[0, 1\].*2.*divide it by 255"), (np.full((4, 4, 3), np.nan), r"\[0, 1\]"),
+    (np.zeros((4, 4, 3)) - 0.1, r"\[0, 1\]"), (np.zeros((1, 4, 4, 3)), r"take one of a batch by \[0\]"),
+    (np.zeros((3, 8, 9), np.uint8), "channels last"), (np.zeros((4, 4, 2), np.uint8), "channels last"),
+    (np.zeros((4, 4, 3), int), "int64: convert it first"), (np.zeros(3, np.uint8), r"\[H, W\]"),
+    (np.zeros((0, 4, 3), np.uint8), r"\[H, W\]"), (7, r"\[H, W\]"), (None, r"\[H, W\]")])
+def test_what_is_no_picture_is_refused_with_the_cure(localizer, source, message):
+    with pytest.raises(ValueError, match=message):
+        localizer(source)
+
+
+def test_files_that_cannot_be_read(localizer, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    for name, message in (("text.jpg", "text.jpg"), ("nothing.jpg", "nothing.jpg")):
+        with pytest.raises(InputError, match=message):
+            localizer(tmp_path / name)
+
+
+def test_class_map_and_probability_are_the_networks(localizer, picture):
+    network = Colours()
+    inputs = tf.image.resize(picture[None] / np.float32(255), [SIDE, SIDE], antialias=True)
+    logits, named = network(inputs)
+    for found in localizer(picture):
+        expected = np.einsum("yxc,c->yx", named["features"][0], network.head.kernel[:, found.number])
+        np.testing.assert_allclose(found.class_map, expected, atol=1e-5)
+        assert found.probability == pytest.approx(float(tf.nn.softmax(logits)[0, found.number]), abs=1e-5)
+        assert (found.wnid, found.label) == CLASSES[found.number]
+
+
+def test_heat_maps_have_the_size_that_was_asked_for(localizer, picture):
+    small, large = localizer(picture)[0], localizer(picture, full_size=True)[0]
+    assert small.heat_map.shape == small.class_map.shape == (32, 32) and large.heat_map.shape == (96, 128)
+    resized = tf.image.resize(small.class_map[..., None], [96, 128])[..., 0].numpy()
+    np.testing.assert_allclose(large.heat_map, (resized - resized.min()) / np.ptp(resized), atol=1e-5)
+    for heat_map in (small.heat_map, large.heat_map):
+        assert heat_map.dtype == np.float32 and heat_map.min() == 0 and heat_map.max() == pytest.approx(1)
+
+
+def test_boxes_are_all_segments_largest_first(localizer, picture):
+    found = localizer(picture, classes="red thing", threshold=0.5)[0]
+    assert len(found.boxes) == 2 and found.boxes[0].box == found.box
+    for segment, true in zip(found.boxes, (RED, SMALL)):
+        assert near(segment.box, true) and all(isinstance(side, int) for side in segment.box)
+        x0, y0, x1, y1 = true
+        assert x0 <= segment.peak[0] < x1 and y0 <= segment.peak[1] < y1
+        assert segment.area == pytest.approx((x1 - x0) * (y1 - y0), rel=0.25)
+    assert near(found.peak, found.boxes[0].peak, 0)
+    # The mask is where these segments are.
+    assert found.mask.dtype == bool and found.mask.shape == (96, 128)
+    assert found.mask[40, 40] and found.mask[70, 110] and not found.mask[20, 80] and not found.mask[5, 5]
+    assert found.mask.sum() == pytest.approx(sum(segment.area for segment in found.boxes), rel=0.1)
+
+
+def test_a_higher_threshold_draws_a_smaller_box(localizer, picture):
+    low, high = (localizer(picture, threshold=threshold)[0] for threshold in (0.05, 0.95))
+    assert low.box[0] <= high.box[0] and low.box[2] >= high.box[2] and low.box != high.box
+    assert low.mask.sum() > high.mask.sum()
+    for threshold in (1, -0.1, np.nan):
+        with pytest.raises(ValueError, match="threshold"):
+            localizer(picture, threshold=threshold)
+
+
+def test_classes_by_name_number_and_wnid():
+    """A name comes before a number: one class is called 0."""
+    named = localization.Localizer(Colours(), ["green thing", ("n02123045", "tabby, tabby cat"), "0"], PLAIN)
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    result = named(pixels, classes=["0", 0, "n02123045", "Tabby Cat", "1", np.int64(2)])
+    assert [found.number for found in result] == [2, 0, 1, 1, 1, 2]
+    assert [found.wnid for found in named(pixels, classes="tabby")] == ["n02123045"]
+    for classes, message in ((["zebra"], "no class of these weights is called 'zebra'"), ([3], "no class 3"),
+                             (["-1"], "-1"), ([-1], "no class -1")):
+        with pytest.raises(InputError, match=message):
+            named(pixels, classes=classes)
+    with pytest.raises(ValueError, match="classes is empty"):
+        named(pixels, classes=[])
+    with pytest.raises(ValueError, match="top is 0"):
+        named(pixels, top=0)
+    assert len(named(pixels, top=99)) == 3
+
+
+def test_a_result_shows_itself_in_a_notebook(localizer, picture):
+    result = localizer(picture)
+    for shown, of in ((result, None), (result[0], picture.shape)):
+        image = Image.open(io.BytesIO(shown._repr_png_()))
+        assert image.format == "PNG" and (of is None or image.size == of[1::-1])
+    overlay = result[0].overlay()
+    assert overlay.shape == picture.shape and overlay.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(result[0]._repr_png_()))), overlay)
+    assert "red thing" in repr(result) and str(result[0].box) in repr(result)
+
+
+# ---------------------------------------------------------------- streams
+
+def test_a_stream_answers_in_order_and_names_what_cannot_be_read(localizer, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / "p.png")
+    (tmp_path / "text.jpg").write_text("hello")
+    green = np.zeros((10, 20, 3), np.uint8) + np.uint8([0, 200, 0])
+    sources = [tmp_path / "p.png", green, tmp_path / "text.jpg", np.zeros(3), picture] * 3
+    results = list(localizer.stream(iter(sources), batch=4, top=1))
+    assert len(results) == 15
+    for source, result in zip(sources, results):
+        assert result.source is source
+    labels = [None if result.error else result[0].label for result in results]
+    assert labels == ["red thing", "green thing", None, None, "red thing"] * 3
+    assert "text.jpg" in str(results[2].error) and results[2].size is None and len(results[2]) == 0
+    assert isinstance(results[3].error, ValueError)
+    # What is found in a batch is what is found alone.
+    alone = localizer(green, top=1)[0]
+    assert results[1].size == (10, 20) and results[1][0].box == alone.box
+    np.testing.assert_allclose(results[1][0].class_map, alone.class_map, atol=1e-6)
+
+
+def test_a_stream_reads_only_a_little_ahead(localizer):
+    read = []
+
+    def sources():
+        for number in range(500):
+            read.append(number)
+            yield np.zeros((8, 8, 3), np.uint8)
+
+    stream = localizer.stream(sources(), batch=4)
+    for number in range(100):
+        next(stream)
+        assert len(read) <= number + 1 + 5 * 4 + 2 * (os.cpu_count() or 1)
+    stream.close()
+    assert threading.active_count() < 50
+
+
+def test_a_stream_says_what_is_wrong_before_it_begins(localizer):
+    for options in ({"batch": 0}, {"top": 0}, {"classes": ["zebra"]}, {"threshold": 2}, {"method": "psychic"}):
+        with pytest.raises(ValueError, match="batch|top|zebra|threshold|psychic"):
+            localizer.stream([], **options)
+
+
+def test_a_file_is_read_again_for_its_overlay_or_kept_as_asked(localizer, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / "p.png")
+    (again,) = localizer.stream([tmp_path / "p.png"])
+    (kept,) = localizer.stream([tmp_path / "p.png"], keep=lambda pixels: pixels[::2, ::2])
+    os.unlink(tmp_path / "p.png")
+    assert kept.picture.shape == (48, 64, 3) and kept[0].overlay().shape == (48, 64, 3)
+    with pytest.raises(InputError):
+        again.picture
+
+
+def test_threads_may_share_a_localizer(localizer, picture):
+    pictures = [np.roll(picture, 4 * number, axis=1) for number in range(8)]
+    expected = [localizer(one)[0].box for one in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda one: localizer(one)[0].box, pictures)) == expected
+
+
+# ---------------------------------------------------------------- networks
+
+def test_a_network_must_fit_its_classes():
+    with pytest.raises(ValueError, match="2 classes are named, and the network has 3 logits"):
+        localization.Localizer(Colours(), ["a", "b"], PLAIN)
+    with pytest.raises(ValueError, match="no method is called 'psychic'; known are cam"):
+        localization.Localizer(Colours(), CLASSES, PLAIN, method="psychic")
+    with pytest.raises(ValueError, match="rule for boxes"):
+        localization.Localizer(Colours(), CLASSES, PLAIN, boxes="round")
+
+
+def test_load_takes_a_file_a_runs_folder_and_nothing(tmp_path):
+    config = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
+    tensors = {name: v.numpy() for name, v in nets.named_variables(nets.build(config, 2)).items()}
+    (tmp_path / "run").mkdir()
+    weights.save(tmp_path / "run" / "weights.npz",
+                 Weights(config, tensors, [Category(None, "a"), Category(None, "b")], Preprocessing(size=32)))
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    of_file, of_run = (localization.load(place)(pixels) for place in
+                       (str(tmp_path / "run" / "weights.npz"), tmp_path / "run"))
+    assert [found.probability for found in of_file] == [found.probability for found in of_run]
+    assert len(localization.load().classes) >= 100
+    with pytest.raises(InputError, match="no such weights file"):
+        localization.load("resnet5-keras")
+    with pytest.raises(InputError, match="not a file"):
+        localization.load(tmp_path)
+
+
+# ---------------------------------------------------------------- Keras
+
+def small_model(layers, activation="softmax", **dense):
+    """A Keras model with a convolution, and what is asked for behind it."""
+    import keras
+    inputs = keras.Input([32, 32, 3])
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(6, 3, strides=2, activation="relu")(x)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, keras.layers.Dense(4, activation=activation, **dense)(x))
+
+
+def check_keras(model, classes=("a", "b", "c", "d")):
+    """Probabilities are the model's own; maps are equation 2 on the input of its pooling."""
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    result = localization.from_keras(model, classes)(pixels, top=4)
+    expected = np.asarray(model(pixels[None].astype(np.float32)))[0]
+    expected = expected if expected.sum() == pytest.approx(1) else np.asarray(tf.nn.softmax(expected))
+    for found in result:
+        assert found.probability == pytest.approx(expected[found.number], abs=1e-5)
+    logits = [found.class_map.mean() + float(model.layers[-1].bias[found.number] if model.layers[-1].use_bias else 0)
+              for found in result]
+    np.testing.assert_allclose(np.diff(logits), np.diff(np.log([found.probability for found in result])), atol=1e-4)
+
+
+def test_a_keras_model_in_memory():
+    import keras
+    pooling, dropout = keras.layers.GlobalAveragePooling2D, keras.layers.Dropout
+    check_keras(small_model([pooling()]))
+    check_keras(small_model([pooling(), dropout(0.5)], activation=None))
+    check_keras(small_model([pooling()], use_bias=False))
+    base = keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(5, 3)])
+    check_keras(keras.Sequential([base, pooling(), keras.layers.Dense(4, activation="softmax")]))
+
+
+def test_a_keras_model_whose_maps_are_not_defined_is_refused():
+    import keras
+    pooling = keras.layers.GlobalAveragePooling2D
+    with pytest.raises(ValueError, match="GlobalAveragePooling2D and one Dense"):
+        localization.from_keras(small_model([pooling(), keras.layers.Dense(3)]))
+    with pytest.raises(ValueError, match="GlobalAveragePooling2D and one Dense"):
+        localization.from_keras(small_model([keras.layers.Flatten()]))
+    with pytest.raises(ValueError, match="activation is sigmoid"):
+        localization.from_keras(small_model([pooling()], activation="sigmoid"))
+    inputs = keras.Input([32, 32, 3])
+    bare = keras.Model(inputs, keras.layers.Dense(4)(pooling()(keras.layers.Conv2D(6, 3)(inputs))))
+    with pytest.raises(ValueError, match="cannot be seen.*say it by preprocessing"):
+        localization.from_keras(bare)
+    assert len(localization.from_keras(bare, list("abcd"), Preprocessing(size=32))(np.zeros((9, 9, 3)))) == 3
+
+
+def test_preprocessing_of_keras_applications_is_known():
+    import keras
+    model = keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3), alpha=0.35)
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
+    (found,) = localization.from_keras(model)(pixels, top=1)
+    expected = np.asarray(model(keras.applications.mobilenet_v2.preprocess_input(pixels[None].astype(np.float32))))[0]
+    assert found.probability == pytest.approx(expected[found.number], abs=1e-6) and found.wnid.startswith("n0")
