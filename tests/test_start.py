@@ -1,0 +1,60 @@
+"""What starts quickly, and what is not imported until it is needed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HEAVY = ("tensorflow", "scipy", "matplotlib", "keras", "h5py", "PIL")
+# Runs a program's main, whatever it ends with, and prints what was imported.
+PROGRAM = ("import sys, importlib\n"
+           "program = importlib.import_module(sys.argv[1])\n"
+           "try:\n    program.main(sys.argv[2:])\n"
+           "except (SystemExit, ValueError) as end:\n    print(end, file=sys.stderr)\n"
+           "print(*sorted(name.split('.')[0] for name in sys.modules), file=sys.stderr)")
+
+
+def imported(code, *arguments):
+    """Top-level names of what was imported by a piece of code in a process of its own."""
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stderr.split("\n")[-2].split())
+
+
+@pytest.mark.parametrize("program", ["localize", "evaluate", "train_loop", "probe"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--no-such-option"], ["--out"], ["--weights", "a", "--weights", "b"]])
+def test_help_and_errors_of_use_import_nothing_heavy(program, arguments):
+    assert not imported(PROGRAM, program, *arguments) & set(HEAVY)
+
+
+def test_metrics_import_numpy_and_scipy_alone():
+    names = imported("import metrics, sys\nfrom metrics import bootstrap\n"
+                     "print(*(name.split('.')[0] for name in sys.modules), file=sys.stderr)")
+    assert "scipy" in names and not names & (set(HEAVY) - {"scipy"})
+
+
+@pytest.mark.parametrize("room", ["ops", "nets", "localization", "cam_data"])
+def test_a_room_that_is_imported_alone_is_quiet(room):
+    """TensorFlow greets with notices where it is not kept from it."""
+    use = {"ops": "ops.gap", "nets": "nets.build", "localization": "localization.load", "cam_data": "cam_data.prepare"}
+    ran = subprocess.run([sys.executable, "-c", f"import {room}; {use[room]}; import sys; assert 'tensorflow' in sys.modules"],
+                         cwd=ROOT, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert ran.returncode == 0 and ran.stdout == ran.stderr == ""
+
+
+def test_no_room_needs_a_module_that_windows_has_not():
+    code = ("import sys, tensorflow, multiprocessing.pool, asyncio, concurrent.futures, rich.console\n"
+            "sys.modules['fcntl'] = None\nsys.modules['msvcrt'] = sys\n"
+            "import ops, nets, metrics, cam_base, weights, weights.download, localization, cam_data, cam_evaluation\n"
+            "ops.gap, nets.build, localization.load, cam_data.open_set, cam_evaluation.Records")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_callers_notebook_keeps_its_backend(tmp_path):
+    code = ("import matplotlib, sys; matplotlib.use('svg')\n"
+            "from cam_evaluation.report import draw_curves\nimport numpy as np\n"
+            "draw_curves(sys.argv[1], {'accuracy': (['t', 'a'], np.eye(2))})\n"
+            "assert matplotlib.get_backend() == 'svg' and 'matplotlib.pyplot' not in sys.modules")
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "curves.png")], cwd=ROOT).returncode == 0
