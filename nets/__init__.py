@@ -3,6 +3,6 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "building": "NETWORKS assign build check_size is_head named_variables",
+    "building": "NETWORKS assign build check_outputs check_size is_head named_variables",
     "precision": "hardware_has_bfloat16",
 })
