@@ -1,6 +1,7 @@
 """Judge a network, score maps or guesses on a data set: `python evaluate.py --help`."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,7 @@ def open_data(settings):
         pictures = cam_data.open_metadata(settings.metadata, settings.data, settings.masks)
     else:
         pictures = cam_data.open_set(settings.data, settings.split)
+    pictures = replace(pictures, largest=settings.largest_pixels())
     if settings.classes:
         pictures = pictures.first_classes(settings.classes)
     return pictures.first_rows(settings.rows) if settings.rows else pictures
@@ -77,7 +79,7 @@ def evaluate_network(settings, pictures):
     say(f"judging {len(pictures)} pictures of {pictures.name} {device}")
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
     records, warnings = cam_evaluation.evaluate_network(
-        localizer, pictures, batch=settings.batch, largest=settings.largest_pixels(), progress=progress(len(pictures)))
+        localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
     about = {"weights": settings.weights} | about_boxes(settings) | chosen
     about |= {name: getattr(settings, name)
               for name in ("method", "crops", "scales", "align", "output_stride", "precision")}

@@ -78,8 +78,7 @@ def find_pictures(places):
     files = []
     for place in places:
         if os.path.isdir(place):
-            found = sorted(os.path.join(folder, name) for folder, _, names in os.walk(place)
-                           for name in names if cam_data.is_picture(name))
+            found = sorted(os.path.join(folder, name) for folder, names in cam_data.walk_pictures(place) for name in names)
             if not found:
                 raise InputError(f"{place}: no pictures in this folder")
         elif os.path.exists(place):

@@ -21,6 +21,8 @@ class Preprocessing:
                    shorter side is resized to this many pixels and the centre of
                    `size` is cut out; 0: the origin sees the whole picture too
     squashed       whether that resize makes both sides `centre_crop` pixels long instead
+
+    Raises InputError for what makes no sense; scale and deviation are from 0.000001 to 1,000,000.
     """
 
     size: int
@@ -43,7 +45,7 @@ class Preprocessing:
                 and len(self.mean) == len(self.deviation) == 3
                 and all(isinstance(x, (int, float)) and abs(x) < 1e6
                         for x in (self.scale, *self.mean, *self.deviation))
-                and all(x > 0 for x in (self.scale, *self.deviation))
+                and all(x >= 1e-6 for x in (self.scale, *self.deviation))
                 and isinstance(self.centre_crop, int) and 0 <= self.centre_crop <= 8192)
         if not good:
             raise InputError(f"this preprocessing makes no sense: {asdict(self)}")

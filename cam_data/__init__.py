@@ -3,10 +3,11 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "decoding": "LARGEST_PICTURE decode read_picture",
+    "decoding": "read_picture read_reduced",
     "frozen": "FrozenMaps frozen_maps",
+    "headers": "LARGEST_PICTURE",
     "ilsvrc": "open_validation read_submission write_submission",
-    "layouts": "is_picture open_folder",
+    "layouts": "is_picture open_folder walk_pictures",
     "opening": "open_set",
     "picture_set": "PictureSet",
     "pipeline": "broken_files epoch_order training_batches viewing_batches",

@@ -1,81 +1,131 @@
-"""From a file's bytes to an upright RGB picture, inside a tf.data pipeline."""
+"""From a picture file, or its bytes, to upright RGB pixels."""
 
+import contextlib
 import io
 import os
+import threading
 
 import numpy as np
 
-from cam_base import InputError
+from cam_base import InputError, open_regular
+from cam_data.headers import LARGEST_PICTURE, count_scans, read_header
 from ops.quiet_tensorflow import tf
 
-# A JPEG's APP1 segment and a PNG's eXIf chunk stand near the front; what stands behind this is not seen.
-EXIF_SEARCH_BYTES = 1 << 16
-LARGEST_PICTURE = 150_000_000  # pixels
+# From so many pixels on a picture is large: it is read reduced where its reader has no use for all of them, and
+# one at a time. A smaller one is always read as it is.
+LARGE = 16_000_000
+# A file may have 8 bytes for each pixel, as a PNG of 16 bits with alpha that cannot be compressed, and besides
+# profiles, previews, or a short film behind the picture.
+BYTES_OF_PIXEL, BYTES_BESIDES = 8, 32_000_000
+# A progressive JPEG has about ten; each of them takes as long as a decoding.
+MOST_SCANS = 100
+_one_large_at_a_time = threading.Lock()
 
 
-def decode(contents):
-    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF or BMP file's bytes (a scalar string).
+def read_picture(source, largest=LARGEST_PICTURE):
+    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF or BMP: all of its pixels. See `read_reduced`."""
+    return read_reduced(source, None, largest)[0]
 
-    Grey becomes RGB, CMYK is converted, an alpha channel is dropped, and of
-    an animation the first frame is taken. The name's ending does not matter.
-    EXIF is looked for in the first 64 KiB.
-    Raises tf.errors.InvalidArgumentError for anything else.
+
+def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
+    """A picture as large as its reader needs it, and its full size.
+
+    Grey becomes RGB, CMYK is converted, an alpha channel is dropped, and of an
+    animation the first frame is taken. The name's ending does not matter. It is
+    turned upright as its EXIF says.
+
+    A picture of 16 megapixels or more, and only such a one, is reduced so that
+    none of its sides is longer than `reduce_to`, each side by its own factor:
+    a JPEG first by its decoder, to 1/2, 1/4 or 1/8 as long as both sides keep
+    `reduce_to` pixels, then by averaging. Ask for twice what is needed, and
+    what follows is as good as from all pixels. Only one such picture is decoded
+    at a time. At most about four times its pixels' bytes are in memory, and
+    64 MB. Nothing else is shared: threads may call this at once, and decode
+    at once, without Python's lock.
+
+    source      a path, or the bytes of a file
+    reduce_to   pixels, a whole number of at least 1; None: never reduced
+    largest     most pixels that the picture may have
+    returns     (pixels uint8 [h, w, 3], upright; (H, W), the upright picture's full size)
+    raises      InputError, in one line, for what is no regular file (nothing else is read), no picture, or
+                larger: as its header says, before any of its pixels are read
     """
-    # TensorFlow's default for JPEG is faster by a hair, and up to 16 of 255 away from what
-    # Pillow and the published networks' origins see.
-    picture = tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False))
-    picture.set_shape([None, None, 3])
-    return _turn_upright(picture, _orientation(contents))
-
-
-def _orientation(contents):
-    """The EXIF orientation, 1 to 8. Pillow is asked only where the letters "exif" occur, large or small.
-
-    A JPEG has "Exif", a PNG the chunk "eXIf" or, by ImageMagick, "Raw profile type exif".
-    """
-    head = tf.io.decode_raw(tf.strings.substr(contents, 0, EXIF_SEARCH_BYTES), tf.uint8)
-    small = tf.pad(tf.bitwise.bitwise_or(head, 32), [[0, 3]])
-    size = tf.size(head)
-    e, x, i, f = (small[place:place + size] == ord(letter) for place, letter in enumerate("exif"))
-    marked = tf.reduce_any(e & x & i & f)
-    return tf.cond(
-        marked,
-        lambda: tf.ensure_shape(tf.numpy_function(_ask_pillow, [contents], tf.int32), []),
-        lambda: tf.constant(1))
-
-
-def _ask_pillow(contents):
-    from PIL import ExifTags, Image
-    # TensorFlow gives bytes in a graph, and an array that holds them outside of one.
-    contents = contents if isinstance(contents, bytes) else contents.item()
+    name = "these bytes" if isinstance(source, bytes) else os.fspath(source)
     try:
-        with Image.open(io.BytesIO(contents)) as picture:
-            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Pillow raises many kinds for damaged EXIF; TensorFlow has decoded the pixels.
-        orientation = 1
-    return np.int32(orientation if orientation in range(1, 9) else 1)
+        with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
+            header = _checked_header(file, name, largest)
+            large = header.height * header.width >= LARGE
+            with _one_large_at_a_time if large else contextlib.nullcontext():
+                pixels = _decode(file, header, name, reduce_to if large else None)
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read as a picture ({error.strerror or error})") from None
+    except tf.errors.OpError as error:
+        raise InputError(f"{name}: cannot be read as a picture ({_first_line(error.message)})") from None
+    return pixels, header.size
+
+
+def _checked_header(file, name, largest):
+    """The file's Header; InputError where it has none, or is larger than it may be."""
+    try:
+        header = read_header(file)
+    except InputError as error:
+        raise InputError(f"{name}: cannot be read as a picture ({error})") from None
+    pixels = header.height * header.width
+    if pixels > largest:
+        raise InputError(f"{name}: has {pixels / 1e6:,.1f} megapixels ({header.width} x {header.height}); "
+                         f"at most {largest / 1e6:,g} are read: --largest-picture sets the limit")
+    needed = file.seek(0, os.SEEK_END) if header.needed is None else header.needed
+    most = BYTES_OF_PIXEL * pixels + BYTES_BESIDES
+    if needed > most:
+        raise InputError(f"{name}: has {needed:,} bytes; a picture of {header.width} x {header.height} pixels never "
+                         f"needs more than {most:,}")
+    return header
+
+
+def _decode(file, header, name, reduce_to):
+    """The upright pixels, reduced as `read_reduced` says, or all of them where `reduce_to` is None."""
+    file.seek(0)
+    contents = file.read() if header.needed is None else file.read(header.needed) + b";"
+    if header.kind == "JPEG" and count_scans(contents, header.scans, MOST_SCANS) > MOST_SCANS:
+        raise InputError(f"{name}: cannot be read as a picture (it has more than {MOST_SCANS} scans)")
+    ratio = 1
+    with tf.device("CPU:0"):
+        contents = tf.constant(contents)  # the only copy from here on
+        if header.kind == "JPEG":
+            while reduce_to and ratio < 8 and min(header.height, header.width) >= 2 * ratio * reduce_to:
+                ratio *= 2
+            # TensorFlow's default method is faster by a hair, and up to 16 of 255 away from what Pillow and the
+            # published networks' origins see.
+            pixels = tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+        else:
+            pixels = tf.io.decode_image(contents, channels=3, expand_animations=False)
+        if tuple(pixels.shape) != (-(-header.height // ratio), -(-header.width // ratio), 3):
+            raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
+        if reduce_to:
+            pixels = _shrink(pixels, reduce_to)
+    return _turn_upright(np.asarray(pixels), header.orientation)
+
+
+def _shrink(pixels, reduce_to):
+    """The mean of the pixels that fall together when no side is to be longer than `reduce_to`, uint8."""
+    sides = [min(side, reduce_to) for side in pixels.shape[:2]]
+    if sides == pixels.shape[:2]:
+        return pixels
+    means = tf.raw_ops.ResizeArea(images=pixels[tf.newaxis], size=sides)[0]
+    return tf.cast(tf.round(means), tf.uint8)
 
 
 def _turn_upright(picture, orientation):
     """Undo EXIF orientation 1-8 (Exif 2.32, 4.6.4 A): 5 to 8 are transposed, then both may be mirrored."""
-    picture = tf.cond(orientation >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
-    picture = tf.cond(tf.reduce_any(orientation == [2, 3, 6, 7]),
-                      lambda: tf.reverse(picture, [1]), lambda: picture)
-    return tf.cond(tf.reduce_any(orientation == [3, 4, 7, 8]),
-                   lambda: tf.reverse(picture, [0]), lambda: picture)
-
-
-def read_picture(path):
-    """Upright RGB, uint8 [H, W, 3], of one file. Raises InputError, in one line, if it is none."""
-    try:
-        return decode(tf.io.read_file(os.fsencode(path))).numpy()
-    except tf.errors.NotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except tf.errors.OpError as error:
-        raise InputError(f"{path}: cannot be read as a picture ({_first_line(error.message)})") from None
+    if orientation >= 5:
+        picture = picture.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
 
 
 def _first_line(message):

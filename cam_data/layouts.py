@@ -41,14 +41,38 @@ def is_picture(name):
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
+def walk_pictures(folder):
+    """(folder, sorted names of its pictures), of a folder and, by name, of all below it.
+
+    Links to folders are not followed. Pipes, sockets and devices, and links to them,
+    are no pictures; a link to nothing is listed, for its reader to name.
+    """
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        yield here, [entry.name for entry in entries if is_picture(entry.name) and _is_file(entry)]
+        waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+
+
+def _is_file(entry):
+    """Whether a directory's entry is a regular file, as far as can be seen, or a link that leads nowhere."""
+    try:
+        return entry.is_file() or entry.is_symlink() and not os.path.exists(entry.path)
+    except OSError:
+        return True
+
+
 def pictures_below(folder):
     """{path below the folder, without ending: path} of all its pictures; InputError when there are none."""
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
     found = {}
-    for path, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(filter(is_picture, names)):
+    for path, names in walk_pictures(folder):
+        for name in names:
             file = os.path.join(path, name)
             found.setdefault(os.path.splitext(os.path.relpath(file, folder))[0], file)
     if not found:
@@ -171,8 +195,8 @@ def _class_folders(folder, classes):
     """Files and labels of the pictures anywhere below folder/<class>."""
     files, labels = [], []
     for label, category in enumerate(classes):
-        for path, _, names in sorted(os.walk(os.path.join(folder, category))):
-            found = [os.path.join(path, file) for file in sorted(names) if is_picture(file)]
+        for path, names in sorted(walk_pictures(os.path.join(folder, category))):
+            found = [os.path.join(path, name) for name in names]
             files += found
             labels += [label] * len(found)
     return files, labels

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cam_base import InputError
+from cam_data.headers import LARGEST_PICTURE
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class PictureSet:
     ids         None, or the name of each row by which evaluations are compared and
                 score maps are found
     sizes       None, or int [rows, 2]: height and width, where the data set says them
+    largest     most pixels of a picture that is read; a larger one is left out as broken
     """
 
     name: str
@@ -36,6 +38,7 @@ class PictureSet:
     excluded: np.ndarray | None = None
     ids: list | None = None
     sizes: np.ndarray | None = None
+    largest: int = LARGEST_PICTURE
 
     def __len__(self):
         return len(self.labels)

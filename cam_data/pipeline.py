@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from cam_base import InputError
-from cam_data.decoding import decode, read_picture
+from cam_data.decoding import read_reduced
 from cam_data.preparation import normalise_pixels, prepare
 from ops.quiet_tensorflow import tf
 
@@ -14,6 +14,9 @@ from ops.quiet_tensorflow import tf
 CROP_AREA = (0.35, 1.0)
 CROP_PROPORTIONS = (3 / 4, 4 / 3)
 PARALLEL_CALLS = os.cpu_count() or 1
+# Large pictures are read with so many pixels along a side for each that the network sees. A crop may be a quarter
+# of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
+VIEWING_PIXELS, TRAINING_PIXELS = 2, 8
 
 
 def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
@@ -22,18 +25,18 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     input float32 [batch, size, size, 3]; labels int32 [batch]; positions int64
     [batch], places in this epoch's order. The order and every crop depend on
     `seed`, `epoch` and the row alone, so an epoch can go on from any position
-    `start`. Files that cannot be read are left out: see `broken_files`. A last
+    `start`. Files that cannot be read, or are larger than `pictures.largest`, are
+    left out: see `broken_files`. A last
     batch that is not full is dropped, unless it is the only one. Drawn pictures
     are new in every epoch: they are seen whole, as they will be judged.
     """
     order = epoch_order(pictures, seed, epoch)
-    read = _reader(pictures, epoch)
+    read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
 
     def load(position, row):
-        picture = read(row)
+        picture, size = read(row)
         if pictures.draw is None:
-            picture = _augment(tf.cast(picture, tf.float32), preprocessing,
-                               tf.stack([seed * 100_003 + epoch, row]))
+            picture = _augment(picture, size, preprocessing, tf.stack([seed * 100_003 + epoch, row]))
             picture = normalise_pixels(picture, preprocessing)
         else:
             picture = prepare(picture, preprocessing)
@@ -61,15 +64,17 @@ def viewing_batches(pictures, preprocessing, batch):
     """Every picture whole, in order: (input, labels, rows, sizes).
 
     input float32 [batch, size, size, 3]; labels int32 and rows int64 [n]; sizes
-    int32 [n, 2], height and width of the upright picture. The input's last
-    batch is filled up with zeros to `batch`, so compiled code sees one shape;
-    n counts the real pictures. Files that cannot be read are left out.
+    int32 [n, 2], height and width of the upright picture, though a large one is
+    read with fewer pixels (see `read_reduced`). The input's last batch is filled
+    up with zeros to `batch`, so compiled code sees one shape; n counts the real
+    pictures. Files that cannot be read are left out.
     """
-    read, labels = _reader(pictures, 0), tf.constant(pictures.labels)
+    read = _reader(pictures, 0, VIEWING_PIXELS * preprocessing.size)
+    labels = tf.constant(pictures.labels)
 
     def load(row):
-        picture = read(row)
-        return prepare(picture, preprocessing), tf.gather(labels, row), row, tf.shape(picture)[:2]
+        picture, size = read(row)
+        return prepare(picture, preprocessing), tf.gather(labels, row), row, size
 
     def fill(inputs, labels, rows, sizes):
         missing = batch - tf.shape(inputs)[0]
@@ -101,28 +106,48 @@ def broken_files(pictures, rows):
     broken = []
     for row in rows:
         try:
-            read_picture(pictures.files[row])
+            read_reduced(pictures.files[row], 1, pictures.largest)
         except InputError as error:
             broken.append((pictures.files[row], str(error)))
     return broken
 
 
-def _reader(pictures, epoch):
-    """A function of a row (scalar tensor) that gives its picture, uint8 [H, W, 3]."""
-    if pictures.draw is None:
-        files = tf.constant([os.fsencode(file) for file in pictures.files])
-        return lambda row: decode(tf.io.read_file(tf.gather(files, row)))
-    return lambda row: tf.ensure_shape(
-        tf.numpy_function(lambda row: pictures.draw(row, epoch), [row], tf.uint8), [None, None, 3])
+def _reader(pictures, epoch, reduce_to):
+    """A function of a row (scalar tensor) that gives its picture, uint8 [h, w, 3], and its full size, int32 [2]."""
+    def read(row):
+        if pictures.draw is None:
+            picture, size = read_reduced(pictures.files[row], reduce_to, pictures.largest)
+        else:
+            picture = pictures.draw(row, epoch)
+            size = picture.shape[:2]
+        return picture, np.array(size, np.int32)
+
+    def in_graph(row):
+        picture, size = tf.numpy_function(read, [row], [tf.uint8, tf.int32])
+        return tf.ensure_shape(picture, [None, None, 3]), tf.ensure_shape(size, [2])
+
+    return in_graph
 
 
-def _augment(picture, preprocessing, seed):
-    """A random crop of random proportions, resized to the network's input, mirrored half the time."""
+def _augment(picture, size, preprocessing, seed):
+    """A random crop of random proportions, resized to the network's input, mirrored half the time.
+
+    The crop is drawn in the picture of full `size`, and cut out of `picture`, which may have fewer pixels.
+    """
     begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.shape(picture), tf.zeros([1, 0, 4]), seed, min_object_covered=0.0,
+        tf.concat([size, [3]], 0), tf.zeros([1, 0, 4]), seed, min_object_covered=0.0,
         aspect_ratio_range=CROP_PROPORTIONS, area_range=CROP_AREA, use_image_if_no_bounding_boxes=True)
-    crop = tf.slice(picture, begin, extent)
-    size = preprocessing.size
-    resized = tf.image.resize(crop, [size, size], preprocessing.interpolation,
-                              antialias=preprocessing.antialias)
-    return tf.image.stateless_random_flip_left_right(tf.ensure_shape(resized, [size, size, 3]), seed + 1)
+    crop = tf.slice(picture, *_rescaled(begin, extent, size, tf.shape(picture)))
+    side = preprocessing.size
+    resized = tf.image.resize(crop, [side, side], preprocessing.interpolation, antialias=preprocessing.antialias)
+    return tf.image.stateless_random_flip_left_right(tf.ensure_shape(resized, [side, side, 3]), seed + 1)
+
+
+def _rescaled(begin, extent, size, shape):
+    """Begin and extent of a crop, [y, x, 0] and [h, w, -1], in a picture of `shape` instead of `size`; never empty."""
+    def rescale(place):
+        return tf.cast(tf.cast(place[:2], tf.int64) * tf.cast(shape[:2], tf.int64) // tf.cast(size, tf.int64), tf.int32)
+
+    first = rescale(begin)
+    extent = tf.maximum(rescale(begin + extent) - first, 1)
+    return tf.concat([first, [0]], 0), tf.concat([extent, [-1]], 0)

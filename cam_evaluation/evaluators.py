@@ -22,13 +22,11 @@ NAMED = 10  # classes that a message names
 JUDGES = os.cpu_count() or 1  # threads
 
 
-def evaluate_network(localizer, pictures, *, batch=BATCH, largest=cam_data.LARGEST_PICTURE, thresholds=THRESHOLDS,
-                     progress=iter):
+def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS, progress=iter):
     """Records of what a network finds in a PictureSet, and lines about what was left out.
 
     localizer  a `Localizer`, whose rule and threshold draw the boxes
     batch      pictures that the network sees at once
-    largest    most pixels of a picture
     progress   wraps the pictures, to show how far it is
     raises     InputError when no class of the data is among the weights', or no
                picture can be read
@@ -52,7 +50,8 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, largest=cam_data.LARGE
         return None, (collector.judge(seen.number, seen.size, boxes, seen.maps[-1]),
                       rank, truth[seen.number], seen.classes[:guesses], boxes)
 
-    seen = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)), largest=largest)
+    seen = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),
+                                    largest=pictures.largest)
     for warning, found in progress(in_order(judge, seen, JUDGES, 2 * JUDGES)):
         if warning:
             warnings.append(warning)

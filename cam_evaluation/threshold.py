@@ -32,7 +32,8 @@ def best_box_threshold(localizer, pictures, *, batch=BATCH, progress=iter):
         boxes = np.stack([paper_boxes(heat_maps, seen.size, threshold)[0] for threshold in CANDIDATES])
         return (ops.iou(boxes[:, None], pictures.boxes[seen.number]) >= 0.5).any(1)
 
-    seen = localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows, None], batch)
+    seen = localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows, None], batch,
+                                    largest=pictures.largest)
     right = [hits for hits in progress(in_order(judge, seen, JUDGES, 2 * JUDGES)) if hits is not None]
     if not right:
         raise InputError(f"{pictures.name}: no picture to choose a threshold by")

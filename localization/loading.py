@@ -28,6 +28,7 @@ def from_weights(trained, *, output_stride=None, **options):
         network = nets.build(config, len(trained.classes))
         nets.assign(network, trained.tensors)
         nets.check_size(network, min(options.get("scales") or [trained.preprocessing.size]))
+        nets.check_outputs(network, trained.preprocessing)
     except ValueError as error:
         raise InputError(f"the weights do not fit: {error}") from None
     return Localizer(network, trained.classes, trained.preprocessing, **options)

@@ -19,6 +19,8 @@ from ops.quiet_tensorflow import tf
 
 BATCH = 32
 READERS = os.cpu_count() or 1  # threads that decode pictures
+# Pixels of a side that are enough to draw, of a very large picture.
+ENOUGH = 1920
 
 
 class ClassMaps(NamedTuple):
@@ -110,7 +112,8 @@ class Localizer:
         pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
         batch     how many pictures the network sees at once; the last batch is filled up
         keep      a function of a picture's pixels, uint8 [H, W, 3], to what Result.picture is to
-                  be, computed while others are decoded. None: a file is read again when it is asked for
+                  be, computed while others are decoded; a very large picture's are fewer, at least 1920
+                  a side. None: a file is read again when it is asked for
         largest   most pixels of a picture
         others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
         """
@@ -177,7 +180,7 @@ class Localizer:
     def _decode(self, number, source, keep, largest):
         """(Seen without maps, the network's input)."""
         try:
-            picture = read(source, largest)
+            picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
             kept = None if keep is None else keep(picture.pixels)
             return Seen(number, source, picture.size, kept), self._prepare(picture.pixels).numpy()
         except ValueError as error:  # of which InputError is one

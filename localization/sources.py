@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cam_base import InputError
-from cam_data import LARGEST_PICTURE, read_picture
+from cam_data import LARGEST_PICTURE, read_reduced
 
 
 class Picture(NamedTuple):
@@ -16,17 +16,18 @@ class Picture(NamedTuple):
     size: tuple
 
 
-def read(source, largest=LARGEST_PICTURE):
+def read(source, largest=LARGEST_PICTURE, reduce_to=None):
     """The Picture of a path, a PIL image, or an array or tensor: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4].
 
-    largest  most pixels; a file with more is refused before it is decoded
+    largest    most pixels; a file with more is refused before it is decoded
+    reduce_to  pixels of a side that are enough, for a large file (`cam_data.read_reduced`)
 
     EXIF orientation is honoured; an alpha channel is dropped. Raises InputError
     for a file that cannot be read, ValueError for an array that is no picture.
     """
     if isinstance(source, (str, os.PathLike)):
-        pixels = read_picture(os.fspath(source))
-    elif hasattr(source, "convert") and hasattr(source, "getexif"):
+        return Picture(*read_reduced(os.fspath(source), reduce_to, largest))
+    if hasattr(source, "convert") and hasattr(source, "getexif"):
         pixels = _from_pillow(source)
     else:
         pixels = _from_array(source)

@@ -4,7 +4,9 @@ import numpy as np
 
 from nets.alexnet import AlexNet
 from nets.resnet import ResNet
+from ops.quiet_tensorflow import tf
 
+SMALL = 32  # side in pixels of the picture that is tried; a ResNet leaves one cell of it
 NETWORKS = {"alexnet": AlexNet, "resnet": ResNet}
 
 
@@ -28,6 +30,23 @@ def check_size(net, size):
     """ValueError unless pictures of `size` pixels leave a map with at least one cell."""
     if size < net.smallest:
         raise ValueError(f"{net.name} needs pictures of at least {net.smallest} pixels, not {size}")
+
+
+def check_outputs(net, preprocessing):
+    """ValueError unless the logits and all named intermediates of one small picture of noise are finite.
+
+    Each number of a weights file may be believable and all together overflow:
+    ask this once, before many pictures are seen. It takes a fraction of a second.
+
+    preprocessing  the weights' cam_base.Preprocessing, which says how dark and bright their pictures are
+    """
+    side = max(net.smallest, SMALL)
+    noise = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)) * preprocessing.scale
+    logits, named = net(tf.constant((noise - preprocessing.mean) / preprocessing.deviation, tf.float32))
+    # All of them: a ReLU may turn what is no number into 0.
+    for what, values in (named | {"logits": logits}).items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"what it computes ({what}) is not finite: the weights are damaged")
 
 
 def named_variables(net):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from cam_base import InputError
 from weights import safetensors_file, store, torch_file, torchvision, toronto
 from weights.catalogue import by_file, by_sha256, check_hash
+from weights.values import check_statistics
 
 OWN = "cam-weights .npz"
 
@@ -19,20 +20,14 @@ def load(path):
     this project's .npz and its training's checkpoints; the Toronto AlexNet .npy;
     Keras ResNet .h5 and .weights.h5; torchvision ResNet .pth and .safetensors.
     A hash that the file's name claims, or that lies beside it as <path>.sha256,
-    is checked before anything is parsed. Raises InputError, in one line.
+    is checked before anything is parsed. Numbers that no trained network has are
+    refused: `weights.values` says which. Raises InputError, in one line.
     """
     path = os.fspath(path)
-    prefix = path.removesuffix(".index")
     try:
-        if not os.path.isfile(path) or path != prefix:
-            if os.path.isfile(prefix + ".index"):
-                from weights import checkpoint
-                return checkpoint.read(prefix)
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise InputError("it is not a file")
-        sha256 = checked_sha256(path)
-        kind = recognise(path)
-        weights = READERS[kind](path, sha256)
+        weights = _read(path)
+        check_statistics(weights.network, weights.tensors)
+        return weights
     except OSError as error:
         raise InputError(f"{path}: {_one_line(error.strerror or error)}") from None
     except InputError as error:
@@ -40,6 +35,18 @@ def load(path):
     except Exception as error:
         # Parsers, ours and those of zip, NumPy and HDF5, stumble over damage in more ways than can be listed.
         raise InputError(f"{path} is damaged ({_one_line(str(error) or type(error).__name__)})") from None
+
+
+def _read(path):
+    prefix = path.removesuffix(".index")
+    if (not os.path.isfile(path) or path != prefix) and os.path.isfile(prefix + ".index"):
+        from weights import checkpoint
+        return checkpoint.read(prefix)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError("it is not a file")
+    sha256 = checked_sha256(path)
+    kind = recognise(path)
+    weights = READERS[kind](path, sha256)
     if kind == OWN:
         return weights
     about = {"format": kind, "file": os.path.basename(path), "sha256": sha256}

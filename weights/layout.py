@@ -3,6 +3,7 @@
 import numpy as np
 
 from cam_base import InputError
+from weights.values import check_numbers
 
 # As nets.resnet.BLOCKS, which cannot be imported here without TensorFlow.
 RESNET_BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -62,7 +63,8 @@ class Foreign:
         """float32 array of `shape`, in our order of axes.
 
         axes: as of np.transpose, from the file's order to ours. Raises
-        InputError when it is missing, of another shape, or not finite.
+        InputError when it is missing, of another shape, or holds what no
+        trained network has (`weights.values`).
         """
         order = tuple(range(len(shape))) if axes is None else axes
         found = self.shape(name)
@@ -76,8 +78,7 @@ class Foreign:
             raise InputError(f"{name} holds {array.dtype}, not floating-point numbers")
         with np.errstate(over="ignore"):
             array = np.array(np.asarray(array).transpose(order), np.float32, order="C")
-        if not np.isfinite(array).all():
-            raise InputError(f"{name} holds numbers that are not finite")
+        check_numbers(name, array)
         return array
 
     def finish(self):

@@ -17,8 +17,10 @@ import numpy as np
 
 from cam_base import Category, InputError, Preprocessing, replacing
 from weights.layout import RESNET_BLOCKS, resnet_units
+from weights.values import check_numbers, check_statistics
 
 FORMAT = "cam-weights/1"
+MOST_CLASSES = 100_000  # all of ImageNet has 21,841
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ def save(path, weights, dtype="float16"):
     """Write `weights` to `path`, kernels as float16 or float32, all or nothing.
 
     Vectors (biases, batch-norm scales and statistics) stay float32: a variance
-    of 1e-8 is zero in float16.
+    of 1e-8 is zero in float16. Raises InputError for numbers that `load` would
+    refuse: no file is then written over.
     """
     arrays = {name: np.asarray(tensor, dtype if np.ndim(tensor) > 1 else np.float32)
               for name, tensor in weights.tensors.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise InputError(f"{name} is not finite as {array.dtype}; {path} was not written")
+    try:
+        for name, array in arrays.items():
+            check_numbers(name, array)
+        check_statistics(weights.network, arrays)
+    except InputError as error:
+        raise InputError(f"{error}; {path} was not written") from None
     arrays["meta"] = np.frombuffer(describe(weights), np.uint8)
     with replacing(path) as file:
         np.savez(file, **arrays)
@@ -121,13 +130,14 @@ def from_arrays(arrays, meta):
     for wnid, label in classes:
         if not isinstance(label, str) or not (wnid is None or isinstance(wnid, str)):
             raise InputError("a class is not a pair of wnid and label")
+    if len(classes) > MOST_CLASSES or "head/bias" in arrays and arrays["head/bias"].shape != (len(classes),):
+        raise InputError(f"its list of {len(classes):,} classes does not fit its head")
     if not isinstance(meta["network"], dict) or not isinstance(meta["provenance"], dict):
         raise InputError("network and provenance must be dictionaries")
     for name, array in arrays.items():
         if array.dtype not in (np.float16, np.float32):
             raise InputError(f"{name} does not hold numbers")
-        if not np.isfinite(array).all():
-            raise InputError(f"{name} holds numbers that are not finite")
+        check_numbers(name, array)
     _refuse_larger_network(meta["network"], sum(array.size for array in arrays.values()))
     return Weights(meta["network"], arrays, classes,
                    Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"])
