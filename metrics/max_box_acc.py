@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metrics.threshold_boxes import LevelBoxes
-from ops.arguments import real_array, truth_array
+from ops.arguments import real_array, shown, truth_array
 from ops.boxes import iou
 
 THRESHOLDS = np.arange(0, 1, 0.001)
@@ -33,7 +33,7 @@ def rising(thresholds):
     """The thresholds as float64 [t], t >= 1: rising, from 0 to less than 1. Else a ValueError."""
     array = real_array(thresholds, "thresholds").astype(np.float64)
     if array.ndim != 1 or not len(array) or not ((array >= 0) & (array < 1)).all() or (np.diff(array) <= 0).any():
-        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {thresholds!r:.60}")
+        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {shown(thresholds)}")
     return array
 
 
@@ -125,7 +125,7 @@ def best_threshold(hits, thresholds):
 
 def _level_boxes(boxes):
     if not isinstance(boxes, LevelBoxes):
-        raise ValueError(f"boxes must be what level_boxes gives; they are {boxes!r:.60}")
+        raise ValueError(f"boxes must be what level_boxes gives; they are {shown(boxes)}")
     return boxes
 
 
@@ -139,5 +139,7 @@ def _iou(boxes, true_boxes, shape):
     true_boxes = real_array(true_boxes, "true_boxes")
     if true_boxes.ndim != 2 or true_boxes.shape[1] != 4 or not len(true_boxes):
         raise ValueError(f"true boxes (true_boxes) must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
+    if not np.isfinite(true_boxes).all():
+        raise ValueError("true_boxes have values that are not finite")
     last = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
     return iou((last + [0, 0, 1, 1])[:, None], true_boxes).max(axis=1)

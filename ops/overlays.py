@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ops.arguments import real, real_array, real_map
+from ops.arguments import real, real_array, real_map, shown
 from ops.heatmap import ROUNDING, upsample
 
 
@@ -17,9 +17,7 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     raises      ValueError for another picture, a heat map or opacity outside
                 [0, 1], or an unknown colour map
     """
-    picture, heat_map, opacity = rgb(picture), real_map(heat_map, "heat_map"), real(opacity, "opacity")
-    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
-        raise ValueError("heat_map must be [h, w] in [0, 1]; it has other values")
+    picture, heat_map, opacity = rgb(picture), unit_map(heat_map, "heat_map"), real(opacity, "opacity")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
     if heat_map.shape != picture.shape[:2]:
@@ -36,10 +34,18 @@ def rgb(picture):
     return picture
 
 
+def unit_map(heat_map, name):
+    """The heat map as an array [h, w], which must be in [0, 1] but for rounding."""
+    heat_map = real_map(heat_map, name)
+    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
+        raise ValueError(f"{name} must be [h, w] in [0, 1]; it has other values")
+    return heat_map
+
+
 def _colours(name):
     """float32 [256, 3], 0 to 255: the colours from 0 to 1."""
     import matplotlib  # slow to import, and only pictures need it
 
     if not isinstance(name, str) or name not in matplotlib.colormaps:
-        raise ValueError(f"colour_map: matplotlib knows no colour map {name!r:.60}")
+        raise ValueError(f"colour_map: matplotlib knows no colour map {shown(name)}")
     return 255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3].astype(np.float32)

@@ -201,3 +201,19 @@ def test_refuses_what_cannot_be_judged():
         judge_guesses(np.zeros((2, 6), int), np.zeros((2, 6, 4)), [1, 1], [[], []])
     with pytest.raises(ValueError, match="no picture"):
         ilsvrc_errors(np.ones((1, 5), bool), np.ones((1, 5), bool), [0])
+
+
+@pytest.mark.parametrize("excluded", ([-1], [9], [3], [0.5], 1, "1", [[0]], [True, False, False]))
+def test_excluded_pictures_must_be_among_those_judged(excluded):
+    right = np.ones((3, 5), bool)
+    with pytest.raises(ValueError, match="^excluded must be"):
+        ilsvrc_errors(right, right, excluded)
+
+
+def test_no_guess_is_never_right():
+    with pytest.raises(ValueError, match="true_classes at least 1"):
+        judge_guesses([[0]], [[[0, 0, 1, 1]]], [0], [[]])
+    with pytest.raises(ValueError, match="classes must be at least 0"):
+        judge_guesses([[-1]], [[[0, 0, 1, 1]]], [1], [[]])
+    with pytest.raises(ValueError, match="boxes have values that are not finite"):
+        judge_guesses([[2]], [[[0, 0, np.nan, 1]]], [1], [[]])
