@@ -6,24 +6,22 @@ the classes keep their order: category k has the id k + 1.
 """
 
 import glob
-import math
 import os
 import re
 from typing import NamedTuple
-from xml.etree.ElementTree import TreeBuilder
-from xml.parsers import expat
 
 import numpy as np
-import scipy.io
 
-from cam_base import Category, InputError, replacing
+from cam_base import Category, InputError, open_regular, replacing
+from cam_data.annotations import read_annotation
 from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet
+from cam_data.synsets import read_wnids
 from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
 
 CLASSES = 1000
-LARGEST = {"list": 64 << 20, "mat": 16 << 20, "xml": 1 << 20}  # bytes
+LARGEST = 64 << 20  # bytes of a list
 INCLUSIVE = np.array([0, 0, 1, 1])
 LARGEST_PIXEL = 1e9
 
@@ -36,6 +34,8 @@ class Validation(NamedTuple):
     boxes      n int arrays [m, 4], the true boxes of the picture's class, half-open
     excluded   int [e], indices of pictures left out of the localization error
     wnids      of the ids from 1: the wnid of id i is wnids[i - 1]
+    sizes      int [n, 2], width and height; None unless all annotations say them
+    clipped    int [n], how many of the boxes stuck out of the picture and were cut at its border
     """
 
     names: list
@@ -43,6 +43,8 @@ class Validation(NamedTuple):
     boxes: list
     excluded: np.ndarray
     wnids: list
+    sizes: np.ndarray | None
+    clipped: np.ndarray
 
 
 def read_validation(kit, annotations):
@@ -59,12 +61,15 @@ def read_validation(kit, annotations):
     if classes.max(initial=0) > len(wnids):
         raise InputError(f"{kit}: class {classes.max()} is not in its meta_clsloc.mat")
     names = [f"ILSVRC2012_val_{number:08}" for number in range(1, len(classes) + 1)]
-    boxes = []
+    boxes, sizes, clipped = [], [], []
     for name, label in zip(names, classes):
-        found = read_annotation(os.path.join(annotations, name + ".xml"))
-        boxes.append(np.array([box for wnid, box in found if wnid == wnids[label - 1]],
-                              np.int32).reshape(-1, 4))
-    return Validation(names, classes, boxes, excluded, wnids)
+        annotated = read_annotation(os.path.join(annotations, name + ".xml"))
+        found = [(box, cut) for wnid, box, cut in annotated.objects if wnid == wnids[label - 1]]
+        boxes.append(np.array([box for box, _ in found], np.int32).reshape(-1, 4))
+        clipped.append(sum(cut for _, cut in found))
+        sizes.append(annotated.size)
+    sizes = np.array(sizes, np.int64) if all(sizes) else None
+    return Validation(names, classes, boxes, excluded, wnids, sizes, np.array(clipped, np.int64))
 
 
 def open_validation(kit, annotations, folder=None):
@@ -87,7 +92,8 @@ def open_validation(kit, annotations, folder=None):
     excluded = np.zeros(len(files), bool)
     excluded[truth.excluded] = True
     return PictureSet("ILSVRC CLS-LOC/val", [Category(wnid, words.get(wnid, wnid)) for wnid in truth.wnids],
-                      (truth.classes - 1).astype(np.int32), files, truth.boxes, excluded=excluded, ids=truth.names)
+                      (truth.classes - 1).astype(np.int32), files, truth.boxes, excluded=excluded, ids=truth.names,
+                      sizes=None if truth.sizes is None else truth.sizes[:, ::-1], clipped=truth.clipped)
 
 
 def _kit_file(kit, pattern):
@@ -110,75 +116,6 @@ def read_classes(path):
 def read_excluded(path, pictures):
     """Indices, from 0, of excluded pictures: the file has one number, from 1, a line."""
     return np.unique(np.array(_numbers(path, 1, pictures), np.int64)) - 1
-
-
-def read_wnids(path):
-    """The wnids of the ids 1, 2, ... from the kit's meta_clsloc.mat (or older meta.mat)."""
-    _check_size(path, "mat")
-    try:
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
-        if not 0 < math.prod(shapes["synsets"]) < 100_000:
-            raise ValueError
-        synsets = scipy.io.loadmat(path, variable_names=["synsets"])["synsets"].ravel()
-        field = next(name for name in synsets.dtype.names
-                     if re.fullmatch(r"ILSVRC\d{4}(_CLSLOC)?_ID", name))
-        wnid_of = {int(np.squeeze(synset[field])): str(np.squeeze(synset["WNID"]))
-                   for synset in synsets}
-        # Kits of 2012 and before go on with synsets above the thousand classes.
-        wnids = [wnid_of[number] for number in range(1, min(len(wnid_of), CLASSES) + 1)]
-    except Exception:  # a file that is no MAT file can fail anywhere in its reader
-        raise InputError(f"{path}: not the kit's table of synsets; "
-                         "take meta_clsloc.mat from its data folder") from None
-    if not all(re.fullmatch(r"n\d{8}", wnid) for wnid in wnids):
-        raise InputError(f"{path}: has WNIDs that are none, such as "
-                         f"{next(w for w in wnids if not re.fullmatch(r'n[0-9]{8}', w))[:20]!r}")
-    return wnids
-
-
-def read_annotation(path):
-    """The objects of a picture: [(wnid, [x0, y0, x1, y1])], pixels, half-open.
-
-    XML of the PASCAL VOC form. A file with a document type is refused: entities
-    are defined there, and ILSVRC's files have none.
-    """
-    _check_size(path, "xml")
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = _refuse_document_type
-    try:
-        with open(path, "rb") as file:
-            parser.ParseFile(file)
-        root = builder.close()
-    except _DocumentType:
-        raise InputError(f"{path}: has a document type (<!DOCTYPE), which annotations "
-                         "have not; remove it if the file is yours") from None
-    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: its encoding
-        raise InputError(f"{path}: not XML that can be read: {error}") from None
-    if root.tag != "annotation":
-        raise InputError(f"{path}: starts with <{root.tag[:20]}>, not with <annotation>")
-    return [_object(path, number, node) for number, node in enumerate(root.iter("object"), 1)]
-
-
-class _DocumentType(Exception):
-    pass
-
-
-def _refuse_document_type(*_):
-    raise _DocumentType
-
-
-def _object(path, number, node):
-    wnid = (node.findtext("name") or "").strip()
-    corners = [node.findtext(f"bndbox/{corner}") or "" for corner in ("xmin", "ymin", "xmax", "ymax")]
-    if not wnid or not all(re.fullmatch(r"\s*[0-9]{1,6}\s*", corner) for corner in corners):
-        raise InputError(f"{path}: object {number} has no name and whole xmin, ymin, xmax, ymax")
-    x0, y0, x1, y1 = map(int, corners)
-    if x0 > x1 or y0 > y1:
-        raise InputError(f"{path}: object {number} ends before it starts: {x0} {y0} {x1} {y1}")
-    return wnid, [x0, y0, x1 + 1, y1 + 1]
 
 
 def read_submission(path, pictures=None, highest=CLASSES):
@@ -230,10 +167,11 @@ def write_submission(path, classes, boxes):
 
 
 def _text(path):
-    _check_size(path, "list")
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
+        with open_regular(path, LARGEST) as file:
+            return file.read().decode("ascii")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; is the data set complete?") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file") from None
 
@@ -247,13 +185,3 @@ def _numbers(path, lowest, highest):
                              f"from {lowest} to {highest}")
         numbers.append(int(line))
     return numbers
-
-
-def _check_size(path, kind):
-    try:
-        size = os.stat(path).st_size
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; is the data set complete?") from None
-    if not os.path.isfile(path) or size > LARGEST[kind]:
-        raise InputError(f"{path}: not a file of at most {LARGEST[kind] >> 20} MB, as it should be")
-

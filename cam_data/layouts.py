@@ -1,19 +1,25 @@
 """Picture sets on disk, recognised by looking: Tiny ImageNet's layout, and a folder for each class."""
 
+import io
 import os
 import re
 import zlib
 
 import numpy as np
 
-from cam_base import Category, InputError
-from cam_data.picture_set import PictureSet
+from cam_base import Category, InputError, open_regular
+from cam_data.decoding import read_picture
+from cam_data.picture_set import PictureSet, cut_box
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLITS = ("train", "val")
 WNID = re.compile(r"n\d{8}")
+BOX = re.compile(r"(-?[0-9]{1,6}\t){2}[0-9]{1,6}\t[0-9]{1,6}")  # what sticks out to the left or above is cut off
 # Of ten files of an undivided folder, one is for validation.
 HOLD_OUT = 10
+# Pixels of the sides of Tiny ImageNet's pictures.
+TINY_SIDE = 64
+LARGEST_LIST = 256 << 20  # bytes
 
 
 def open_folder(root, split):
@@ -86,44 +92,65 @@ def _tiny_imagenet(root, split, name):
     if split == "train":
         for label, wnid in enumerate(wnids):
             folder = os.path.join(root, "train", wnid)
-            for file, *box in _table(os.path.join(folder, f"{wnid}_boxes.txt"), 5):
-                rows.append((os.path.join(folder, "images", file), label, box))
+            for file, box, cut in _table(os.path.join(folder, f"{wnid}_boxes.txt"), 5, os.path.join(folder, "images")):
+                rows.append((os.path.join(folder, "images", file), label, box, cut))
     else:
-        number = {wnid: label for label, wnid in enumerate(wnids)}
-        for file, wnid, *box in _table(os.path.join(root, "val", "val_annotations.txt"), 6):
+        number, folder = {wnid: label for label, wnid in enumerate(wnids)}, os.path.join(root, "val", "images")
+        for file, wnid, box, cut in _table(os.path.join(root, "val", "val_annotations.txt"), 6, folder):
             if wnid in number:
-                rows.append((os.path.join(root, "val", "images", file), number[wnid], box))
+                rows.append((os.path.join(folder, file), number[wnid], box, cut))
     if not rows:
         raise InputError(f"{root} lists no picture for its split {split!r}")
-    files, labels, boxes = zip(*rows)
-    # The files give inclusive pixels; ours are half-open.
-    boxes = [np.array([box], np.int32) + np.array([0, 0, 1, 1], np.int32) for box in boxes]
+    files, labels, boxes, clipped = zip(*rows)
     ids = _below(os.path.join(root, "train" if split == "train" else "val/images"), files)
-    return PictureSet(name, _categories(root, wnids), np.array(labels, np.int32), list(files), boxes, ids=ids)
+    return PictureSet(name, _categories(root, wnids), np.array(labels, np.int32), list(files),
+                      [np.array([box], np.int32) for box in boxes], ids=ids, clipped=np.array(clipped, np.int64))
 
 
 def _names(path):
     """The names that a file lists, one on each line."""
-    names = []
+    lines = {}
     for number, name in _lines(path):
         _check_plain(name, path, number)
-        if name in names:
-            raise InputError(f"{path}, line {number}: {name} stands there twice")
-        names.append(name)
-    return names
+        if name in lines:
+            raise InputError(f"{path}, line {number}: {name} stands there twice, the first time in line {lines[name]}")
+        lines[name] = number
+    return list(lines)
 
 
-def _table(path, columns):
-    """Rows of a tab-separated file: strings, and the last four columns as whole numbers."""
+def _table(path, columns, folder):
+    """Rows of a tab-separated file about the pictures in `folder`: (strings ..., box, whether it was cut at the border).
+
+    The last four columns are a box with its last pixel; ours are half-open. A row
+    that stands there again is passed over.
+    """
+    known = {}
     for number, line in _lines(path):
         cells = line.split("\t")
-        if len(cells) != columns or not all(re.fullmatch(r"[0-9]{1,6}", cell) for cell in cells[-4:]):
+        if len(cells) != columns or not BOX.fullmatch("\t".join(cells[-4:])):
             raise InputError(f"{path}, line {number}: not {columns} columns that end in x0, y0, x1, y1")
-        x0, y0, x1, y1 = map(int, cells[-4:])
-        if x1 < x0 or y1 < y0:
-            raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} ends before it begins")
         _check_plain(cells[0], path, number)
-        yield *cells[:-4], x0, y0, x1, y1
+        first, before = known.setdefault(cells[0], (number, cells))
+        if before != cells:
+            raise InputError(f"{path}, line {number}: says something else of {cells[0]} than line {first}")
+        if first == number:
+            box, cut = _tiny_box(path, number, cells, folder)
+            yield *cells[:-4], box, cut
+
+
+def _tiny_box(path, number, cells, folder):
+    x0, y0, x1, y1 = map(int, cells[-4:])
+    if x1 < x0 or y1 < y0:
+        raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} ends before it begins")
+    box, size = [x0, y0, x1 + 1, y1 + 1], (TINY_SIDE, TINY_SIDE)
+    picture = os.path.join(folder, cells[0])
+    if cut_box(box, size) != box and os.path.exists(picture):  # which may be of a set in this form with larger ones
+        size = read_picture(picture).shape[1::-1]
+    inside = cut_box(box, size)
+    if inside is None:
+        raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} lies outside of "
+                         f"the {size[0]} x {size[1]} pixels of {cells[0]}")
+    return inside, inside != box
 
 
 def _check_plain(name, path, number):
@@ -135,7 +162,7 @@ def _check_plain(name, path, number):
 def _lines(path):
     """(number, line) of each line that is not blank."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with io.TextIOWrapper(open_regular(path, LARGEST_LIST), encoding="utf-8") as file:
             return [(number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip()]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror} (Tiny ImageNet's layout has it)") from None
@@ -147,11 +174,20 @@ def _categories(root, names):
     """Categories of folder names: wnids get their words from words.txt, or the name where there is none."""
     if not all(WNID.fullmatch(name) for name in names):
         return [Category(None, name) for name in names]
-    words = {}
-    if os.path.isfile(os.path.join(root, "words.txt")):
-        words = dict(line.split("\t", 1) for _, line in _lines(os.path.join(root, "words.txt"))
-                     if "\t" in line)
+    path = os.path.join(root, "words.txt")
+    words = _words(path) if os.path.isfile(path) else {}
     return [Category(name, words.get(name, name)) for name in names]
+
+
+def _words(path):
+    """{wnid: words} of a file with a tab between them; lines without one say nothing."""
+    lines = {}
+    for number, line in _lines(path):
+        name, tab, words = line.partition("\t")
+        first, before = lines.setdefault(name, (number, words)) if tab else (number, words)
+        if before != words:
+            raise InputError(f"{path}, line {number}: gives {name} other words than line {first}")
+    return {name: words for name, (_, words) in lines.items()}
 
 
 def _divided(root, split, name):

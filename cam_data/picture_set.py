@@ -13,7 +13,7 @@ class PictureSet:
     """Rows of pictures with one class each.
 
     name        what messages and metrics.json call it
-    categories  one weights.Category for each class
+    categories  one cam_base.Category for each class
     labels      int32 [rows], index into `categories`
     files       file name of each row (for drawn pictures: a name to show)
     boxes       None, or for each row its true boxes, int32 [n, 4]: x0, y0, x1, y1 in
@@ -26,6 +26,8 @@ class PictureSet:
                 score maps are found
     sizes       None, or int [rows, 2]: height and width, where the data set says them
     largest     most pixels of a picture that is read; a larger one is left out as broken
+    clipped     None, or int [rows]: how many of a row's true boxes stuck out of the picture
+                and were cut at its border
     """
 
     name: str
@@ -39,6 +41,7 @@ class PictureSet:
     ids: list | None = None
     sizes: np.ndarray | None = None
     largest: int = LARGEST_PICTURE
+    clipped: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -52,7 +55,25 @@ class PictureSet:
                        boxes=self.boxes and [self.boxes[row] for row in rows], draw=draw, masks=masks,
                        excluded=None if self.excluded is None else self.excluded[rows],
                        ids=self.ids and [self.ids[row] for row in rows],
-                       sizes=None if self.sizes is None else self.sizes[rows])
+                       sizes=None if self.sizes is None else self.sizes[rows],
+                       clipped=None if self.clipped is None else self.clipped[rows])
+
+    def check_size(self, row, size):
+        """InputError when the picture of a row, read, is not the one that the data set speaks of.
+
+        size  (height, width) of the upright picture: it must be that in `sizes`, and hold
+              every true box. Else the boxes are of another picture, or of this one before
+              it was resized or turned
+        """
+        height, width = map(int, size)
+        if self.sizes is not None and (height, width) != tuple(self.sizes[row]):
+            said_height, said_width = self.sizes[row]
+            raise InputError(f"{self.files[row]}: has {width} x {height} pixels, and the data set says "
+                             f"{said_width} x {said_height}: its boxes or masks are of another picture")
+        for box in [] if self.boxes is None else self.boxes[row].tolist():
+            if cut_box(box, (width, height)) != box:
+                raise InputError(f"{self.files[row]}: has {width} x {height} pixels, and its true box "
+                                 f"{box} (half-open) sticks out of it")
 
     def first_classes(self, count):
         """Only the first `count` classes and their rows."""
@@ -71,3 +92,14 @@ class PictureSet:
             members = np.flatnonzero(self.labels == label)
             rank[members] = np.arange(len(members))
         return self.rows(np.sort(np.lexsort((self.labels, rank))[:count]))
+
+
+def cut_box(box, size):
+    """A true box cut at the border of its picture; None for one that lies wholly outside.
+
+    box   [x0, y0, x1, y1], whole numbers, half-open
+    size  (width, height); None where it is not known: cut at the left and above alone
+    """
+    width, height = size or (box[2], box[3])
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+    return [x0, y0, x1, y1] if x0 < x1 and y0 < y1 else None

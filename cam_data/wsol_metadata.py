@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base import Category, InputError
+from cam_base import Category, InputError, open_regular
 from cam_data.decoding import read_picture
 from cam_data.layouts import WNID, pictures_below
-from cam_data.picture_set import PictureSet
+from cam_data.picture_set import PictureSet, cut_box
 from metrics.score_maps import SIZE
 from ops.resize import resize_nearest
 from weights.ilsvrc import categories
@@ -36,6 +36,8 @@ class Metadata(NamedTuple):
                when the objects are given as masks
     masks      n tuples (paths of the masks of the picture's objects, path of what
                to ignore or ""), below the folder of the masks; None for boxes
+    clipped    int [n]: how many of a picture's boxes stuck out of it and were cut at its
+               border; None for masks
     """
 
     image_ids: list
@@ -43,35 +45,32 @@ class Metadata(NamedTuple):
     sizes: np.ndarray | None
     boxes: list | None
     masks: list | None
+    clipped: np.ndarray | None
 
 
 def read_metadata(folder):
     """The metadata of a split.
 
     folder   holds image_ids.txt and class_labels.txt; image_sizes.txt, which boxes
-             need; and localization.txt, with a box or a mask a line
+             need and which may be empty beside masks; and localization.txt, with a box
+             or a mask a line
     returns  Metadata
-    raises   InputError naming the file and the line that are not as they should be
+    raises   InputError naming the file and the line that are not as they should be, and
+             both lines where two contradict each other
     """
-    image_ids = [row[0] for _, row in _rows(folder, IDS, [1])]
-    number = {image_id: index for index, image_id in enumerate(image_ids)}
-    if not image_ids or len(number) < len(image_ids):
-        raise InputError(f"{os.path.join(folder, IDS)}: "
-                         + ("a picture is listed twice" if image_ids else "lists no picture"))
+    number = _numbered(folder)
     labels = _of_each(folder, LABELS, 1, number)[:, 0]
     rows = [(line, row) for line, row in _rows(folder, PLACES, [3, 5]) if row[0] in number]
     if not rows:
         raise InputError(f"{os.path.join(folder, PLACES)}: has no line for a picture of {IDS}")
-    boxes = masks = None
+    boxes = clipped = masks = None
     if len(rows[0][1]) == 5:
-        boxes = _boxes(folder, rows, number)
+        sizes = _sizes(folder, number)
+        boxes, clipped = _boxes(folder, rows, number, sizes)
     else:
         masks = _masks(folder, rows, number)
-    has_sizes = boxes is not None or os.path.exists(os.path.join(folder, SIZES))
-    sizes = _of_each(folder, SIZES, 2, number) if has_sizes else None
-    if sizes is not None and not sizes.all():
-        raise InputError(f"{os.path.join(folder, SIZES)}: a picture has no width or no height")
-    return Metadata(image_ids, labels, sizes, boxes, masks)
+        sizes = _sizes(folder, number) if _has_sizes(folder) else None
+    return Metadata(list(number), labels, sizes, boxes, masks, clipped)
 
 
 def open_metadata(folder, pictures=None, masks=None):
@@ -93,7 +92,8 @@ def open_metadata(folder, pictures=None, masks=None):
     sizes = None if metadata.sizes is None else metadata.sizes[:, ::-1]
     return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32),
                       _files(pictures, metadata.image_ids), metadata.boxes, ids=metadata.image_ids, sizes=sizes,
-                      masks=metadata.masks and _mask_reader(metadata.masks, masks or pictures))
+                      masks=metadata.masks and _mask_reader(metadata.masks, masks or pictures),
+                      clipped=metadata.clipped)
 
 
 def _files(folder, image_ids):
@@ -152,54 +152,99 @@ def _category(name):
 def read_mask(masks, folder, read_picture, size=SIZE):
     """Where the objects of a picture are, and what to ignore, at the protocol's size.
 
+    A pixel belongs to a mask when any of its colours is not 0, whether the file is
+    grey, RGB or has a palette; an alpha channel counts for nothing. The protocol
+    makes grey of the colours first, and asks whether that is 1 or more of 255: the
+    same but for the darkest colours (a blue of up to 4, a red of 1).
+
     masks         one entry of `Metadata.masks`
     folder        of the masks
-    read_picture  function of a path to uint8 [H, W, 3], such as `data.read_picture`
+    read_picture  function of a path to uint8 [H, W, 3], such as `cam_data.read_picture`
     returns       (mask, ignore), bool [size, size]: what is ignored is never mask
     """
     paths, ignored = masks
 
     def read(path):
-        return resize_nearest(read_picture(os.path.join(folder, path))[..., 0], (size, size)) > 0
+        return resize_nearest(read_picture(os.path.join(folder, path)).any(-1), size)
 
     mask = np.any([read(path) for path in paths], axis=0)
     return mask, (read(ignored) if ignored else np.zeros_like(mask)) & ~mask
 
 
-def _boxes(folder, rows, number):
-    boxes = [[] for _ in number]
+def _numbered(folder):
+    """{image id: its place} of image_ids.txt, in order."""
+    lines = {}
+    for line, (image_id,) in _rows(folder, IDS, [1]):
+        if image_id in lines:
+            raise _error(folder, IDS, line, f"{image_id[:80]!r} is listed twice, the first time in line {lines[image_id]}")
+        lines[image_id] = line
+    if not lines:
+        raise InputError(f"{os.path.join(folder, IDS)}: lists no picture")
+    return {image_id: index for index, image_id in enumerate(lines)}
+
+
+def _has_sizes(folder):
+    return os.path.exists(os.path.join(folder, SIZES)) and any(map(str.strip, _text(folder, SIZES)))
+
+
+def _sizes(folder, number):
+    sizes = _of_each(folder, SIZES, 2, number)
+    if not sizes.all():
+        raise InputError(f"{os.path.join(folder, SIZES)}: a picture has no width or no height")
+    return sizes
+
+
+def _boxes(folder, rows, number, sizes):
+    """(boxes of each picture, how many of them were cut at its border)."""
+    boxes, clipped = [[] for _ in number], np.zeros(len(number), np.int64)
     for line, (image_id, *corners) in rows:
         if len(corners) != 4:
             raise _error(folder, PLACES, line, "has no box though the first line has one")
-        x0, y0, x1, y1 = _whole(folder, PLACES, line, corners)
+        x0, y0, x1, y1 = _whole(folder, PLACES, line, corners, "-?")
         if x0 > x1 or y0 > y1:
             raise _error(folder, PLACES, line, f"the box ends before it starts: {','.join(corners)}")
-        boxes[number[image_id]].append([x0, y0, x1 + 1, y1 + 1])
+        place = number[image_id]
+        box, size = [x0, y0, x1 + 1, y1 + 1], sizes[place].tolist()
+        inside = cut_box(box, size)
+        if inside is None:
+            raise _error(folder, PLACES, line, f"the box {','.join(corners)} lies outside of the picture, "
+                                               f"which {SIZES} says has {size[0]} x {size[1]} pixels")
+        boxes[place].append(inside)
+        clipped[place] += inside != box
     _all_found(folder, PLACES, boxes, number)
-    return [np.array(of_one, np.int64) for of_one in boxes]
+    return [np.array(of_one, np.int64) for of_one in boxes], clipped
 
 
 def _masks(folder, rows, number):
     """The published form names what to ignore beside a picture's first mask only."""
-    masks, ignored = [[] for _ in number], [""] * len(number)
+    masks, ignored = [[] for _ in number], [("", 0)] * len(number)
     for line, (image_id, *paths) in rows:
         if len(paths) != 2:
             raise _error(folder, PLACES, line, "has no two masks though the first line has them")
         if not paths[0] or not all(_is_below(path) for path in paths if path):
             raise _error(folder, PLACES, line, "names a mask that is not below the folder of masks")
-        masks[number[image_id]].append(paths[0])
+        place = number[image_id]
+        masks[place].append(paths[0])
         if paths[1]:
-            ignored[number[image_id]] = paths[1]
+            before, at = ignored[place]
+            if before not in ("", paths[1]):
+                raise _error(folder, PLACES, line, f"ignores {paths[1]} of a picture of which line {at} ignores {before}")
+            ignored[place] = paths[1], line
     _all_found(folder, PLACES, masks, number)
-    return list(zip(map(tuple, masks), ignored))
+    return [(tuple(of_one), path) for of_one, (path, _) in zip(masks, ignored)]
 
 
 def _of_each(folder, name, columns, number):
     """int [n, columns]: the whole numbers that a file gives for each picture."""
-    found = [None] * len(number)
-    for line, (image_id, *values) in _rows(folder, name, [1 + columns]):
-        if image_id in number:
-            found[number[image_id]] = _whole(folder, name, line, values)
+    found, lines = [None] * len(number), [0] * len(number)
+    for line, (image_id, *texts) in _rows(folder, name, [1 + columns]):
+        if image_id not in number:
+            continue
+        place, values = number[image_id], _whole(folder, name, line, texts)
+        if found[place] not in (None, values):
+            raise _error(folder, name, line, f"says {','.join(texts)} of {image_id[:80]!r}, and line {lines[place]} says "
+                                             + ",".join(map(str, found[place])))
+        found[place], lines[place] = values, line
     _all_found(folder, name, found, number)
     return np.array(found, np.int64)
 
@@ -211,8 +256,8 @@ def _all_found(folder, name, found, number):
                              f"which {IDS} lists")
 
 
-def _whole(folder, name, line, values):
-    if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in values):
+def _whole(folder, name, line, values, sign=""):
+    if not all(re.fullmatch(sign + "[0-9]{1,9}", value) for value in values):
         raise _error(folder, name, line, f"{','.join(values)[:40]!r} are not whole numbers")
     return list(map(int, values))
 
@@ -237,10 +282,8 @@ def _text(folder, name):
     """The lines of a file."""
     path = os.path.join(folder, name)
     try:
-        if os.path.getsize(path) > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MB, which no metadata is")
-        with open(path, encoding="utf-8") as file:
-            return file.read().splitlines()
+        with open_regular(path, LARGEST) as file:
+            return file.read().decode().splitlines()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
                          f"{SIZES} and {PLACES}") from None

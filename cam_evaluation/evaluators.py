@@ -161,16 +161,21 @@ def _score_map(folder, name, file):
     else:
         raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture")
     try:
-        scores = np.load(path, mmap_mode="r", allow_pickle=False)
+        with cam_base.open_regular(path):  # a pipe would keep NumPy waiting
+            scores = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(scores, np.ndarray):
             raise ValueError("it is an archive of arrays")
         if scores.ndim != 2 or not 0 < scores.size <= LARGEST_SCORE_MAP or scores.dtype.kind not in "fiu":
             raise ValueError(f"it is {scores.dtype} {scores.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = np.asarray(scores, np.float32)
+            own, scores = scores, np.asarray(scores, np.float32)
             spread = scores.max() - scores.min()
+    except InputError:
+        raise
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a score map, float [h, w] ({error})") from None
     if not np.isfinite(spread):
         raise InputError(f"{path}: has values that are not finite, or too large for float32")
+    if own.any() and not scores.any():
+        raise InputError(f"{path}: has values that are too small for float32: multiply them by some large number")
     return scores

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metrics.areas import area_under_curve
-from ops.arguments import real, real_array, truth_array, whole
+from ops.arguments import real, real_array, shown, truth_array, whole
 
 RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time
@@ -51,7 +51,7 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
 
 def _check_statistic(statistic, name):
     if not callable(statistic):
-        raise ValueError(f"{name} must be a function of counts, such as mean_of(...); it is {statistic!r:.60}")
+        raise ValueError(f"{name} must be a function of counts, such as mean_of(...); it is {shown(statistic)}")
 
 
 def interval(samples, level=0.95):
@@ -79,7 +79,7 @@ def mean_of(values):
     values = real_array(values, "values").astype(np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(f"values must be [pictures], finite; their shape is {values.shape}")
-    return lambda counts: counts @ values / len(values)
+    return _of_pictures(len(values), "values", lambda counts: counts @ values / len(values))
 
 
 def best_accuracy_of(hits):
@@ -97,8 +97,8 @@ def best_accuracy_of(hits):
     # Most thresholds fall on the same 8-bit level as the one before.
     hits = [np.concatenate([h[:, :1], h[:, 1:][:, (h[:, 1:] != h[:, :-1]).any(axis=0)]], axis=1)
             .astype(np.float32) for h in hits]
-    return lambda counts: np.mean(
-        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / len(hits[0])
+    return _of_pictures(len(hits[0]), "hits", lambda counts: np.mean(
+        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / len(hits[0]))
 
 
 def pxap_of(histograms):
@@ -109,8 +109,19 @@ def pxap_of(histograms):
     if not (histograms.min() >= 0 and histograms.max() < np.inf):
         raise ValueError("histograms must be finite and not negative")
     background, found = histograms
-    return lambda counts: np.array([area_under_curve([row @ background, row @ found])[0]
-                                    for row in counts.astype(np.float64)])
+    return _of_pictures(len(found), "histograms", lambda counts: np.array(
+        [area_under_curve([row @ background, row @ found])[0] for row in counts.astype(np.float64)]))
+
+
+def _of_pictures(number, name, statistic):
+    """The statistic, of counts of as many pictures alone."""
+    def checked(counts):
+        if np.ndim(counts) != 2 or np.shape(counts)[1] != number:
+            raise ValueError(f"{name} are of {number} pictures, and the counts, [r, pictures], "
+                             f"are of another shape: {np.shape(counts)}")
+        return statistic(counts)
+
+    return checked
 
 
 class Difference(NamedTuple):

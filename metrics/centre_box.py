@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from ops.arguments import boxes_of_pictures, real, real_array
+from ops.arguments import LARGEST_SIDE, boxes_of_pictures, real, real_array
 from ops.boxes import iou
 
 STEPS = np.arange(1, 21) / 20
@@ -37,8 +37,8 @@ def centre_box_hits(boxes, sizes, least_iou=0.5):
     if not boxes or sizes.shape != (len(boxes), 2):
         raise ValueError(f"boxes of {len(boxes)} pictures and sizes of shape {sizes.shape}; "
                          "there must be at least one picture, and sizes [pictures, 2]")
-    if not ((sizes > 0) & (sizes < np.inf)).all():
-        raise ValueError("sizes must be a height and a width above 0 for each picture")
+    if not ((sizes > 0) & (sizes <= LARGEST_SIDE)).all():
+        raise ValueError(f"sizes must be a height and a width for each picture, above 0, at most {LARGEST_SIDE}")
     if not 0 < least_iou <= 1:
         raise ValueError(f"least_iou is {least_iou}; it must be above 0 and at most 1")
     owner = np.repeat(np.arange(len(boxes)), [len(some) for some in boxes])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ops.arguments import boxes_of_pictures, listed, real_array, truth_array, whole_array
+from ops.arguments import boxes_of_pictures, listed, real_array, shown, truth_array, whole_array
 from ops.boxes import iou
 
 GUESSES = 5
@@ -77,7 +77,7 @@ def ilsvrc_errors(right, located, excluded=(), counts=None):
         raise ValueError(f"right and located must be [n, 5]; their shapes are {right.shape} and {located.shape}")
     excluded = whole_array(listed(excluded, "excluded"), "excluded")
     if excluded.ndim != 1 or not ((excluded >= 0) & (excluded < len(located))).all():
-        raise ValueError(f"excluded must be indices from 0 to {len(located) - 1}; they are {excluded.tolist()!r:.60}")
+        raise ValueError(f"excluded must be indices from 0 to {len(located) - 1}; they are {shown(excluded.tolist())}")
     counted = np.ones(len(located))
     counted[excluded] = 0
     if not counted.any():

@@ -15,7 +15,7 @@ from metrics.bootstrap import best_accuracy_of
 from metrics.metric import Metric, rising
 from metrics.score_maps import ScoreMap, scale_boxes
 from metrics.threshold_boxes import LevelBoxes
-from ops.arguments import real_array, truth_array
+from ops.arguments import real_array, real_boxes, shown, truth_array
 from ops.boxes import iou
 
 
@@ -134,9 +134,12 @@ def _levels_and_truth(class_map, true_boxes, size):
     """(LevelBoxes, true boxes in their pixels)."""
     if isinstance(class_map, LevelBoxes):
         return class_map, true_boxes
-    if size is None:
-        raise ValueError("size is needed: (height, width) of the picture that the true boxes are of")
-    return ScoreMap.of(class_map).levels, scale_boxes(true_boxes, (size[1], size[0]))
+    true_boxes = real_boxes(true_boxes, "true_boxes")
+    sides = None if size is None else real_array(size, "size")
+    if sides is None or sides.shape != (2,) or not ((sides > 0) & (sides < np.inf)).all():
+        raise ValueError("size must be (height, width) of the picture that the class_map and its true boxes are of; "
+                         f"it is {shown(size)}")
+    return ScoreMap.of(class_map).levels, scale_boxes(true_boxes, sides[::-1])
 
 
 def _iou(boxes, true_boxes, shape):
@@ -149,5 +152,7 @@ def _iou(boxes, true_boxes, shape):
     true_boxes = real_array(true_boxes, "true_boxes")
     if true_boxes.ndim != 2 or true_boxes.shape[1] != 4 or not len(true_boxes):
         raise ValueError(f"true boxes (true_boxes) must be [m, 4], m >= 1; their shape is {true_boxes.shape}")
+    if not np.isfinite(true_boxes).all():
+        raise ValueError("true_boxes have values that are not finite")
     last = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
     return iou((last + [0, 0, 1, 1])[:, None], true_boxes).max(axis=1)

@@ -6,7 +6,7 @@ figure of any subset of the pictures. docs/extending.md shows how to add one.
 
 import numpy as np
 
-from ops.arguments import real_array
+from ops.arguments import real_array, shown
 
 THRESHOLDS = np.arange(0, 1, 0.001)
 
@@ -81,5 +81,5 @@ def rising(thresholds):
     """The thresholds as float64 [t], t >= 1: rising, from 0 to less than 1. Else a ValueError."""
     array = real_array(thresholds, "thresholds").astype(np.float64)
     if array.ndim != 1 or not len(array) or not ((array >= 0) & (array < 1)).all() or (np.diff(array) <= 0).any():
-        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {thresholds!r:.60}")
+        raise ValueError(f"thresholds must rise, at least 0 and less than 1; they are {shown(thresholds)}")
     return array

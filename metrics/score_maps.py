@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from metrics.threshold_boxes import level_boxes
-from ops.arguments import real_array, real_boxes, real_map, whole
+from ops.arguments import real_array, real_boxes, real_map, shown, side
 from ops.resize import resize_bicubic
 
 SIZE = 224  # the protocol's side of maps, masks and true boxes
@@ -46,7 +46,7 @@ def score_map(class_map, size=SIZE):
     raises     ValueError when the map is not [h, w], is empty, or has values
                that are not finite, and for a size that is not positive
     """
-    class_map, size = real_map(class_map, "class_map").astype(np.float64), whole(size, "size")
+    class_map, size = real_map(class_map, "class_map").astype(np.float64), side(size, "size")
     low, high = class_map.min(), class_map.max()  # NaN if there is one
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError("class_map has values that are not finite: NaN or infinite")
@@ -72,15 +72,15 @@ def scale_boxes(boxes, picture_size, size=SIZE):
     raises        ValueError when a box is empty or not finite, when the picture has no
                   size, and for a size that is not positive
     """
-    boxes, size = real_boxes(boxes, "boxes"), whole(size, "size")
+    boxes, size = real_boxes(boxes, "boxes"), side(size, "size")
     sides = real_array(picture_size, "picture_size")
     if sides.shape not in ((), (2,)) or not ((sides > 0) & (sides < np.inf)).all():
-        raise ValueError(f"picture_size must be a width and a height above 0; it is {picture_size!r:.60}")
+        raise ValueError(f"picture_size must be a width and a height above 0; it is {shown(picture_size)}")
     if not (boxes[..., :2] < boxes[..., 2:]).all():  # NaN is not less, either
-        raise ValueError(f"boxes: a true box is empty or not finite: {boxes.tolist()!r:.200}")
+        raise ValueError(f"boxes: one of the true_boxes is empty or not finite: {shown(boxes.tolist())}")
     last = np.array([0, 0, 1, 1])
     # The order of multiplication and division decides the last bit, and so the integer.
-    scaled = (boxes - last) * size / np.tile(sides, 2)
+    scaled = (boxes - last) * size / np.tile(np.broadcast_to(sides, 2), 2)
     if not (abs(scaled) < LARGEST_PIXEL).all():
-        raise ValueError(f"boxes: a true box is not finite, or too far away: {boxes.tolist()!r:.200}")
+        raise ValueError(f"boxes: one of the true_boxes is not finite, or too far away: {shown(boxes.tolist())}")
     return scaled.astype(int) + last

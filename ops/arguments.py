@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-LARGEST_SIDE = np.iinfo(np.int32).max
+LARGEST_SIDE = 1 << 20  # pixels: what is larger is a mistake, found before memory is taken for it
 
 
 def real_array(values, name):
@@ -17,7 +17,8 @@ def real_array(values, name):
         return array.astype(np.float32)  # bfloat16
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers; they are {array.dtype}")
-    return array.astype(np.float64) if array.dtype.itemsize > 8 else array
+    with np.errstate(over="ignore"):
+        return array.astype(np.float64) if array.dtype.itemsize > 8 else array
 
 
 def real_maps(values, name, axes="h, w"):
@@ -72,38 +73,45 @@ def truth_array(values, name):
 def listed(values, name):
     """The values as a list."""
     if isinstance(values, (str, bytes)):
-        raise ValueError(f"{name} must be a list; it is {_short(values)}")
+        raise ValueError(f"{name} must be a list; it is {shown(values)}")
     try:
         return list(values)
     except TypeError:
-        raise ValueError(f"{name} must be a list; it is {_short(values)}") from None
+        raise ValueError(f"{name} must be a list; it is {shown(values)}") from None
 
 
 def boxes_of_pictures(values, name):
-    """A list of float64 arrays [m, 4], one for each picture; m may be 0, and one box may be [4]."""
+    """A list of finite float64 arrays [m, 4], one for each picture; m may be 0, and one box may be [4]."""
     boxes = [real_array(some, f"{name}[{number}]") for number, some in enumerate(listed(values, name))]
     for number, some in enumerate(boxes):
         if some.size and some.shape != (4,) and (some.ndim != 2 or some.shape[1] != 4):
             raise ValueError(f"{name}[{number}] must be [m, 4]; its shape is {some.shape}")
+        if not np.isfinite(some).all():
+            raise ValueError(f"{name}[{number}] has values that are not finite")
     return [some.reshape(-1, 4).astype(np.float64, copy=False) for some in boxes]
 
 
-def whole(value, name, least=1):
-    """The value as an int that is at least `least`, and that XLA can count to."""
+def whole(value, name, least=1, most=np.iinfo(np.int64).max):
+    """The value as an int from `least` to `most`."""
     try:
-        number = operator.index(value)
-    except TypeError:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except (TypeError, AttributeError):  # the latter of tensors of other dtypes
         number = None
-    if number is None or not least <= number <= LARGEST_SIDE:
-        raise ValueError(f"{name} must be a whole number from {least} to {LARGEST_SIDE}; it is {_short(value)}")
+    if number is None or not least <= number <= most:
+        raise ValueError(f"{name} must be a whole number from {least} to {most}; it is {shown(value)}")
     return number
+
+
+def side(value, name):
+    """The value as a number of pixels."""
+    return whole(value, name, 1, LARGEST_SIDE)
 
 
 def real(value, name):
     """The value as a finite float."""
     number = real_array(value, name)
     if number.ndim or number.dtype.kind == "b" or not np.isfinite(number):
-        raise ValueError(f"{name} must be a number; it is {_short(value)}")
+        raise ValueError(f"{name} must be a number; it is {shown(value)}")
     return float(number)
 
 
@@ -114,9 +122,11 @@ def height_width(size, name="size"):
     except TypeError:
         sides = (size, size)
     if len(sides) != 2:
-        raise ValueError(f"{name} must be two whole numbers, or one for both sides; it is {_short(size)}")
-    return whole(sides[0], name), whole(sides[1], name)
+        raise ValueError(f"{name} must be two whole numbers, or one for both sides; it is {shown(size)}")
+    return side(sides[0], name), side(sides[1], name)
 
 
-def _short(value):
-    return f"{value!r:.60}"
+def shown(value):
+    """How a message shows a value: short, in one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."

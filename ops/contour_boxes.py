@@ -7,7 +7,7 @@ threshold of section 3.2. Rectangles are x, y, width, height inside, as theirs.
 import numpy as np
 from scipy import ndimage
 
-from ops.arguments import real_array, real_map
+from ops.arguments import real_array, real_map, shown
 from ops.boxes import EIGHT_NEIGHBOURS
 
 EVALUATION_THRESHOLDS = 20, 100, 110  # of the paper's ILSVRC evaluation
@@ -44,7 +44,7 @@ def author_boxes(heat_map, thresholds=EVALUATION_THRESHOLDS, cleared_border=Fals
     if not np.isfinite(heat_map).all():
         raise ValueError("heat_map has values that are not finite")
     if levels.ndim != 1 or not ((levels >= 0) & (levels < 255)).all():
-        raise ValueError(f"thresholds must be a list of 8-bit levels, 0 to 254; they are {thresholds!r:.60}")
+        raise ValueError(f"thresholds must be a list of 8-bit levels, 0 to 254; they are {shown(thresholds)}")
     if heat_map.max() <= 0:
         return np.zeros((0, 4), int)
     grey = _grey(heat_map.astype(np.float64, copy=False))

@@ -6,7 +6,7 @@ before they are scaled to [0, 1]: how high a view's map is tells what it saw.
 
 import numpy as np
 
-from ops.arguments import finite_maps, height_width, listed, real_array, real_maps, whole
+from ops.arguments import finite_maps, height_width, listed, real_array, real_maps, shown, side
 from ops.heatmap import upsample
 from ops.quiet_tensorflow import tf
 from ops.resize import resize_bicubic
@@ -26,11 +26,11 @@ def ten_crops(crop_size, frame=FRAME, order="rows"):
     returns  (corners int [10, 2]: x, y of each crop's first pixel; mirrored bool [10])
     raises   ValueError when a crop does not fit into the frame, or for another order
     """
-    crop_size, frame = whole(crop_size, "crop_size"), whole(frame, "frame")
+    crop_size, frame = side(crop_size, "crop_size"), side(frame, "frame")
     if crop_size > frame:
-        raise ValueError(f"crop_size: a crop of {crop_size} pixels does not fit into {frame}")
+        raise ValueError(f"a crop of crop_size {crop_size} does not fit into a frame of {frame}")
     if not isinstance(order, str) or order not in ORDERS:
-        raise ValueError(f"order must be {' or '.join(ORDERS)}; it is {order!r:.60}")
+        raise ValueError(f"order must be {' or '.join(ORDERS)}; it is {shown(order)}")
     far = frame - crop_size
     middle = (far + 1) // 2  # of an odd margin the authors leave the larger half above
     second, third = [(far, 0), (0, far)] if order == "rows" else [(0, far), (far, 0)]

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 
+from ops.arguments import whole
 from ops.overlays import rgb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -41,8 +42,10 @@ def _chunk(kind, data):
 
 
 def encode_jpeg(picture, quality=90):
-    """The bytes of a JPEG file of a picture, uint8 [H, W, 3], RGB."""
+    """The bytes of a JPEG file of a picture, uint8 [H, W, 3], RGB; quality from 1 to 95. ValueError for anything else."""
     from PIL import Image
+    if whole(quality, "quality") > 95:
+        raise ValueError(f"quality is {quality}; it must be at most 95")
     file = io.BytesIO()
     Image.fromarray(rgb(picture)).save(file, "JPEG", quality=quality)
     return file.getvalue()

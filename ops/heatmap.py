@@ -7,7 +7,7 @@ again for each new one.
 
 import numpy as np
 
-from ops.arguments import finite_maps, height_width, real_array, real_maps
+from ops.arguments import finite_maps, height_width, real_array, real_maps, shown
 from ops.quiet_tensorflow import tf
 from ops.tensors import maps_tensor
 
@@ -154,5 +154,5 @@ def _source_positions(size, new_size, grid=None):
 def _first_and_step(grid):
     pair = real_array(grid, "grid")
     if pair.shape != (2,) or not (np.isfinite(pair).all() and pair[1] > 0):
-        raise ValueError(f"a grid is (first, distance), in pixels, the distance above 0; not {grid!r:.60}")
+        raise ValueError(f"a grid is (first, distance), in pixels, the distance above 0; not {shown(grid)}")
     return pair.tolist()

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ops.arguments import real, real_array, real_boxes, real_map
+from ops.arguments import LARGEST_SIDE, real, real_array, real_boxes, real_map, shown
 from ops.heatmap import ROUNDING, upsample
 
 LIGHT, DARK = (255, 255, 255), (20, 20, 20)
@@ -21,9 +21,7 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     raises      ValueError for another picture, a heat map or opacity outside
                 [0, 1], or an unknown colour map
     """
-    picture, heat_map, opacity = rgb(picture), real_map(heat_map, "heat_map"), real(opacity, "opacity")
-    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
-        raise ValueError("heat_map must be [h, w] in [0, 1]; it has other values")
+    picture, heat_map, opacity = rgb(picture), unit_map(heat_map, "heat_map"), real(opacity, "opacity")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
     if heat_map.shape != picture.shape[:2]:
@@ -44,6 +42,14 @@ def rgb(picture):
     return picture
 
 
+def unit_map(heat_map, name):
+    """The heat map as an array [h, w], which must be in [0, 1] but for rounding."""
+    heat_map = real_map(heat_map, name)
+    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
+        raise ValueError(f"{name} must be [h, w] in [0, 1]; it has other values")
+    return heat_map
+
+
 def draw_box(picture, box):
     """The picture with a white frame on a dark one, inside the box.
 
@@ -53,7 +59,10 @@ def draw_box(picture, box):
     """
     from PIL import Image, ImageDraw
     drawn = Image.fromarray(rgb(picture))
-    outline(ImageDraw.Draw(drawn), real_boxes(box, "box"))
+    box = real_boxes(box, "box")
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[:2] > box[2:]).any() or abs(box).max() > LARGEST_SIDE:
+        raise ValueError(f"box must be finite x0, y0, x1, y1, x0 <= x1 and y0 <= y1; it is {shown(box.tolist())}")
+    outline(ImageDraw.Draw(drawn), box)
     return np.asarray(drawn)
 
 
@@ -65,11 +74,16 @@ def outline(pen, box):
     pen.rectangle(corners, outline=LIGHT, width=2)
 
 
-@functools.lru_cache(maxsize=8)
 def _colours(name):
     """float32 [256, 3], 0 to 255: the colours from 0 to 1."""
     import matplotlib  # only pictures need it
 
     if not isinstance(name, str) or name not in matplotlib.colormaps:
-        raise ValueError(f"colour_map: matplotlib knows no colour map {name!r:.60}")
+        raise ValueError(f"colour_map: matplotlib knows no colour map {shown(name)}")
+    return _table(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _table(name):
+    import matplotlib
     return 255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3].astype(np.float32)

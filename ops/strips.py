@@ -4,8 +4,8 @@ import bisect
 
 import numpy as np
 
-from ops.arguments import listed, real_array, real_boxes
-from ops.overlays import DARK, LIGHT, outline, overlay, rgb
+from ops.arguments import listed, real_array, real_boxes, shown
+from ops.overlays import DARK, LIGHT, outline, overlay, rgb, unit_map
 
 PANEL_HEIGHT = 320
 GAP = 6
@@ -22,13 +22,15 @@ def panels(picture, heat_maps, boxes, captions):
     raises     ValueError when the numbers of maps, boxes and captions differ, or for what
                is no picture, heat map (as `overlay`), box or text
     """
-    picture, heat_maps, captions = rgb(picture), listed(heat_maps, "heat_maps"), listed(captions, "captions")
+    picture, captions = rgb(picture), listed(captions, "captions")
+    heat_maps = [unit_map(heat_map, f"heat_maps[{number}]")
+                 for number, heat_map in enumerate(listed(heat_maps, "heat_maps"))]
     boxes = real_array(boxes, "boxes")
     boxes = real_boxes(boxes, "boxes") if boxes.size else np.zeros((0, 4))
     if not all(isinstance(caption, str) for caption in captions):
         raise ValueError("captions must be strings")
     if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
-        raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {boxes.tolist()!r:.60}")
+        raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {shown(boxes.tolist())}")
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")

@@ -16,7 +16,7 @@ import weights
 from cam_base import Category, InputError, Preprocessing
 from weights import Weights
 
-from coloured import CLASSES, COLOURS, SIDE, Colours, paint
+from coloured import CLASSES, COLOURS, SIDE, Colours
 
 PLAIN = Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
 RED, SMALL, GREEN = (16, 20, 60, 80), (100, 60, 124, 80), (70, 10, 90, 30)

@@ -87,6 +87,12 @@ def test_thresholds_are_chosen_again_in_each_sample():
     assert samples.mean() > 2.5 / 20
 
 
+def test_counts_of_other_pictures_are_refused():
+    for statistic in (mean_of([1, 2]), best_accuracy_of(np.eye(2, dtype=bool)), pxap_of(np.ones((2, 2, 3)))):
+        with pytest.raises(ValueError, match="are of 2 pictures"):
+            statistic(np.ones((4, 3), np.float32))
+
+
 def test_refuses_no_pictures():
     with pytest.raises(ValueError, match="no pictures"):
         bootstrap(mean_of([]), 0)

@@ -6,6 +6,7 @@ import scipy.io
 
 from cam_base import InputError
 from cam_data import ilsvrc
+from cam_data.annotations import read_annotation
 from metrics.ilsvrc import ilsvrc_errors, judge_guesses
 
 WNIDS = ["n01440764", "n01443537", "n01484850"]
@@ -178,22 +179,22 @@ def test_annotations_are_not_trusted(tmp_path, text, message):
     path = tmp_path / "picture.xml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as error:
-        ilsvrc.read_annotation(path)
+        read_annotation(path)
     assert "picture.xml" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_annotations_of_any_encoding_and_no_giants(tmp_path):
     path = tmp_path / "picture.xml"
     path.write_bytes(annotation(("n1", 1, 1, 2, 2)).encode("utf-16"))
-    assert ilsvrc.read_annotation(path) == [("n1", [1, 1, 3, 3])]
+    assert read_annotation(path) == ([("n1", [1, 1, 3, 3], False)], (500, 375))
     path.write_bytes('<!DOCTYPE a [<!ENTITY e "x">]><annotation/>'.encode("utf-16"))
     with pytest.raises(InputError, match="DOCTYPE"):
-        ilsvrc.read_annotation(path)
+        read_annotation(path)
     path.write_bytes(b" " * (1 << 21))
-    with pytest.raises(InputError, match="at most 1 MB"):
-        ilsvrc.read_annotation(path)
-    with pytest.raises(InputError, match="not a file"):
-        ilsvrc.read_annotation(tmp_path)
+    with pytest.raises(InputError, match="at most 1,048,576"):
+        read_annotation(path)
+    with pytest.raises(InputError, match="not a regular file"):
+        read_annotation(tmp_path)
 
 
 def test_refuses_what_cannot_be_judged():
@@ -201,3 +202,19 @@ def test_refuses_what_cannot_be_judged():
         judge_guesses(np.zeros((2, 6), int), np.zeros((2, 6, 4)), [1, 1], [[], []])
     with pytest.raises(ValueError, match="no picture"):
         ilsvrc_errors(np.ones((1, 5), bool), np.ones((1, 5), bool), [0])
+
+
+@pytest.mark.parametrize("excluded", ([-1], [9], [3], [0.5], 1, "1", [[0]], [True, False, False]))
+def test_excluded_pictures_must_be_among_those_judged(excluded):
+    right = np.ones((3, 5), bool)
+    with pytest.raises(ValueError, match="^excluded must be"):
+        ilsvrc_errors(right, right, excluded)
+
+
+def test_no_guess_is_never_right():
+    with pytest.raises(ValueError, match="true_classes at least 1"):
+        judge_guesses([[0]], [[[0, 0, 1, 1]]], [0], [[]])
+    with pytest.raises(ValueError, match="classes must be at least 0"):
+        judge_guesses([[-1]], [[[0, 0, 1, 1]]], [1], [[]])
+    with pytest.raises(ValueError, match="boxes have values that are not finite"):
+        judge_guesses([[2]], [[[0, 0, np.nan, 1]]], [1], [[]])

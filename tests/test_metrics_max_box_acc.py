@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from metrics import THRESHOLDS
+from metrics import THRESHOLDS, PxAP
 from metrics.max_box_acc import MaxBoxAcc, MaxBoxAccV2, best_threshold
 from metrics.score_maps import scale_boxes, score_map
 from metrics.threshold_boxes import level_boxes
@@ -118,6 +118,13 @@ def test_refuses_nothing_to_judge():
         MaxBoxAcc().add(level_boxes(np.zeros((2, 2))), np.zeros((0, 4)))
 
 
+@pytest.mark.parametrize("metric", (MaxBoxAcc, MaxBoxAccV2, PxAP))
+@pytest.mark.parametrize("thresholds", ([0.5, 0.2], [0, 0], [0, 1], [-0.1, 0.5], [0, np.nan], [], 0.5, [[0, 0.5]]))
+def test_thresholds_must_rise(metric, thresholds):
+    with pytest.raises(ValueError, match="^thresholds must"):
+        metric(thresholds)
+
+
 def test_thresholds_are_a_thousand():
     assert len(THRESHOLDS) == 1000 and THRESHOLDS[0] == 0 and THRESHOLDS[-1] == 0.999
 
@@ -133,6 +140,30 @@ def test_score_map_is_resized_first_and_scaled_then():
     for bad in (np.array([[0, np.nan]]), np.array([[0, np.inf]]), np.zeros(3), np.zeros((0, 2))):
         with pytest.raises(ValueError):
             score_map(bad)
+
+
+@pytest.mark.parametrize("dtype, factors", [(np.float64, (1e-300, 5e-324, 1e-40, 3e38, 1e308)),
+                                            (np.float32, (1e-44, 1e-40, 3e38)), (np.longdouble, (1e-300, 3e38))])
+def test_score_maps_of_any_magnitude_are_scaled_alike(dtype, factors):
+    class_map = np.array([[0.0, 1.0], [0.0, -1.0]])
+    for factor in factors:
+        scores = score_map((class_map * dtype(factor)).astype(dtype), 10)
+        np.testing.assert_allclose(scores, score_map(class_map, 10), atol=1e-6)
+
+
+def test_a_map_that_float32_cannot_tell_from_a_constant_one_has_no_nan():
+    for class_map in ([[1, 1 + 1e-12]], [[-7e30, -7e30 * (1 + 1e-13)]], [[2**53, 2**53 + 2]]):
+        assert not score_map(np.array(class_map), 5).any()
+
+
+def test_bicubic_refuses_what_float32_cannot_hold():
+    for maps in (np.array([[1e300, 0]]), np.array([[0, np.nan]]), np.full((2, 2), np.inf)):
+        with pytest.raises(ValueError, match="^maps have values that are"):
+            resize_bicubic(maps, (3, 3))
+    for resize in (resize_bicubic, resize_nearest):
+        for size in ((-3, 3), (3, 0), -3):
+            with pytest.raises(ValueError, match="^size must be"):
+                resize(np.eye(3), size)
 
 
 def test_bicubic_by_hand():
@@ -168,3 +199,15 @@ def test_true_boxes_are_scaled_and_truncated_by_their_first_and_last_pixel():
     assert scale_boxes([3, 2, 4, 3], (7, 3)).tolist() == [96, 149, 97, 150]
     with pytest.raises(ValueError, match="empty"):
         scale_boxes([[5, 0, 5, 9]], (10, 10))
+
+
+@pytest.mark.parametrize("box", [[np.nan, 0, 5, 9], [0, 0, 5, np.nan], [0, 0, np.inf, 9], [-np.inf, 0, 5, 9], [0, 0, 1e300, 9]])
+def test_a_true_box_that_is_not_finite_is_no_smallest_integer(box):
+    with pytest.raises(ValueError, match="^boxes: a true box is"):
+        scale_boxes([box], (10, 10))
+
+
+@pytest.mark.parametrize("size", [0, (10, 0), (10, -10), (10, np.nan), (10, 10, 10), None])
+def test_a_picture_without_a_size_scales_no_boxes(size):
+    with pytest.raises(ValueError, match="picture_size"):
+        scale_boxes([[0, 0, 5, 9]], size)

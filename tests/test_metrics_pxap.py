@@ -69,6 +69,23 @@ def test_pictures_can_be_taken_out_afterwards():
     assert area_under_curve(subset)[0] == part.result()[0]
 
 
+def test_a_mask_of_fractions_or_nan_is_none():
+    scores = np.zeros((1, 2))
+    for mask in (np.array([[0.2, 0.9]]), np.array([[np.nan, 0]])):
+        with pytest.raises(ValueError, match="^mask must be bool"):
+            PxAP().add(scores, mask)
+        with pytest.raises(ValueError, match="^ignore must be bool"):
+            PxAP().add(scores, np.ones((1, 2), bool), mask)
+    metric = PxAP([0])
+    metric.add(scores, np.array([[0, 255]], np.uint8))
+    assert metric.histograms[:, 0].tolist() == [[1, 0], [1, 0]]
+
+
+def test_thresholds_start_at_the_lowest_score():
+    with pytest.raises(ValueError, match="thresholds must start with 0"):
+        PxAP([0.1, 0.2])
+
+
 def test_refuses_what_cannot_be_judged():
     mask = np.ones((2, 2), bool)
     with pytest.raises(ValueError, match="equal"):

@@ -136,5 +136,19 @@ def test_iou_of_large_integers_does_not_overflow():
 
 
 def test_iou_refuses_what_is_no_box():
-    with pytest.raises(ValueError, match=r"\[\.\.\., 4\]"):
+    with pytest.raises(ValueError, match=r"^a must be boxes \[\.\.\., 4\]"):
         iou([0, 0, 1], [0, 0, 1, 1])
+    with pytest.raises(ValueError, match="a and b do not go together"):
+        iou(np.zeros((2, 4)), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("value", (np.nan, np.inf, -np.inf))
+@pytest.mark.parametrize("place", range(4))
+def test_iou_refuses_a_box_that_is_not_finite(value, place):
+    box = [0.0, 0.0, 4.0, 4.0]
+    box[place] = value
+    for zero in range(4):  # without a width or a height, too
+        box[zero] = box[zero] if zero == place else 0.0
+        for a, b in ((box, [0, 0, 1, 1]), ([0, 0, 1, 1], box), ([[0, 0, 1, 1]], [[5, 5, 9, 9], box])):
+            with pytest.raises(ValueError, match="finite"):
+                iou(a, b)

@@ -105,6 +105,19 @@ def test_rectangles_are_merged_as_by_a_loop_over_pairs():
         assert merged(*rectangles) == one_by_one(rectangles)
 
 
+def test_opencv_2_clears_the_border_before_it_looks_for_contours():
+    heat = np.zeros((50, 60))
+    heat[:, :30] = 1
+    assert author_boxes(heat, [20]).tolist() == [[0, 0, 29, 45]]
+    assert author_boxes(heat, [20], cleared_border=True).tolist() == [[1, 1, 29, 45]]
+    heat[20:30, 3:13] = 0  # a hole that is open to the left, but for the border, is none any more
+    heat[20:30, 1:3] = 0
+    assert [0, 19, 14, 31] in author_boxes(heat, [20]).tolist()
+    assert len(author_boxes(heat, [20], cleared_border=True)) == 1
+    for shape in ((1, 1), (2, 60), (60, 2)):
+        assert author_boxes(np.ones(shape), cleared_border=True).shape == (0, 4)
+
+
 def test_nothing_to_find_and_nothing_to_accept():
     assert author_boxes(np.zeros((9, 9))).shape == (0, 4)
     assert author_boxes(-np.ones((9, 9))).shape == (0, 4)
@@ -115,7 +128,7 @@ def test_nothing_to_find_and_nothing_to_accept():
         author_boxes(np.ones((4, 4)), [20, 300])
 
 
-def program(cv2, grey, thresholds):
+def program(cv2, grey, thresholds, cleared_border):
     """The program's description, step by step on OpenCV's contours."""
     height, width = grey.shape
     rectangles = []
@@ -128,6 +141,8 @@ def program(cv2, grey, thresholds):
             distance[tuple(inside.T)] = np.sqrt(squares)
             mask = np.floor(distance * (255.0 / distance.max()) + 0.5).astype(np.uint8)
         mask = cv2.threshold(mask, 10, 255, cv2.THRESH_BINARY)[1]
+        if cleared_border:
+            mask[[0, -1]] = mask[:, [0, -1]] = 0
         for contour in cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[0]:
             x, y, w, h = cv2.boundingRect(contour)
             w = width - x - 5 if w > width - x - 5 else w
@@ -156,4 +171,6 @@ def test_equal_the_program_on_opencvs_contours():
             heat = ndimage.gaussian_filter(heat, trial % 3 * 1.5) ** 3
         thresholds = [(20, 100, 110), (30, 90, 150)][trial % 2]
         grey = np.rint(heat / heat.max() * 255 + 1e-9)
-        assert author_boxes(heat, thresholds).tolist() == program(cv2, grey, thresholds)
+        for cleared_border in (False, True):
+            boxes = author_boxes(heat, thresholds, cleared_border).tolist()
+            assert boxes == program(cv2, grey, thresholds, cleared_border)

@@ -53,6 +53,43 @@ def test_maps_are_upsampled_before_their_absolute_value():
         merge_ten_crops(maps[:, :9], 8)
 
 
+@pytest.mark.parametrize("order, places", [("rows", [(0, 0), (8, 0), (0, 8), (8, 8)]),
+                                           ("columns", [(0, 0), (0, 8), (8, 0), (8, 8)])])
+def test_corners_in_either_order_are_laid_where_they_lay(order, places):
+    corners, _ = ten_crops(24, 32, order)
+    assert list(map(tuple, corners.tolist())) == 2 * (places + [(4, 4)])
+    picture = np.random.default_rng(2).random((32, 32))
+    crops = np.stack([picture[y:y + 24, x:x + 24] for x, y in places + [(4, 4)]])
+    crops = np.concatenate([crops, crops[..., ::-1]])
+    covered = merge_ten_crops(np.ones_like(crops), 24, 32)
+    np.testing.assert_allclose(merge_ten_crops(crops, 24, 32, order=order), covered * picture, rtol=1e-5)
+    with pytest.raises(ValueError, match="^order must be rows or columns"):
+        merge_ten_crops(crops, 24, 32, order="diagonal")
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tf.constant])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float16, np.float32])
+def test_the_mean_of_two_maps_does_not_overflow_their_dtype(kind, dtype):
+    largest = np.finfo(dtype).max if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
+    merged = merge_flips(kind(np.array([[largest, 0]], dtype)), kind(np.array([[largest, largest]], dtype)))
+    assert merged.dtype == np.float32 and tf.is_tensor(merged) == (kind is tf.constant)
+    np.testing.assert_array_equal(merged, [[np.float32(largest), np.float32(largest) / 2]])
+
+
+def test_maps_of_different_shapes_are_not_spread():
+    with pytest.raises(ValueError, match="maps and mirrored_maps"):
+        merge_flips(np.ones((2, 3, 3)), np.ones((3, 3)))
+    with pytest.raises(ValueError, match="maps"):
+        merge_scales([np.ones((2, 3, 3)), np.ones((1, 4, 4))], 5)
+
+
+def test_sums_beyond_float32_are_refused():
+    huge = np.full((10, 2, 2), 3e38)
+    for merge in (lambda: merge_ten_crops(huge, 6, 8), lambda: merge_scales([huge, huge], 2)):
+        with pytest.raises(ValueError, match="maps have values that are too large"):
+            merge()
+
+
 def test_flips_are_mirrored_back():
     maps = np.random.default_rng(1).random((2, 3, 4, 5))
     np.testing.assert_allclose(merge_flips(maps, maps[..., ::-1]), maps)

@@ -103,12 +103,29 @@ def test_maps_that_are_not_finite(bad):
         np.testing.assert_array_equal(heat[1], normalise(maps[1]))
 
 
-@pytest.mark.parametrize("size, error", [((0, 4), ValueError), ((4, -1), ValueError),
-                                         ((2.5, 4), TypeError), (4, TypeError)])
-def test_refuses_a_size_that_is_none(size, error):
+@pytest.mark.parametrize("size", [(0, 4), (4, -1), (2.5, 4), 0, 2.5, "44", None, (4,), 10**9])
+def test_refuses_a_size_that_is_none(size):
     for maps in (random_maps(2, 2), tf.ones([2, 2])):
-        with pytest.raises(error):
+        with pytest.raises(ValueError, match="^size must be"):
             upsample(maps, size)
+
+
+@pytest.mark.parametrize("to, factors", [
+    (np.array, (1e-300, 1e-40, 1e-35, 1, 3e38, 1e308)), (np.float32, (2.0**-140, 1e-35, 1, 3e38)),
+    (lambda maps: tf.constant(maps, tf.float32), (1e-35, 1, 3e38)), (tf.constant, (1e-300, 1e-35, 1, 3e38, 1e308))])
+def test_maps_of_any_magnitude_are_scaled_alike(to, factors):
+    maps = np.array([[[-1, 1], [0, 0.5]], [[0.25, 0.5], [1, 0.75]]])
+    for factor in factors:
+        np.testing.assert_allclose(normalise(to(maps * factor)), normalise(maps), atol=1e-6)
+
+
+def test_a_tensor_of_any_magnitude_has_a_gradient():
+    for factor in (1e-35, 1.0, 1e35):
+        maps = tf.constant([[0.0, factor, 4 * factor]])
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            middle = normalise(maps)[0, 1]
+        np.testing.assert_allclose(tape.gradient(middle, maps) * factor, [[-3 / 16, 1 / 4, -1 / 16]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("grid", [(0.5, 0), (0.5, -1), (np.nan, 8), (0, np.inf)])

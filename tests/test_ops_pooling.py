@@ -65,5 +65,7 @@ def test_works_inside_a_function_of_unknown_batch_size(pool):
 
 @pytest.mark.parametrize("pool", (gap, gmp))
 def test_refuses_what_is_no_batch_of_maps(pool):
-    with pytest.raises(ValueError, match=r"\[N, h, w, C\]"):
-        pool(np.ones((2, 3, 4), np.float32))
+    for shape in ((2, 3, 4), (2, 0, 3, 4), (2, 3, 0, 4)):
+        with pytest.raises(ValueError, match=r"^features must be \[N, h, w, C\]"):
+            pool(np.ones(shape, np.float32))
+    assert pool(np.ones((0, 2, 3, 4), np.float32)).shape == (0, 4)

@@ -38,6 +38,12 @@ def test_a_long_caption_is_cut():
                                   strip(64, 64, [[0, 0, 9, 9]], ["w"]).shape)
 
 
+@pytest.mark.parametrize("box", [[0, 0, 1, 1], [3998, 100, 3999, 3000], [100, 3999, 200, 4000], [7, 7, 7, 9]])
+def test_a_box_thinner_than_a_pixel_of_the_panel_is_drawn(box):
+    plain, drawn = strip(4000, 4000, [[0, 0, 4000, 4000]]), strip(4000, 4000, [box])
+    assert drawn.shape == plain.shape and (drawn != plain).any()
+
+
 def test_numbers_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match="2 boxes"):
         ops.panels(np.zeros((9, 9, 3), np.uint8), np.zeros((1, 2, 2)), [[0, 0, 1, 1]] * 2, ["a"])
