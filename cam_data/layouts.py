@@ -36,7 +36,7 @@ def open_folder(root, split):
     if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder")
     name = f"{os.path.basename(os.path.abspath(root))}/{split}"
-    if os.path.isfile(os.path.join(root, "wnids.txt")):
+    if os.path.exists(os.path.join(root, "wnids.txt")):
         return _tiny_imagenet(root, split, name)
     if any(os.path.isdir(os.path.join(root, folder)) for folder in ("train", "val", "test")):
         return _divided(root, split, name)
@@ -175,7 +175,7 @@ def _categories(root, names):
     if not all(WNID.fullmatch(name) for name in names):
         return [Category(None, name) for name in names]
     path = os.path.join(root, "words.txt")
-    words = _words(path) if os.path.isfile(path) else {}
+    words = _words(path) if os.path.exists(path) else {}
     return [Category(name, words.get(name, name)) for name in names]
 
 

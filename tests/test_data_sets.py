@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_a_malformed_annotation_is_named_with_file_and_line(tmp_path, line, what
 
 
 @pytest.mark.parametrize("name, what", [("../../secret", "is not a plain file name"), ("..", "is not a plain"),
-                                        ("n02124075", "n02124075 stands there twice")])
+                                        ("n02124075", "n02124075 stands there twice, the first time in line 2")])
 def test_wnids_lead_nowhere_else_and_stand_once(tmp_path, name, what):
     root = tmp_path / "tiny"
     tiny_imagenet(root)
@@ -90,6 +91,64 @@ def test_wnids_lead_nowhere_else_and_stand_once(tmp_path, name, what):
         file.write(name + "\n")
     message = refused(root)
     assert message.startswith(f"{root / 'wnids.txt'}, line 4: ") and what in message
+
+
+@pytest.mark.parametrize("line, what", [
+    ("val_1.JPEG\tn02124075\t0\t0\t1\t14", "says something else of val_1.JPEG than line 3"),
+    ("val_1.JPEG\tn07920052\t0\t0\t1\t15", "says something else of val_1.JPEG than line 3"),
+    ("x.JPEG\tn02124075\t64\t0\t70\t5", "the box 64, 0, 70, 5 lies outside of the 64 x 64 pixels"),
+    ("x.JPEG\tn02124075\t-9\t-9\t1\t1", None), ("val_1.JPEG\tn02124075\t0\t0\t1\t15", None),
+    ("val_1.JPEG\tn02124075\t20\t0\t90\t15", "says something else")])
+def test_rows_that_contradict_each_other_or_the_picture_are_named(tmp_path, line, what):
+    root = tmp_path / "tiny"
+    tiny_imagenet(root)
+    path = root / "val" / "val_annotations.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, line]))
+    if what:
+        message = refused(root, "val")
+        assert message.startswith(f"{path}, line 7: ") and what in message
+    else:
+        assert len(open_set(str(root), "val")) == (7 if line.startswith("x") else 6)
+
+
+def test_tiny_imagenets_boxes_are_cut_at_the_picture_and_counted(tmp_path):
+    root = tmp_path / "tiny"
+    tiny_imagenet(root)
+    path = root / "val" / "val_annotations.txt"
+    wnid = path.read_text().split("\t")[1]
+    write_picture(str(root / "val" / "images" / "wide.JPEG"), 0, (100, 64))
+    path.write_text(f"gone.JPEG\t{wnid}\t-2\t60\t9\t64\nwide.JPEG\t{wnid}\t60\t0\t90\t9\nval_0.JPEG\t{wnid}\t5\t0\t64\t3\n")
+    pictures = open_set(str(root), "val")
+    assert [boxes.tolist() for boxes in pictures.boxes] == [[[0, 60, 10, 64]], [[60, 0, 91, 10]], [[5, 0, 20, 4]]]
+    assert pictures.clipped.tolist() == [1, 0, 1]
+    path.write_text(f"val_0.JPEG\t{wnid}\t20\t0\t64\t3\n")  # of a picture of 20 x 16
+    assert "val_annotations.txt, line 1: the box 20, 0, 64, 3 lies outside of the 20 x 16 pixels" in refused(root, "val")
+
+
+def test_other_words_for_a_wnid_are_refused(tmp_path):
+    root = tmp_path / "tiny"
+    tiny_imagenet(root)
+    with open(root / "words.txt", "a") as file:
+        file.write("n02124075\tEgyptian cat\n")
+    open_set(str(root), "val")
+    with open(root / "words.txt", "a") as file:
+        file.write("n02124075\tSiamese cat\n")
+    assert "words.txt, line 6: gives n02124075 other words than line 3" in refused(root, "val")
+
+
+def test_a_picture_of_another_size_than_the_data_say_is_found_out():
+    boxes = [np.array([[0, 0, 20, 10]]), np.array([[3, 3, 5, 5], [1, 1, 10, 21]])]
+    without = PictureSet("pictures", [Category(None, "a")], np.zeros(2, np.int32), ["a.png", "b.png"], boxes)
+    said = replace(without, sizes=np.array([[10, 20], [21, 10]]))
+    for pictures in (without, said, replace(without, boxes=None)):
+        pictures.check_size(0, (10, 20))
+        pictures.check_size(np.int64(1), np.array([21, 10]))
+    with pytest.raises(InputError, match="b.png: has 21 x 10 pixels, and the data set says 10 x 21"):
+        said.check_size(1, (10, 21))
+    with pytest.raises(InputError, match=r"b.png: has 21 x 10 pixels, and its true box \[1, 1, 10, 21\]"):
+        without.check_size(1, (10, 21))
+    said.rows([1]).check_size(0, (21, 10))
 
 
 def test_missing_annotations_are_named(tmp_path):

@@ -130,6 +130,7 @@ def zip_of(path, array):
     (lambda path: np.save(path, np.array([[{}]]), allow_pickle=True), "not a score map"),
     (lambda path: open(path, "wb").close(), "not a score map"),
     (lambda path: open(path, "r+b").truncate(200), "not a score map"),
+    (lambda path: np.save(path, np.eye(4) * 1e-300), "too small for float32"),
 ])
 def test_what_is_no_score_map_is_named(scored, break_it, message):
     break_it(scored / "scores" / CLASSES[0].wnid / "a.JPEG.npy")

@@ -197,6 +197,51 @@ def test_annotations_of_any_encoding_and_no_giants(tmp_path):
         read_annotation(tmp_path)
 
 
+def test_sizes_and_boxes_that_stick_out_are_read_from_annotations(tree):
+    arguments = str(tree / "kit"), str(tree / "val")
+    assert ilsvrc.read_validation(*arguments).sizes.tolist() == 5 * [[500, 375]]
+    (tree / "val" / "ILSVRC2012_val_00000001.xml").write_text(
+        annotation((WNIDS[0], -4, 370, 20, 375), (WNIDS[0], 5, 5, 9, 9), (WNIDS[1], 490, 0, 600, 9), (WNIDS[0], 0, 0, 500, 9)))
+    pictures = ilsvrc.open_validation(*arguments)
+    assert pictures.boxes[0].tolist() == [[0, 370, 21, 375], [5, 5, 10, 10], [0, 0, 500, 10]]
+    assert pictures.clipped.tolist() == [2, 0, 0, 0, 0] and pictures.sizes.tolist() == 5 * [[375, 500]]
+    (tree / "val" / "ILSVRC2012_val_00000002.xml").write_text(
+        annotation((WNIDS[1], 1, 1, 2, 2)).replace("<width>500</width>", ""))
+    assert ilsvrc.read_validation(*arguments).sizes is None
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("<xmin>1<", "<xmin>500<", "line 3: object 1, 500 1 500 2, lies outside of the picture of 500 x 375"),
+    ("<ymin>1</ymin>", "<ymin>1</ymin>\n<ymin>2</ymin>", "line 4: bndbox/ymin is '2', and '1' in line 3"),
+    ("</bndbox>", "</bndbox>\n<bndbox><xmax>8</xmax></bndbox>", "line 4: bndbox/xmax is '8', and '500' in line 3"),
+    ("<name>n1</name>", "<name>n1</name>\n<name>n2</name>", "line 4: name is 'n2', and 'n1' in line 3"),
+    ("</size>", "</size><size>\n<height>9</height></size>", "line 3: size/height is '9', and '375' in line 2")])
+def test_annotations_that_contradict_themselves_name_both_lines(tmp_path, old, new, message):
+    text = annotation(("n1", 1, 1, 500, 2)).replace("<size>", "\n<size>").replace("<object>", "\n<object>")
+    path = tmp_path / "picture.xml"
+    path.write_text(text)
+    assert read_annotation(path).objects == [("n1", [1, 1, 500, 3], True)]
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=f"picture.xml, {message}"):
+        read_annotation(path)
+    path.write_text(text.replace("<ymax>2</ymax>", "<ymax>2</ymax><ymax> 2 </ymax>"))
+    assert read_annotation(path).objects == [("n1", [1, 1, 500, 3], True)]
+
+
+@pytest.mark.parametrize("table, message", [
+    ([(1, WNIDS[0]), (2, WNIDS[1]), (1, WNIDS[2])], f"class 1 is '{WNIDS[2]}' and '{WNIDS[0]}'"),
+    ([(1, WNIDS[0]), (2, WNIDS[0])], f"{WNIDS[0]} is class 1 and class 2"),
+    ([(1, WNIDS[0]), (3, WNIDS[1])], "not the kit's table")])
+def test_a_table_of_synsets_that_contradicts_itself_is_refused(tmp_path, table, message):
+    synsets = np.zeros((len(table), 1), [("ILSVRC2015_CLSLOC_ID", "O"), ("WNID", "O")])
+    for place, (number, wnid) in enumerate(table):
+        synsets[place, 0] = (float(number), wnid)
+    scipy.io.savemat(tmp_path / "meta.mat", {"synsets": synsets})
+    with pytest.raises(InputError, match=f"meta.mat: {message}"):
+        ilsvrc.read_wnids(tmp_path / "meta.mat")
+
+
 def test_refuses_what_cannot_be_judged():
     with pytest.raises(ValueError, match="guessed"):
         judge_guesses(np.zeros((2, 6), int), np.zeros((2, 6, 4)), [1, 1], [[], []])

@@ -1,24 +1,35 @@
 """What the README tells people to type is what the programs take."""
 
+import importlib
 import os
 import re
 import shlex
 
+import numpy as np
 import pytest
 
 import localize
+import metrics
+import ops
 import probe
 import train_loop
 from cam_base import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-    README = file.read()
+PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation", "cam_training")
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+README, EVALUATION = read("README.md"), read("docs", "evaluation.md")
 
 
 def commands(program):
     """The argument lists of every line that starts `python <program>`."""
-    lines = re.findall(rf"^python {re.escape(program)}(?: (.*))?$", README, re.M)
+    lines = re.findall(rf"^ *python {re.escape(program)}(?: (.*))?$", README + EVALUATION, re.M)
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -26,6 +37,43 @@ def test_the_example_of_ops_runs():
     (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
     exec(compile(example, "README.md", "exec"), {})
     assert len(example.strip().splitlines()) <= 12
+
+
+def test_the_example_of_max_box_acc_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", EVALUATION, re.S)
+    exec(compile(example, "evaluation.md", "exec"), {"pictures": [(np.eye(4), [[0, 0, 9, 9]], (10, 10))]})
+
+
+def test_functions_of_the_evaluation_are_there():
+    rows = re.findall(r"^\| [^|]+ \| (`\w+`(?:, `\w+`)*) \| [^|]+ \|$", EVALUATION, re.M)
+    names = re.findall(r"\w+", " ".join(rows))
+    assert {"MaxBoxAccV2", "judge_guesses", "author_boxes"} <= set(names)
+    for name in names:
+        assert hasattr(metrics, name) or hasattr(ops, name), name
+
+
+def exists(name):
+    """Whether a dotted name leads to a module, or to what is in one."""
+    first, *others = name.split(".")
+    found = importlib.import_module(first)
+    for other in others:
+        try:
+            found = getattr(found, other, None) or importlib.import_module(f"{found.__name__}.{other}")
+        except (ImportError, AttributeError):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_docstrings_name_is_there(package):
+    """`package.name` and, in a package, `module.name`."""
+    assert exists("metrics.bootstrap.compare") and not exists("metrics.bootstrap.best_threshold_samples")
+    files = [name for name in os.listdir(os.path.join(ROOT, package)) if name.endswith(".py")]
+    for file in files:
+        for name in re.findall(r"`((?:\w+\.)+\w+)`", read(package, file)):
+            first = name.split(".")[0]
+            assert first not in PACKAGES or name.endswith((".py", ".npz")) or exists(name), (file, name)
+            assert f"{first}.py" not in files or exists(f"{package}.{name}"), (file, name)
 
 
 @pytest.mark.parametrize("arguments", commands("localize.py"))
