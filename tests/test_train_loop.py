@@ -47,11 +47,12 @@ def finished(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("steps", [3, 7])
-def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch, capsys, steps):
+def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch, capsys):
+    """With the momenta and the statistics of batch normalisation that a network in use has."""
     run = str(tmp_path / "run")
+    monkeypatch.setattr(train_loop, "report", lambda *_: None)
     with monkeypatch.context() as patch:
-        signal_at(patch, steps, signal.SIGINT)
+        signal_at(patch, 7, signal.SIGINT)
         assert train_loop.main([*SMALL, "--epochs", "2", "--out", run]) == 130
     assert f"--resume {run}" in capsys.readouterr().out
     assert train_loop.main(["--resume", run]) == 0

@@ -9,9 +9,11 @@ from dataclasses import fields
 import pytest
 
 import cam_training
-from cam_base import InputError
+import train_loop
+from cam_base import Category, InputError
 from cam_training.settings import Common, Settings, saved_settings
 
+from small_sets import class_folders
 from small_training import train, use_tiny_network
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -85,19 +87,16 @@ def test_a_pipe_in_place_of_settings_is_not_waited_for(folder):
                                      {"name": "resnet", "output_stride": "x"}, {"name": "resnet", "height": 3},
                                      {"name": "alexnet", "conv5_units": -2}, {"name": "alexnet", "head": [1]}])
 def test_a_network_that_makes_no_sense_is_one_line(folder, network):
-    import train_loop
     edit(folder, network=network)
-    one_line(train_loop.main, ["--resume", str(folder)])
+    one_line(train_loop.build, saved_settings(str(folder)), [Category(None, "cat"), Category(None, "dog")])
 
 
 def test_a_setting_edited_to_another_good_value_is_refused(tmp_path, monkeypatch):
-    from small_sets import class_folders
     use_tiny_network(monkeypatch)
     for split in ("train", "val"):
         class_folders(tmp_path / "pictures" / split, {"cat": 2, "dog": 2})
     run = tmp_path / "run"
     assert train(tmp_path / "pictures", run, epochs=1) == 0
-    import train_loop
     for changes, said in (({"learning_rate": 0.2}, "settings.json says learning_rate 0.2, and the checkpoint 0.1"),
                           ({"network": {"name": "alexnet", "head": "star"}}, "settings.json says network")):
         before = (run / "settings.json").read_text()
