@@ -67,7 +67,8 @@ def check_bounds(entry, value):
     for one in value if isinstance(value, list) else [value]:
         if not isinstance(one, (int, float)) or isinstance(one, bool):
             continue
-        if not math.isfinite(one) or least is not None and one < least or below is not None and one >= below:
+        # An int may be too large for math.isfinite.
+        if isinstance(one, float) and not math.isfinite(one) or least is not None and one < least or below is not None and one >= below:
             bounds = [f"at least {least}"] * (least is not None) + [f"less than {below}"] * (below is not None)
             raise InputError(f"{flag(entry)} is {one}; it must be {' and '.join(bounds) or 'finite'}")
 

@@ -3,12 +3,16 @@
 Training only the layers behind them then reads these instead of pictures.
 """
 
+import hashlib
+import json
+import math
 import os
 import shutil
 
 import numpy as np
 
-from cam_base import InputError, replacing
+from cam_base import InputError, open_regular, replacing
+from cam_base.terminal import say
 from cam_data.pipeline import broken_files, epoch_order, viewing_batches
 from ops.quiet_tensorflow import tf
 
@@ -41,39 +45,66 @@ class FrozenMaps:
                    tf.constant(self.pictures.labels[first:first + batch]))
 
 
-def frozen_maps(path, pictures, preprocessing, compute, shape, *, mirrored, batch=64):
+def frozen_maps(path, pictures, preprocessing, compute, shape, *, mirrored, made_of, batch=64):
     """FrozenMaps of `pictures`, from the file `path` or computed and written there.
 
-    The place and size are said before the work begins. A file that is there
-    must be of the same pictures and layers: keep it in the run's own folder.
+    A record beside it says what the maps were made of, of which rows, and their
+    digest: maps of anything else, or damaged ones, are computed again. The place
+    and size are said before the work begins.
 
     compute   function of inputs, float32 [batch, size, size, 3], to maps [batch, *shape]
     mirrored  whether each picture has a second, mirrored view
-    raises    InputError when the disk has no room, or the file is of another shape
+    made_of   what tells these pictures and layers from others, as JSON takes it
+    raises    InputError when the disk has no room
     """
     views = 2 if mirrored else 1
-    rows_path = path.removesuffix(".npy") + "-rows.npy"
-    if not (os.path.exists(path) and os.path.exists(rows_path)):
-        needed = 2 * len(pictures) * views * int(np.prod(shape)) + 4096
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        print(f"frozen maps of {len(pictures)} pictures, {views} views: {needed / 1e6:.0f} MB in {path}", flush=True)
-        free = shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free
-        if needed > free:
-            raise InputError(f"{path} needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB: "
-                             "choose another --out, or train without --freeze-features")
-        _write(path, rows_path, pictures, preprocessing, compute, (views, *shape), batch)
+    made_of = {"made_of": made_of, "preprocessing": preprocessing.to_dict(), "shape": [views, *shape]}
+    made_of = json.loads(json.dumps(made_of))
+    record = path.removesuffix(".npy") + ".json"
+    rows = _recorded_rows(path, record, made_of)
+    if rows is None:
+        if os.path.lexists(path):
+            say(f"{path} is damaged, or of other pictures or layers")
+            os.unlink(path)
+        _refuse_without_room(path, len(pictures), (views, *shape))
+        rows = _write(path, pictures, preprocessing, compute, (views, *shape), batch)
+        with replacing(record) as file:
+            file.write(json.dumps(made_of | {"rows": rows.tolist(), "digest": _digest(path, rows)}).encode())
+    return FrozenMaps(np.load(path, mmap_mode="r", allow_pickle=False), pictures.rows(rows))
+
+
+def _recorded_rows(path, record, made_of):
+    """The rows that the maps at `path` are of, int64; None unless they are whole and made of this."""
     try:
-        maps = np.load(path, mmap_mode="r", allow_pickle=False)
-        rows = np.load(rows_path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: {error}; remove it to have it computed again") from None
-    if maps.shape != (len(rows), views, *shape) or maps.dtype != np.float16 or rows.max() >= len(pictures):
-        raise InputError(f"{path} is of other pictures or layers; remove it to have it computed again")
-    return FrozenMaps(maps, pictures.rows(rows))
+        with open_regular(record) as file:
+            held = json.load(file)
+        rows, digest = np.array(held.pop("rows"), np.int64), held.pop("digest")
+        return rows if held == made_of and digest == _digest(path, rows) else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None
 
 
-def _write(path, rows_path, pictures, preprocessing, compute, shape, batch):
-    """Both files, `shape` being that of one row. Written in sequence: a full disk is an error, not a crash."""
+def _digest(path, rows):
+    """SHA-256 of a file and of the rows that it holds."""
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(rows.tobytes())
+    return digest.hexdigest()
+
+
+def _refuse_without_room(path, pictures, shape):
+    needed = 2 * pictures * math.prod(shape) + 4096
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    say(f"frozen maps of {pictures} pictures, {shape[0]} views: {needed / 1e6:.0f} MB in {path}")
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(f"{path} needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB: "
+                         "choose another --out, or train without --freeze-features")
+
+
+def _write(path, pictures, preprocessing, compute, shape, batch):
+    """The maps, `shape` being that of one row; returns their rows. In sequence: a full disk is an error, not a crash."""
     found = []
     try:
         with replacing(path) as file:
@@ -87,12 +118,11 @@ def _write(path, rows_path, pictures, preprocessing, compute, shape, batch):
             found = np.concatenate(found)
             file.seek(0)
             _write_header(file, (len(found), *shape))
-        with replacing(rows_path) as file:
-            np.save(file, found)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     for _, reason in broken_files(pictures, np.setdiff1d(np.arange(len(pictures)), found)):
-        print(f"skipped {reason}", flush=True)
+        say(f"skipped {reason}")
+    return found
 
 
 def _write_header(file, shape):

@@ -13,6 +13,8 @@ from cam_data.picture_set import PictureSet, cut_box
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLITS = ("train", "val")
+# What people call the parts of a data set: as classes they would be labels that mean nothing.
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 WNID = re.compile(r"n\d{8}")
 BOX = re.compile(r"(-?[0-9]{1,6}\t){2}[0-9]{1,6}\t[0-9]{1,6}")  # what sticks out to the left or above is cut off
 # Of ten files of an undivided folder, one is for validation.
@@ -199,6 +201,7 @@ def _divided(root, split, name):
     # A class without pictures in one split must not shift the numbers of those behind it.
     classes = sorted(set(_class_names(os.path.join(root, "train")))
                      | set(_class_names(os.path.join(root, validation))))
+    _refuse_parts(root, classes)
     files, labels = _class_folders(os.path.join(root, folder), classes)
     if not files:
         raise _unknown_layout(root)
@@ -208,6 +211,7 @@ def _divided(root, split, name):
 
 def _undivided(root, split, name):
     classes = _class_names(root)
+    _refuse_parts(root, classes)
     files, labels = _class_folders(root, classes)
     if not files:
         raise _unknown_layout(root)
@@ -225,6 +229,15 @@ def _class_names(folder):
     if not os.path.isdir(folder):
         return []
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _refuse_parts(root, classes):
+    """InputError where the folders that would be classes are parts of a data set."""
+    parts = [name for name in classes if name.casefold() in PARTS]
+    # Among other classes, a train is a vehicle.
+    if parts and (len(parts) == len(classes) or [name.casefold() for name in parts] != ["train"]):
+        raise InputError(f"{root}: {' and '.join(map(repr, parts))} would be taken for the name of a class: there must "
+                         "be folders train/ and val/ with one folder in each for every class")
 
 
 def _class_folders(folder, classes):

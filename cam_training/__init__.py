@@ -1,1 +1,16 @@
-"""What `train_loop.py` is made of."""
+"""What `train_loop.py` is made of: a run's settings, folder, data and checkpoints."""
+
+from ops.lazy import exports
+
+__getattr__ = exports(__name__, {
+    "checkpoints": "Checkpoints",
+    "exporting": "as_weights refuse_edited_settings tensors_of",
+    "fingerprint": "of_sets",
+    "machine": "refusals_in_one_line share_gpus",
+    "run_folder": "begin go_on holding refuse_lost write_settings",
+    "run_log": "RunLog",
+    "settings": "parse",
+    "sources": "BrokenFiles open_data open_sources",
+    "stopping": "StopAfterStep",
+    "trainer": "Trainer",
+})

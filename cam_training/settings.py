@@ -1,122 +1,210 @@
-"""What a training run is asked to do: options, checked and made into settings.json."""
+"""What a training run is asked to do: options, checked, and kept in the run's settings.json."""
 
-import argparse
 import json
 import os
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 
+import cam_base.settings
 import nets
 import weights
-from cam_base import InputError, Preprocessing
-from cam_base.terminal import Parser, check_least
+from cam_base import InputError, Preprocessing, open_regular
+from cam_base.settings import check_bounds, flag, option
 
-# Options that make a network; with --init the file says these, but for the last three.
-NETWORK_OPTIONS = ("network", "depth", "width", "stem", "head", "output_stride")
 DEFAULT_RESNET = {"name": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
 DEFAULT_ALEXNET = {"name": "alexnet", "head": "gap"}
+# With --init the file says which network it is of; a new head and another stride can be chosen.
+GIVEN_BY_INIT = ("network", "depth", "width", "stem")
+MAY_CHANGE = {"epochs", "out"}
+DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
+WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
+LARGEST_FILE = 1 << 20  # bytes of a settings.json
+KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
+
+
+@dataclass(kw_only=True)
+class Common:
+    """What is given as options and kept in settings.json by the same names."""
+
+    data: str = option("synthetic", "folder of a data set, or 'synthetic'", group=DATA)
+    classes: int | None = option(None, "only the first so many classes", kind=int, least=2, below=WHOLE, group=DATA)
+    rows: int | None = option(None, "only so many training pictures, spread over the classes", kind=int, least=1,
+                              below=WHOLE, group=DATA)
+    out: str | None = option(None, "folder of this run (default: runs/<data>-<network>)", group=DATA)
+    init: str | None = option(None, "start from these weights: a file, or a name of `python -m weights list`",
+                              metavar="FILE", group=TRANSFER)
+    freeze_features: bool = option(False, "train only the layers that are not in --init", group=TRANSFER)
+    no_mirror: bool = option(False, "frozen features of the pictures as they are only", group=TRANSFER)
+    features_rate: float = option(1.0, "learning rate of --init's layers, as a share", least=0, below=LARGE,
+                                  group=TRANSFER)
+    epochs: int = option(12, "passes over the training pictures", least=1, below=10**9, group=TRAINING)
+    batch: int = option(64, "pictures in a step", least=1, below=WHOLE, group=TRAINING)
+    learning_rate: float = option(0.1, "at its peak, after warm-up", least=0, below=LARGE, group=TRAINING)
+    warm_up: float = option(1.0, "epochs of linear warm-up; then a cosine down to 0", least=0, below=1e9,
+                            group=TRAINING)
+    weight_decay: float = option(5e-4, "on kernels; never on biases and batch norm", least=0, below=LARGE,
+                                 group=TRAINING)
+    label_smoothing: float = option(0.0, "may classify better, and localizes worse: see README", least=0, below=1,
+                                    group=TRAINING)
+    clip: float = option(0.0, "largest global norm of the gradient; 0: any", least=0, below=LARGE, group=TRAINING)
+    precision: str = option("auto", "to compute in; auto: bfloat16 where the hardware has it",
+                            choices=("auto", "float32", "bfloat16"), group=TRAINING)
+    seed: int = option(0, "of the weights, the order and the crops", least=0, below=WHOLE, group=TRAINING)
+
+    def check(self, place=""):
+        """InputError, which begins with `place`, for what is of a wrong kind, out of bounds, or contradicts another."""
+        for entry in fields(self):
+            if entry.metadata:
+                _check(entry, getattr(self, entry.name), place)
+        if self.freeze_features and not self.init:
+            raise InputError(f"{place}--freeze-features needs --init: random features are not worth freezing")
+        if self.no_mirror and not self.freeze_features:
+            raise InputError(f"{place}--no-mirror goes with --freeze-features")
+        if self.features_rate != 1 and (not self.init or self.freeze_features):
+            raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
+                             "with --freeze-features")
+
+
+@dataclass(kw_only=True)
+class Options(Common):
+    """What can be typed: besides, what the network is made of."""
+
+    resume: str | None = option(None, "go on with the run in this folder, with its own settings; --epochs may change, "
+                                "and --out, for going on in a copy", metavar="RUN", group=DATA)
+    network: str | None = option(None, "default: resnet", choices=("alexnet", "resnet"), group=NETWORK)
+    depth: int | None = option(None, "resnet: 26 (default), 50, 101 or 152", kind=int, group=NETWORK)
+    width: int | None = option(None, "resnet: channels of the first stage; 32 by default, published ones have 64",
+                               kind=int, least=8, below=WHOLE, group=NETWORK)
+    stem: str | None = option(None, "resnet: 7x7/4, or 3x3/2 (default) and 3x3/1 for small pictures", group=NETWORK)
+    output_stride: int | None = option(None, "resnet: picture size over map size, 8 by default", kind=int, least=1,
+                                       below=WHOLE, group=NETWORK)
+    head: str | None = option(None, "alexnet: AlexNet-GAP (default) or AlexNet*-GAP", choices=("gap", "star"),
+                              group=NETWORK)
+    size: int | None = option(None, "side of the input in pixels (default: 64; alexnet: 227; --init: the file's)",
+                              kind=int, least=16, below=4097, group=NETWORK)
+
+
+@dataclass(kw_only=True)
+class Settings(Common):
+    """All that a run needs, as its settings.json holds it.
+
+    network        arguments of `nets.build`
+    preprocessing  Preprocessing as a dictionary
+    """
+
+    network: dict = field(default_factory=dict)
+    preprocessing: dict = field(default_factory=dict)
 
 
 def parse(arguments):
-    parser = Parser(
-        prog="train_loop.py",
-        description="Train a network that ends in global average pooling and one linear layer.")
-    group = parser.add_argument_group("data and run").add_argument
-    group("--data", default="synthetic", help="folder of a data set, or 'synthetic'")
-    group("--classes", type=int, help="only the first so many classes")
-    group("--rows", type=int, help="only so many training pictures, spread over the classes")
-    group("--out", help="folder of this run (default: runs/<data>-<network>)")
-    group("--resume", metavar="RUN", help="go on with the run in this folder; no other option goes with it")
-    group = parser.add_argument_group("network").add_argument
-    group("--network", choices=sorted(nets.NETWORKS), help="default: resnet")
-    group("--depth", type=int, help="resnet: 26 (default), 50, 101 or 152")
-    group("--width", type=int, help="resnet: channels of the first stage; 32 by default, published ones have 64")
-    group("--stem", help="resnet: 7x7/4, or 3x3/2 (default) and 3x3/1 for small pictures")
-    group("--output-stride", type=int, help="resnet: picture size over map size, 8 by default")
-    group("--head", choices=("gap", "star"), help="alexnet: AlexNet-GAP (default) or AlexNet*-GAP")
-    group("--size", type=int, help="side of the input in pixels (default: 64; alexnet: 227; --init: the file's)")
-    group = parser.add_argument_group("transfer").add_argument
-    group("--init", metavar="FILE", help="start from these weights: a file, or a name of `python -m weights list`")
-    group("--freeze-features", action="store_true", help="train only the layers that are not in --init")
-    group("--no-mirror", action="store_true", help="frozen features of the pictures as they are only")
-    group("--features-rate", type=float, default=1.0, help="learning rate of --init's layers, as a share")
-    group = parser.add_argument_group("training").add_argument
-    group("--epochs", type=int, default=12)
-    group("--batch", type=int, default=64)
-    group("--learning-rate", type=float, default=0.1, help="at its peak, after warm-up")
-    group("--warm-up", type=float, default=1.0, help="epochs of linear warm-up; then a cosine down to 0")
-    group("--weight-decay", type=float, default=5e-4, help="on kernels; never on biases and batch norm")
-    group("--label-smoothing", type=float, default=0.0, help="may classify better, and localizes worse: see README")
-    group("--clip", type=float, default=0.0, help="largest global norm of the gradient; 0: any")
-    group("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-          help="to compute in; auto: bfloat16 where the hardware has it")
-    group("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if options.resume:
-        if len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
-            raise InputError("--resume takes all settings from the run: give no other option with it")
-        return saved_settings(options.resume)
-    check(options)
-    return new_settings(options)
-
-
-def check(options):
-    check_least(options, epochs=1, batch=1, classes=1, rows=1, output_stride=1, width=8, size=16, learning_rate=0,
-                warm_up=0, weight_decay=0, features_rate=0, clip=0, seed=0)
-    if not 0 <= options.label_smoothing < 1:
-        raise InputError(f"--label-smoothing is {options.label_smoothing}; it must be at least 0 and less than 1")
-    if options.freeze_features and not options.init:
-        raise InputError("--freeze-features needs --init: random features are not worth freezing")
-    if options.no_mirror and not options.freeze_features:
-        raise InputError("--no-mirror goes with --freeze-features")
-    if options.features_rate != 1 and (not options.init or options.freeze_features):
-        raise InputError("--features-rate needs --init, whose layers it is for, and they are not trained with "
-                         "--freeze-features")
-    for name in NETWORK_OPTIONS[:4]:
-        if options.init and getattr(options, name) is not None:
-            raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")
+    """(Settings, the folder of the run that is to go on or None for a new one); InputError for what makes no sense."""
+    options, given = cam_base.settings.parse(
+        Options, arguments, "train_loop.py",
+        "Train a network that ends in global average pooling and one linear layer.")
+    options.check()
+    if options.resume is None:
+        return new_settings(options), None
+    settings = saved_settings(options.resume)
+    refuse_changes(options, given - {"resume"} - MAY_CHANGE, settings)
+    settings.out = options.out or options.resume
+    if "epochs" in given:
+        settings.epochs = options.epochs
+    return settings, options.resume
 
 
 def new_settings(options):
-    """All that the run needs, as a namespace that settings.json holds."""
-    settings = vars(options)
-    chosen = {name: settings.pop(name) for name in NETWORK_OPTIONS}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    size = settings.pop("size")
-    del settings["resume"]
-    if options.init:
-        settings["init"] = os.path.abspath(weights.resolve(options.init))
-        trained = weights.load(settings["init"])
-        config, preprocessing = dict(trained.network), trained.preprocessing
+    for name in GIVEN_BY_INIT:
+        if options.init and getattr(options, name) is not None:
+            raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")
+    settings = Settings(**{entry.name: getattr(options, entry.name) for entry in fields(Common)})
+    settings.data, settings.init = full_path(options.data), resolved(options.init)
+    if settings.init:
+        trained = weights.load(settings.init)
+        network, preprocessing = dict(trained.network), trained.preprocessing
     else:
-        config = dict(DEFAULT_ALEXNET if chosen.pop("network", "resnet") == "alexnet" else DEFAULT_RESNET)
-        preprocessing = Preprocessing(size=227 if config["name"] == "alexnet" else 64)
-    foreign = sorted(set(chosen) - set(DEFAULT_ALEXNET if config["name"] == "alexnet" else DEFAULT_RESNET))
+        network = dict(DEFAULT_ALEXNET if options.network == "alexnet" else
+                       DEFAULT_RESNET if options.network in (None, "resnet") else {"name": options.network})
+        preprocessing = Preprocessing(size=227 if network["name"] == "alexnet" else 64)
+    chosen = {name: getattr(options, name) for name in ("depth", "width", "stem", "output_stride", "head")
+              if getattr(options, name) is not None}
+    foreign = sorted(set(chosen) - set(DEFAULT_ALEXNET if network["name"] == "alexnet" else DEFAULT_RESNET))
     if foreign:
-        raise InputError(f"--{foreign[0].replace('_', '-')} is not an option of {config['name']}")
-    settings["network"] = config | chosen
-    settings["preprocessing"] = replace(preprocessing, size=size or preprocessing.size).to_dict()
-    place = os.path.basename(os.path.abspath(options.data))
-    settings["out"] = options.out or os.path.join("runs", f"{place}-{config['name']}")
-    if settings["precision"] == "auto":
-        settings["precision"] = "bfloat16" if nets.hardware_has_bfloat16() else "float32"
-    if os.path.exists(os.path.join(settings["out"], "settings.json")):
-        raise InputError(f"{settings['out']} already holds a run: go on with it by --resume "
-                         f"{settings['out']}, or choose another folder by --out")
-    return argparse.Namespace(**settings)
+        raise InputError(f"--{foreign[0].replace('_', '-')} is not an option of {network['name']}")
+    settings.network = network | chosen
+    settings.preprocessing = replace(preprocessing, size=options.size or preprocessing.size).to_dict()
+    settings.out = options.out or os.path.join("runs", f"{os.path.basename(settings.data)}-{network['name']}")
+    settings.precision = resolved_precision(options.precision)
+    settings.check()
+    return settings
 
 
-# What settings.json holds: one of an older version cannot be resumed.
-SETTINGS = {"data", "classes", "rows", "out", "init", "freeze_features", "no_mirror", "features_rate",
-            "epochs", "batch", "learning_rate", "warm_up", "weight_decay", "label_smoothing", "clip",
-            "precision", "seed", "network", "preprocessing"}
+def full_path(data):
+    """The data set's folder, whatever folder the program is started in later."""
+    return data if data == "synthetic" else os.path.abspath(data)
+
+
+def resolved(init):
+    return init and os.path.abspath(weights.resolve(init))
+
+
+def resolved_precision(precision):
+    if precision == "auto":
+        return "bfloat16" if nets.hardware_has_bfloat16() else "float32"
+    return precision
+
+
+def refuse_changes(options, given, settings):
+    """InputError for the first of the options `given` whose value is not the one that the run has."""
+    known = {"data": lambda: full_path(options.data), "init": lambda: resolved(options.init),
+             "precision": lambda: resolved_precision(options.precision)}
+    had = vars(settings) | {"size": settings.preprocessing["size"], "network": settings.network.get("name")}
+    for name in sorted(given):
+        asked = known[name]() if name in known else getattr(options, name)
+        if asked != (had[name] if name in had else settings.network.get(name)):
+            raise InputError(f"--{name.replace('_', '-')} {asked} is not what the run {options.resume} was begun with: "
+                             "with --resume only --epochs and --out may change; start a new run for another setting")
 
 
 def saved_settings(run):
+    """Settings of the run in a folder; InputError for a settings.json that holds anything else."""
+    path = os.path.join(run, "settings.json")
     try:
-        with open(os.path.join(run, "settings.json"), encoding="utf-8") as file:
-            settings = json.load(file)
+        with open_regular(path, LARGEST_FILE) as file:
+            held = json.load(file)
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
-    if not isinstance(settings, dict) or set(settings) != SETTINGS:
-        raise InputError(f"{run}/settings.json is not of this version of train_loop.py: start a new run")
-    return argparse.Namespace(**settings | {"out": run})
+    if not isinstance(held, dict) or set(held) != {entry.name for entry in fields(Settings)}:
+        raise InputError(f"{path} is not of this version of train_loop.py: start a new run")
+    settings = Settings(**held)
+    settings.check(f"{path}: ")
+    if not isinstance(settings.network, dict):
+        raise InputError(f"{path}: network is not a dictionary")
+    try:
+        settings.preprocessing = Preprocessing.from_dict(settings.preprocessing).to_dict()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return settings
+
+
+def _check(entry, value, place):
+    """InputError unless the value is one that the field may have."""
+    if value is None and entry.default is None:
+        return
+    kind = entry.metadata["kind"] or (str if entry.default is None else type(entry.default))
+    right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    if kind is str and right:
+        right = value != "" and "\0" not in value and is_utf8(value)
+    if not right or entry.metadata["choices"] and value not in entry.metadata["choices"]:
+        raise InputError(f"{place}{flag(entry)} is {value!r}; it must be {KINDS[kind]}"
+                         + (f": {', '.join(entry.metadata['choices'])}" if entry.metadata["choices"] else ""))
+    try:
+        check_bounds(entry, value)
+    except InputError as error:
+        raise InputError(f"{place}{error}") from None
+
+
+def is_utf8(text):
+    """Whether UTF-8 can hold it: names of files that are not UTF-8 themselves become text that cannot be written."""
+    try:
+        return text.encode() is not None
+    except UnicodeEncodeError:
+        return False

@@ -4,19 +4,38 @@ import glob
 import json
 import math
 import os
-import shutil
 import signal
+import subprocess
+import sys
 import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
 
+import cam_training
+import nets
 import train_loop
 import weights
 from cam_base import InputError
+from cam_base.terminal import Stream
+from cam_training import Trainer
 
+from small_training import (
+    EPOCHS,
+    STEPS,
+    TinyNet,
+    assert_same_end,
+    log_of,
+    picture_folders,
+    signal_at,
+    train,
+    use_tiny_network,
+)
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
 
 
@@ -28,42 +47,16 @@ def finished(tmp_path_factory):
     return run
 
 
-def log_of(run):
-    with open(os.path.join(run, "log.jsonl"), encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def interrupt_after(monkeypatch, steps):
-    """Press Ctrl-C while the given step is computed."""
-    original = train_loop.Trainer.__init__
-
-    def init(self, *arguments):
-        original(self, *arguments)
-        step, done = self.step, []
-
-        def counted(*batch):
-            done.append(1)
-            if len(done) == steps:
-                signal.raise_signal(signal.SIGINT)
-            return step(*batch)
-        self.step = counted
-    monkeypatch.setattr(train_loop.Trainer, "__init__", init)
-
-
-@pytest.mark.parametrize("steps", [3, 5, 7])
-def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch, capsys, steps):
+def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch, capsys):
+    """With the momenta and the statistics of batch normalisation that a network in use has."""
     run = str(tmp_path / "run")
+    monkeypatch.setattr(train_loop, "report", lambda *_: None)
     with monkeypatch.context() as patch:
-        interrupt_after(patch, steps)
+        signal_at(patch, 7, signal.SIGINT)
         assert train_loop.main([*SMALL, "--epochs", "2", "--out", run]) == 130
     assert f"--resume {run}" in capsys.readouterr().out
     assert train_loop.main(["--resume", run]) == 0
-    ours, theirs = (weights.load(os.path.join(folder, "weights.npz")) for folder in (run, finished))
-    for name, tensor in theirs.tensors.items():
-        np.testing.assert_array_equal(ours.tensors[name], tensor, err_msg=name)
-    for mine, other in zip(log_of(run), log_of(finished), strict=True):
-        assert {k: v for k, v in mine.items() if "second" not in k} == {
-            k: v for k, v in other.items() if "second" not in k}
+    assert_same_end(run, finished)
 
 
 def test_the_exported_file_holds_all_that_localizing_needs(finished):
@@ -84,22 +77,23 @@ def test_the_figures_are_those_of_the_exported_file(finished):
     assert metrics["top1_classification_error"] == pytest.approx(1 - top1, abs=0.01)
 
 
+class OneLayer(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.kernel = tf.Variable([[0.5, -0.25, 0.0], [1.0, 0.0, 2.0]])
+        self.bias = tf.Variable([0.1, 0.2, 0.3])
+
+    def __call__(self, x, training):
+        return x @ self.kernel + self.bias, {}
+
+
 def test_a_step_is_nesterov_with_decay_on_kernels_only():
     """One layer, two steps, worked out in NumPy."""
-    class OneLayer(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.kernel = tf.Variable([[0.5, -0.25, 0.0], [1.0, 0.0, 2.0]])
-            self.bias = tf.Variable([0.1, 0.2, 0.3])
-
-        def __call__(self, x, training):
-            return x @ self.kernel + self.bias, {}
-
     net = OneLayer()
     settings = types.SimpleNamespace(warm_up=1, epochs=4, precision="float32", clip=0, weight_decay=0.1,
                                      learning_rate=0.5, label_smoothing=0.3, freeze_features=False,
                                      features_rate=1.0)
-    trainer = train_loop.Trainer(net, settings, steps_per_epoch=2)
+    trainer = Trainer(net, settings, 2, b"")
     x, labels = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32), np.array([2, 0], np.int32)
     kernel, bias = net.kernel.numpy(), net.bias.numpy()
     velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
@@ -118,7 +112,7 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
 def test_the_learning_rate_rises_then_falls_as_a_cosine():
     net = tf.Module()
     settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0, freeze_features=False)
-    trainer = train_loop.Trainer(net, settings, steps_per_epoch=5)
+    trainer = Trainer(net, settings, 5, b"")
     rates = []
     for step in range(50):
         trainer.step_number.assign(step)
@@ -127,10 +121,153 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine():
     np.testing.assert_allclose(rates[10:], [0.5 * (1 + math.cos(math.pi * k / 40)) for k in range(40)], atol=1e-6)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    with pytest.raises(InputError, match="the loss is .* at step .*--learning-rate.*checkpoint"):
-        train_loop.main([*SMALL, "--epochs", "9", "--warm-up", "0", "--learning-rate", "1e25",
-                         "--out", str(tmp_path / "run")])
+def settings_of_a_step(**changes):
+    return types.SimpleNamespace(**{"warm_up": 0, "epochs": 9, "precision": "float32", "clip": 0, "weight_decay": 0,
+                                    "learning_rate": 0.5, "label_smoothing": 0, "freeze_features": False,
+                                    "features_rate": 1.0} | changes)
+
+
+def test_clip_shortens_the_gradient_to_its_largest_norm():
+    """The first step, whose momentum is the gradient itself: along the unclipped one, of the length that was asked for."""
+    x, labels = tf.constant([[1.0, 2.0], [-1.0, 0.5]]), tf.constant([2, 0])
+    steps = {}
+    for clip in (0, 0.1, 100):
+        net = OneLayer()
+        before = np.concatenate([net.kernel.numpy().ravel(), net.bias.numpy()])
+        Trainer(net, settings_of_a_step(clip=clip), 2, b"").step(x, labels)
+        steps[clip] = before - np.concatenate([net.kernel.numpy().ravel(), net.bias.numpy()])
+    rate = 0.5 * (1 + 0.9)  # the warm-up lasts one step at least; then Nesterov's look ahead
+    assert np.linalg.norm(steps[0]) > rate * 0.1
+    assert np.linalg.norm(steps[0.1]) == pytest.approx(rate * 0.1, rel=1e-4)
+    np.testing.assert_allclose(steps[0.1] / np.linalg.norm(steps[0.1]), steps[0] / np.linalg.norm(steps[0]), atol=1e-5)
+    np.testing.assert_allclose(steps[100], steps[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_features_learn_at_their_share_of_the_rate_and_the_head_at_all_of_it(share):
+    x, labels = tf.random.stateless_uniform([4, 16, 16, 3], [1, 2]), tf.constant([0, 1, 2, 1])
+    moved = {}
+    for rate in (1.0, share):
+        net = TinyNet(3)
+        before = {name: variable.numpy() for name, variable in nets.named_variables(net).items()}
+        Trainer(net, settings_of_a_step(features_rate=rate), 2, b"").step(x, labels)
+        moved[rate] = {name: variable.numpy() - before[name] for name, variable in nets.named_variables(net).items()}
+    for name, whole in moved[1.0].items():
+        assert np.abs(whole).max() > 1e-3, name
+        np.testing.assert_allclose(moved[share][name], whole * (1 if name.startswith("head") else share), atol=1e-6,
+                                   err_msg=name)
+
+
+# ---------------------------------------------------------------- numbers that grow without bound
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    data = picture_folders(tmp_path / "pictures")
+    with pytest.raises(InputError, match="the loss is .* at step .* with --learning-rate 1e[+]25: start again with a lower "
+                                         "one; the last good checkpoint is none yet") as caught:
+        train(data, tmp_path / "run", "--warm-up", "0", "--learning-rate", "1e25")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e5, 1e20, np.inf, np.nan])
+def test_kernels_that_float16_cannot_hold_stop_the_run_and_the_last_good_weights_stay(tmp_path, monkeypatch, value):
+    """They outgrow it in the second epoch's last step, after which no loss is computed."""
+    use_tiny_network(monkeypatch)
+    original = cam_training.Trainer.__init__
+
+    def init(self, *arguments):
+        original(self, *arguments)
+        step = self.step
+
+        def growing(*batch):
+            loss = step(*batch)
+            if self.step_number == 2 * STEPS:
+                self.net.head.kernel.assign(tf.fill(self.net.head.kernel.shape, value))
+            return loss
+        self.step = growing
+    monkeypatch.setattr(cam_training.Trainer, "__init__", init)
+    run = tmp_path / "run"
+    with pytest.raises(InputError, match="head/kernel has grown beyond what a weights file holds at step 8, with "
+                                         "--learning-rate 0.1: .* the last good checkpoint is .*/ckpt-1$"):
+        train(picture_folders(tmp_path / "pictures"), run)
+    assert weights.load(run / "weights.npz").provenance["epochs_done"] == 1
+    assert weights.load(run / "checkpoints" / "ckpt-1.index").tensors.keys() == {
+        "conv1/kernel", "conv1/bias", "head/kernel", "head/bias"}
+    assert len(log_of(run)) == 1 and not (run / "checkpoints" / "ckpt-2.index").exists()
+
+
+# ---------------------------------------------------------------- stopping
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    run, data = tmp_path / "run", picture_folders(tmp_path / "pictures")
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        signal_at(patch, STEPS + 2, signal.SIGINT, signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, run)
+    assert signal.getsignal(signal.SIGINT) is before
+    # What stands is the end of the first epoch.
+    assert len(log_of(run)) == 1 and sorted(os.listdir(run / "checkpoints"))[-1] == "ckpt-1.index"
+
+
+def test_a_signal_while_the_epoch_is_judged_keeps_its_steps(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    data = picture_folders(tmp_path / "pictures")
+    assert train(data, tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        guesses, done = cam_training.Trainer.guesses, []
+
+        def interrupted(self, *arguments):
+            done.append(1)
+            if len(done) == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return guesses(self, *arguments)
+        patch.setattr(cam_training.Trainer, "guesses", interrupted)
+        assert train(data, tmp_path / "run") == 143
+    assert len(log_of(tmp_path / "run")) == 1
+    with monkeypatch.context() as patch:
+        signal_at(patch, STEPS + 1, signal.SIGINT)  # the third epoch's are all that is left
+        assert train_loop.main(["--resume", str(tmp_path / "run")]) == 0
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
+
+
+def test_output_that_nobody_reads_does_not_stop_a_training(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    data = picture_folders(tmp_path / "pictures")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as pipe, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Stream(pipe, writing))
+        assert train(data, tmp_path / "run") == 0
+    assert len(log_of(tmp_path / "run")) == EPOCHS
+
+
+@pytest.mark.slow
+def test_a_training_whose_first_line_only_is_read_goes_on(tmp_path):
+    data = picture_folders(tmp_path / "pictures")
+    command = [sys.executable, "train_loop.py", "--data", data, "--width", "8", "--size", "32", "--batch", "8",
+               "--epochs", "2", "--precision", "float32", "--out", str(tmp_path / "run")]
+    program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout.readline().startswith(b"16 pictures of 2 classes")
+    program.stdout.close()
+    assert program.wait() == 0, program.stderr.read()
+    program.stderr.close()
+    assert len(log_of(tmp_path / "run")) == 2 and (tmp_path / "run" / "metrics.json").exists()
+
+
+# ---------------------------------------------------------------- the run's record
+
+def test_tensorboards_scalars_are_those_of_the_log(finished):
+    drawn = {}
+    for path in glob.glob(os.path.join(finished, "tensorboard", "*")):
+        for content in tf.data.TFRecordDataset(path):
+            event = Event.FromString(content.numpy())
+            for value in event.summary.value:
+                drawn[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    names = ("loss", "accuracy", "validation_top1", "validation_top5")
+    assert drawn == {(line["epoch"], name): pytest.approx(line[name]) for line in log_of(finished) for name in names}
 
 
 def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
@@ -155,24 +292,6 @@ def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
         assert metrics["pictures"] == 11 and metrics["left_out"] == 1 and log_of(run)[0]["step"] == {"2": 5, "12": 1}[batch]
 
 
-def test_a_run_that_cannot_be_gone_on_with_is_one_line(finished, tmp_path):
-    run = str(tmp_path / "run")
-    shutil.copytree(finished, run)
-    with open(tf.train.latest_checkpoint(os.path.join(finished, "checkpoints")) + ".data-00000-of-00001", "rb") as file:
-        content = file.read()
-    for path in glob.glob(os.path.join(run, "checkpoints", "*.data-*")):
-        with open(path, "wb") as file:
-            file.write(content[:5000])
-    state = os.path.join(run, "checkpoints", "checkpoint")
-    with open(state, encoding="utf-8") as file:
-        text = file.read().replace(finished, run)
-    with open(state, "w", encoding="utf-8") as file:
-        file.write(text)
-    with pytest.raises(InputError, match="is damaged, or the data have changed") as caught:
-        train_loop.main(["--resume", run])
-    assert "\n" not in str(caught.value)
-
-
 def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "settings.json").write_text('{"epochs": 3}')
@@ -180,7 +299,7 @@ def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):
             (["--out", finished], "already holds a run"),
             (["--resume", str(tmp_path)], "no run"),
             (["--resume", str(tmp_path / "old")], "not of this version"),
-            (["--resume", finished, "--batch", "3"], "no other option"),
+            (["--resume", finished, "--batch", "3"], "only --epochs and --out may change"),
             (["--label-smoothing", "3", "--out", str(tmp_path / "a")], "--label-smoothing is 3.0"),
             (["--rows", "0", "--out", str(tmp_path / "a")], "--rows is 0"),
             (["--batch", "0", "--out", str(tmp_path / "a")], "--batch is 0"),
@@ -208,7 +327,7 @@ def test_the_loop_learns_to_localize_drawn_pictures(tmp_path):
 
 def test_a_checkpoint_says_what_it_is_of(finished):
     """`weights.load` reads the last checkpoint as it reads the exported file."""
-    latest = tf.train.latest_checkpoint(os.path.join(finished, "checkpoints"))
+    latest = os.path.join(finished, "checkpoints", "ckpt-2")
     ours, exported = weights.load(latest), weights.load(os.path.join(finished, "weights.npz"))
     assert ours.classes == exported.classes and ours.preprocessing == exported.preprocessing
     assert set(ours.tensors) == set(exported.tensors)

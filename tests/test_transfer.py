@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import train_loop
 import weights
 from cam_base import Category, InputError, Preprocessing
 from weights import Weights
+
+from small_training import TinyNet, assert_same_end, picture_folders, signal_at, use_tiny_network
 
 CONFIG = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 16}
 NORMALISATION = Preprocessing(size=32, channels="BGR", scale=1.0, mean=(100, 110, 120), deviation=(1, 1, 1))
@@ -56,7 +59,7 @@ def elsewhere(tmp_path_factory):
 
 def test_features_are_taken_over_and_the_head_is_said_to_be_new(folder, elsewhere, tmp_path, capsys):
     path, tensors = elsewhere
-    settings = train_loop.parse(["--init", path, "--data", folder, "--out", str(tmp_path / "run")])
+    settings, _ = train_loop.parse(["--init", path, "--data", folder, "--out", str(tmp_path / "run")])
     assert settings.network == CONFIG
     assert Preprocessing.from_dict(settings.preprocessing) == NORMALISATION
     net = train_loop.build(settings, [Category(None, "red"), Category(None, "blue")])
@@ -69,7 +72,7 @@ def test_features_are_taken_over_and_the_head_is_said_to_be_new(folder, elsewher
 
 def test_a_head_of_the_same_classes_is_kept_and_of_others_is_not(elsewhere, tmp_path):
     path, tensors = elsewhere
-    settings = train_loop.parse(["--init", path, "--out", str(tmp_path / "run")])
+    settings, _ = train_loop.parse(["--init", path, "--out", str(tmp_path / "run")])
     same = train_loop.build(settings, [Category(None, name) for name in ("a", "b", "c")])
     np.testing.assert_array_equal(same.head.kernel, tensors["head/kernel"])
     other = train_loop.build(settings, [Category(None, name) for name in ("c", "b", "a")])
@@ -99,7 +102,7 @@ def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
     pictures = cam_data.open_set(folder, "train")
     net = nets.build(CONFIG, 2, seed=1)
     frozen = cam_data.frozen_maps(str(tmp_path / "maps.npy"), pictures, NORMALISATION,
-                              lambda inputs: net(inputs)[1]["pooled"], (256,), mirrored=True, batch=5)
+                              lambda inputs: net(inputs)[1]["pooled"], (256,), mirrored=True, made_of=None, batch=5)
     kept = [row for row in range(len(pictures)) if not pictures.files[row].endswith(os.path.join("red", "4.png"))]
     assert [os.path.basename(file) for file in frozen.pictures.files] == [
         os.path.basename(pictures.files[row]) for row in kept]
@@ -113,11 +116,95 @@ def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
     assert epochs[0].tolist() == list(range(16)) and epochs[1].tolist() == list(range(8, 16))
 
 
+def colours(inputs):
+    return tf.reduce_mean(inputs, [1, 2])
+
+
+def resave(path, change):
+    np.save(path, change(np.load(path)))
+
+
+def edit_record(path, change):
+    held = json.loads(path.read_text())
+    change(held)
+    path.write_text(json.dumps(held))
+
+
+ALTERATIONS = {
+    "truncated": lambda maps, record: maps.write_bytes(maps.read_bytes()[:-7]),
+    "empty": lambda maps, record: maps.write_bytes(b""),
+    "another header": lambda maps, record: maps.write_bytes(maps.read_bytes().replace(b"<f2", b"<u2")),
+    "a pickle's header": lambda maps, record: maps.write_bytes(maps.read_bytes().replace(b"'<f2'", b"'|O' ")),
+    "one number": lambda maps, record: maps.write_bytes(maps.read_bytes()[:-1] + b"\x11"),
+    "garbage": lambda maps, record: maps.write_bytes(bytes(range(256)) * 4),
+    "other dtype": lambda maps, record: resave(maps, lambda held: held.astype(np.float32)),
+    "rows duplicated": lambda maps, record: resave(maps, lambda held: np.repeat(held[:1], len(held), 0)),
+    "removed": lambda maps, record: maps.unlink(),
+    "a pipe": lambda maps, record: (maps.unlink(), os.mkfifo(maps)),
+    "record removed": lambda maps, record: record.unlink(),
+    "record garbage": lambda maps, record: record.write_bytes(b"\xff"),
+    "record null": lambda maps, record: record.write_bytes(b"null"),
+    "record nested": lambda maps, record: record.write_bytes(b"[" * 100_000),
+    "record's rows duplicated": lambda maps, record: edit_record(record, lambda held: held.update(rows=[0] * 17)),
+    "record's rows out of range": lambda maps, record: edit_record(record, lambda held: held["rows"].append(99)),
+    "record's rows no rows": lambda maps, record: edit_record(record, lambda held: held.update(rows={"a": [1]})),
+    "record's rows too large": lambda maps, record: edit_record(record, lambda held: held.update(rows=[2**70])),
+}
+
+
+def test_frozen_maps_that_were_altered_are_computed_again(folder, tmp_path, capfd):
+    pictures, computed = cam_data.open_set(folder, "train"), []
+
+    def frozen(compute=colours, preprocessing=NORMALISATION, **changes):
+        computed.clear()
+        found = cam_data.frozen_maps(
+            str(tmp_path / "maps.npy"), pictures, preprocessing,
+            lambda inputs: (computed.append(1), compute(inputs))[1], (3,),
+            **{"mirrored": True, "made_of": {"layers": "x"}} | changes)
+        return np.array(found.maps), found.pictures.files
+
+    maps, files = frozen()
+    assert len(files) == 17 and computed
+    assert frozen()[1] == files and not computed
+    for name, alter in ALTERATIONS.items():
+        alter(tmp_path / "maps.npy", tmp_path / "maps.json")
+        again, same_files = frozen()
+        assert computed, name
+        np.testing.assert_array_equal(again, maps, err_msg=name)
+        assert same_files == files and again.dtype == np.float16
+        frozen()
+        assert not computed, name
+    assert "maps.npy is damaged, or of other pictures or layers" in capfd.readouterr().out
+    for change in ({"made_of": {"layers": "y"}}, {"mirrored": False},
+                   {"preprocessing": Preprocessing(size=32, scale=0.5)}):
+        frozen(**change)
+        assert computed, change
+        frozen()
+
+
+def test_a_resumed_run_with_frozen_maps_that_were_altered_comes_to_the_same_end(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    data, init, run = picture_folders(tmp_path / "pictures"), str(tmp_path / "init.npz"), tmp_path / "run"
+    net = TinyNet(2, seed=8)
+    weights.save(init, Weights({"name": "alexnet"}, {name: v.numpy() for name, v in nets.named_variables(net).items()},
+                               [Category(None, "a"), Category(None, "b")], Preprocessing(size=16)))
+    arguments = ["--init", init, "--freeze-features", "--batch", "4", "--epochs", "2", "--precision", "float32",
+                 "--data", data]
+    assert train_loop.main([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    with monkeypatch.context() as patch:
+        signal_at(patch, 5, signal.SIGINT)
+        assert train_loop.main([*arguments, "--out", str(run)]) == 130
+    resave(run / "frozen-training.npy", np.zeros_like)
+    os.unlink(init)  # a run goes on without it
+    assert train_loop.main(["--resume", str(run)]) == 0
+    assert_same_end(run, tmp_path / "whole")
+
+
 def test_a_disk_without_room_is_said_before_the_work(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match="needs .* MB and the disk has 0 MB"):
         cam_data.frozen_maps(str(tmp_path / "maps.npy"), cam_data.open_set(folder, "train"), NORMALISATION,
-                         None, (256,), mirrored=True)
+                         None, (256,), mirrored=True, made_of=None)
 
 
 def test_features_can_learn_at_a_rate_of_their_own(folder, elsewhere, tmp_path):

@@ -1,0 +1,92 @@
+"""A run's folder: who holds it, what it was begun with, and what a killed process left in it."""
+
+import glob
+import json
+import os
+import shlex
+import shutil
+
+from cam_base import InputError, locked, open_regular, replacing
+from cam_training.fingerprint import difference
+
+LOCK, SETTINGS, DATA = ".lock", "settings.json", "data.json"
+# By any of these a folder is known to hold a run.
+TRACES = (SETTINGS, "checkpoints", "weights.npz", "log.jsonl")
+# What `replacing` and TensorFlow call what they have not finished.
+LEFTOVERS = (".unfinished-*", "checkpoints/.unfinished-*", "checkpoints/*_temp*", "checkpoints/*.tmp*",
+             "checkpoints/*.tempstate*")
+
+
+def holding(folder):
+    """`with holding(folder):` no other process trains there. The lock ends with the process, however that ends."""
+    return locked(os.path.join(folder, LOCK), f"{folder}: another process trains in this folder; wait for its end, "
+                                              "or choose another folder by --out")
+
+
+def begin(settings, data):
+    """Make the folder of a new run; InputError where there is a run already.
+
+    data  its fingerprint
+    """
+    for name in TRACES:
+        if os.path.lexists(os.path.join(settings.out, name)):
+            raise InputError(f"{settings.out} already holds a run ({name}): go on with it by --resume "
+                             f"{shlex.quote(settings.out)}, or choose another folder by --out")
+    _write_json(os.path.join(settings.out, DATA), data)
+    # The last one: a folder with settings.json is a run.
+    write_settings(settings)
+
+
+def write_settings(settings):
+    _write_json(os.path.join(settings.out, SETTINGS), vars(settings), indent=1)
+
+
+def go_on(settings, data, source):
+    """Make ready to go on in settings.out, with the run in folder `source` or a copy of it. Leftovers are cleared away.
+
+    data    the fingerprint of what the settings' data are now
+    raises  InputError where they are not what the run was trained on
+    """
+    said = _changed_data(source, data)
+    if said:
+        raise InputError(f"{settings.data} is not what {source} was trained on: {said}; "
+                         "put it back as it was, or start a new run")
+    if not os.path.samefile(source, settings.out):
+        _copy(source, settings.out)
+    for pattern in LEFTOVERS:
+        for path in glob.glob(os.path.join(glob.escape(settings.out), pattern)):
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def refuse_lost(folder):
+    """InputError where a run that has no checkpoint was trained already: to begin again would undo it."""
+    for name in TRACES[2:]:
+        if os.path.lexists(os.path.join(folder, name)):
+            raise InputError(f"{folder} has {name} but no checkpoint: it cannot be gone on with; "
+                             "start a new run, with its weights.npz by --init")
+
+
+def _changed_data(run, data):
+    """What is not the same as when the run was begun, or None."""
+    path = os.path.join(run, DATA)
+    try:
+        with open_regular(path) as file:
+            return difference(json.load(file), data)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}), so nobody knows whether "
+                         "the data are still the same; start a new run, with the old one's weights by --init") from None
+
+
+def _copy(run, out):
+    """The run again in another folder, where no run is yet."""
+    for name in TRACES:
+        if os.path.lexists(os.path.join(out, name)):
+            raise InputError(f"{out} already holds a run ({name}): choose another folder by --out")
+    with holding(run):
+        shutil.copytree(run, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOCK, SETTINGS, ".unfinished-*"))
+        shutil.copyfile(os.path.join(run, SETTINGS), os.path.join(out, SETTINGS))
+
+
+def _write_json(path, content, indent=None):
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=indent).encode())

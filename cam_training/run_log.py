@@ -1,0 +1,54 @@
+"""A run's figures, epoch by epoch: log.jsonl, TensorBoard's scalars, and the terminal."""
+
+import json
+import os
+
+from cam_base import open_regular, replacing
+from cam_base.terminal import say
+from ops.quiet_tensorflow import tf
+
+SCALARS = ("loss", "accuracy", "validation_top1", "validation_top5")
+
+
+class RunLog:
+    """Writes the log of the run in `folder`. Checkpoints hold the same lines, so none can be lost."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "log.jsonl")
+        self.summary = tf.summary.create_file_writer(os.path.join(folder, "tensorboard"))
+
+    def mend(self, lines):
+        """Give log.jsonl the lines (bytes) of the checkpoint that is gone on from; return whether it lacked any."""
+        try:
+            with open_regular(self.path) as file:
+                found = file.read()
+        except FileNotFoundError:
+            found = b""
+        if found == lines:
+            return False
+        lacked = [line for line in lines.splitlines() if line not in found.splitlines()]
+        for line in lacked:
+            self._draw(json.loads(line))
+        with replacing(self.path) as file:
+            file.write(lines)
+        return bool(lacked)
+
+    def write(self, record):
+        """One epoch's figures."""
+        # The line comes last: while it lacks, `mend` draws the scalars again.
+        self._draw(record)
+        with open(self.path, "ab") as log:
+            log.write(line_of(record))
+        say("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+                      for key, value in record.items()))
+
+    def _draw(self, record):
+        with self.summary.as_default(step=record["epoch"]):
+            for name in SCALARS:
+                tf.summary.scalar(name, record[name])
+        self.summary.flush()
+
+
+def line_of(record):
+    """A record as it stands in log.jsonl."""
+    return json.dumps(record).encode() + b"\n"

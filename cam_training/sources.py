@@ -1,0 +1,91 @@
+"""The data of a run: its picture sets, and the batches that come of them or of their frozen maps."""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+
+import cam_data
+import nets
+from cam_base import InputError, Preprocessing
+from cam_base.terminal import warn
+from cam_training.settings import is_utf8
+from ops.quiet_tensorflow import tf
+
+
+def open_data(settings):
+    """The training and validation PictureSet; InputError where there is nothing to tell apart."""
+    sets = [cam_data.open_set(settings.data, split) for split in ("train", "val")]
+    for _, label in sets[0].categories:
+        if not is_utf8(label):  # as weights files hold the names of classes
+            raise InputError(f"{settings.data}: the class {label!r} has a name that is not UTF-8: rename its folder")
+    if len(sets[0].categories) < 2:
+        raise InputError(f"{settings.data} has one class only, {sets[0].categories[0].label!r}: "
+                         "training needs at least two to tell apart")
+    if settings.classes:
+        sets = [pictures.first_classes(settings.classes) for pictures in sets]
+    if settings.rows:
+        sets[0] = sets[0].first_rows(settings.rows)
+    if len(np.unique(sets[0].labels)) < 2:
+        raise InputError(f"{sets[0].name}: its {len(sets[0])} pictures are all of one class: "
+                         "training needs at least two to tell apart")
+    return sets
+
+
+class Pictures:
+    """Batches of a PictureSet: augmented to train on, whole to judge by. FrozenMaps answers the same calls."""
+
+    def __init__(self, pictures, preprocessing):
+        self.pictures, self.preprocessing = pictures, preprocessing
+
+    def training_batches(self, batch, **place):
+        return cam_data.training_batches(self.pictures, self.preprocessing, batch, **place)
+
+    def viewing_batches(self, batch):
+        for inputs, labels, _, _ in cam_data.viewing_batches(self.pictures, self.preprocessing, batch):
+            yield inputs, labels
+
+
+def open_sources(settings, net, data, training, validation):
+    """Both sets as batches: of pictures, or where features are frozen of maps in the run's folder.
+
+    data  the fingerprint of both sets
+    """
+    preprocessing = Preprocessing.from_dict(settings.preprocessing)
+    if not settings.freeze_features:
+        return [Pictures(pictures, preprocessing) for pictures in (training, validation)]
+    maps = tf.function(lambda inputs: net(tf.cast(inputs, settings.precision))[1][net.frozen], autograph=False)
+    shape = maps.get_concrete_function(
+        tf.TensorSpec([1, preprocessing.size, preprocessing.size, 3])).structured_outputs.shape[1:]
+    made_of = {"layers": _digest_of_layers(net), "precision": settings.precision,
+               "network": settings.network}
+    return [cam_data.frozen_maps(
+        os.path.join(settings.out, f"frozen-{split}.npy"), pictures, preprocessing, maps, shape,
+        mirrored=split == "training" and not settings.no_mirror,
+        made_of=made_of | {"pictures": hashlib.sha256(json.dumps(data[split]).encode()).hexdigest()})
+            for split, pictures in (("training", training), ("validation", validation))]
+
+
+def _digest_of_layers(net):
+    """SHA-256 of the variables in front of what is trained anew."""
+    digest = hashlib.sha256()
+    for name, variable in sorted(nets.named_variables(net).items()):
+        if not nets.is_head(name):
+            digest.update(name.encode() + variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+class BrokenFiles:
+    """Says once of each broken file that it is skipped, and how many there are."""
+
+    def __init__(self, pictures):
+        self.pictures, self.named = pictures, set()
+
+    def name(self, rows):
+        new = [reason for file, reason in cam_data.broken_files(self.pictures, rows) if file not in self.named]
+        self.named.update(self.pictures.files[row] for row in rows)
+        for reason in new:
+            warn(f"skipped {reason}")
+        if new:
+            warn(f"{len(self.named)} of {len(self.pictures)} files are skipped")
