@@ -13,13 +13,11 @@ import cam_data
 import cam_evaluation
 import cam_training
 import localization
-import localize
 import nets
 import weights
 from cam_base import InputError
 from cam_base.terminal import run_program, say, warn
 from cam_training import parse
-from localization.settings import PAPER_THRESHOLD
 
 # ---------------------------------------------------------------- epochs
 
@@ -183,7 +181,7 @@ def main(arguments):
 
 def run(settings, resumed):
     """A new run, or one that goes on from the folder `resumed`; returns the exit status."""
-    cam_training.share_gpus()
+    device = nets.prepare_devices(settings.precision)
     training, validation = cam_training.open_data(settings)
     data = cam_training.of_sets(training, validation)
     description = weights.describe(cam_training.as_weights(settings, training, {}, None))
@@ -198,7 +196,7 @@ def run(settings, resumed):
             cam_training.write_settings(settings)
         if settings.data == "synthetic":
             say("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
-        say(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision}, "
+        say(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision} {device}, "
             f"run folder {settings.out}")
         sources = cam_training.open_sources(settings, trainer.net, data, training, validation)
         stopped = train(trainer, *sources, checkpoints, log)
@@ -211,15 +209,19 @@ def run(settings, resumed):
 
 def report(settings, judged):
     """Figures of the pictures `judged`: what the exported file does, in float32."""
-    localizer = localization.Localizer(weights.load(weights_path(settings)))
-    records, said = cam_evaluation.judge(localizer, judged, localization.paper_rule(PAPER_THRESHOLD))
-    for line in said:
+    localizer = localization.load(weights_path(settings))
+    records, warnings = cam_evaluation.evaluate_network(localizer, judged)
+    for line in warnings:
         warn(line)
     about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": weights_path(settings),
-             "boxes": "paper", "threshold": PAPER_THRESHOLD, "map_scale": "min-max", "precision": "float32"}
+             "boxes": "paper", "threshold": localizer.threshold, "map_scale": "min-max", "precision": "float32"}
     names = [cam_evaluation.class_name(category) for category in localizer.classes]
-    localize.show(cam_evaluation.write_report(settings.out, records, about, names))
+    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names))
+
+
+def command():
+    run_program("train_loop.py", main)
 
 
 if __name__ == "__main__":
-    run_program("train_loop.py", main)
+    command()

@@ -6,7 +6,7 @@ __getattr__ = exports(__name__, {
     "checkpoints": "Checkpoints",
     "exporting": "as_weights refuse_edited_settings tensors_of",
     "fingerprint": "of_sets",
-    "machine": "refusals_in_one_line share_gpus",
+    "machine": "refusals_in_one_line",
     "run_folder": "begin go_on holding refuse_lost write_settings",
     "run_log": "RunLog",
     "settings": "parse",

@@ -1,15 +1,9 @@
-"""What TensorFlow takes of the machine, and what it says when there is no more."""
+"""What TensorFlow says when a machine has no more to give."""
 
 import contextlib
 
 from cam_base import InputError
 from ops.quiet_tensorflow import tf
-
-
-def share_gpus():
-    """Take the memory of GPUs as it is needed, not all of it at once."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextlib.contextmanager

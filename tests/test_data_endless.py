@@ -9,8 +9,7 @@ from endless import KINDS, replace, soon
 
 import cam_data
 from cam_base import InputError
-from cam_evaluation import judge_score_maps
-from localization import paper_rule
+from cam_evaluation import evaluate_score_maps
 
 from coloured import metadata_folder
 from small_sets import tiny_imagenet
@@ -23,7 +22,7 @@ def metadata(root):
     metadata_folder(root, {"a.png": [[0, 0, 5, 5]]}, [0])
     (root / "class_names.txt").write_text("thing\n")
     np.save(root / "a.png.npy", np.eye(4))
-    return lambda: judge_score_maps(str(root), cam_data.open_metadata(str(root)), paper_rule(0.2))
+    return lambda: evaluate_score_maps(str(root), cam_data.open_metadata(str(root)), "paper", 0.2)
 
 
 def tiny(root):

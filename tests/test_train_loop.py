@@ -13,16 +13,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorboard.compat.proto.event_pb2 import Event
-
-import cam_training
-import nets
-import train_loop
-import weights
-from cam_base import InputError
-from cam_base.terminal import Stream
-from cam_training import Trainer
-
 from small_training import (
     EPOCHS,
     STEPS,
@@ -34,6 +24,15 @@ from small_training import (
     train,
     use_tiny_network,
 )
+from tensorboard.compat.proto.event_pb2 import Event
+
+import cam_training
+import nets
+import train_loop
+import weights
+from cam_base import InputError
+from cam_base.terminal import Stream
+from cam_training import Trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]

@@ -9,13 +9,6 @@ import sys
 
 import pytest
 import tensorflow as tf
-
-import cam_training
-import train_loop
-import weights
-from cam_base import InputError
-
-from small_sets import write_picture
 from small_training import (
     EPOCHS,
     STEPS,
@@ -28,6 +21,13 @@ from small_training import (
     train,
     use_tiny_network,
 )
+
+import cam_training
+import train_loop
+import weights
+from cam_base import InputError
+
+from small_sets import write_picture
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 
 import pytest
+from small_training import train, use_tiny_network
 
 import cam_training
 import train_loop
@@ -14,7 +15,6 @@ from cam_base import Category, InputError
 from cam_training.settings import Common, Settings, saved_settings
 
 from small_sets import class_folders
-from small_training import train, use_tiny_network
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPTIONS = [entry.name for entry in fields(Common)]

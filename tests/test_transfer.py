@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from small_training import TinyNet, assert_same_end, picture_folders, signal_at, use_tiny_network
 
 import cam_data
 import nets
@@ -15,8 +16,6 @@ import train_loop
 import weights
 from cam_base import Category, InputError, Preprocessing
 from weights import Weights
-
-from small_training import TinyNet, assert_same_end, picture_folders, signal_at, use_tiny_network
 
 CONFIG = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 16}
 NORMALISATION = Preprocessing(size=32, channels="BGR", scale=1.0, mean=(100, 110, 120), deviation=(1, 1, 1))
