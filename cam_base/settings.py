@@ -96,7 +96,7 @@ class _Once(argparse.Action):
         given = vars(namespace).setdefault("given", [])
         if self.dest in given and option_string:
             parser.error(f"{option_string} is given twice")
-        if value != self.default:
+        if option_string or value != self.default:
             given.append(self.dest)
         setattr(namespace, self.dest, value)
 

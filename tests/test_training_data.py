@@ -54,11 +54,13 @@ def test_of_many_pictures_names_and_sizes_are_compared(tmp_path, monkeypatch):
 def test_drawn_pictures_and_what_is_no_file_have_no_size(tmp_path):
     held = fingerprint.of_sets(open_synthetic("train").first_rows(3), open_synthetic("val").first_rows(2))
     assert [row[1:] for row in held["training"]] == [[0, None, None], [1, None, None], [2, None, None]]
-    two_splits(tmp_path, cat=1, dog=1)
+    two_splits(tmp_path, cat=2, dog=1)
+    pictures = open_set(str(tmp_path), "train")
     os.unlink(tmp_path / "train" / "cat" / "cat-0.png")
     os.mkfifo(tmp_path / "train" / "cat" / "cat-0.png")  # it would be waited for
-    os.symlink("nowhere", tmp_path / "train" / "cat" / "more.png")
-    assert [row[2:] for row in opened(tmp_path)["training"][:2]] == [[None, None], [None, None]]
+    os.unlink(tmp_path / "train" / "cat" / "cat-1.png")
+    held = fingerprint.of_sets(pictures, open_set(str(tmp_path), "val"))
+    assert [row[2:] for row in held["training"][:2]] == [[None, None], [None, None]]
 
 
 def rows(*named):
