@@ -8,12 +8,13 @@ import shlex
 import numpy as np
 import pytest
 
-import localize
 import metrics
 import ops
 import probe
 import train_loop
 from cam_base import InputError
+from cam_evaluation.settings import parse_evaluate
+from localization.settings import parse_localize
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation", "cam_training")
@@ -33,10 +34,13 @@ def commands(program):
     return [shlex.split(line, comments=True) for line in lines]
 
 
-def test_the_example_of_ops_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    exec(compile(example, "README.md", "exec"), {})
-    assert len(example.strip().splitlines()) <= 12
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=["the call", "streams", "operations"])
+def test_an_example_runs(example, capsys):
+    exec(compile(example.replace("cat.jpg", os.path.join(ROOT, "samples", "chelsea.jpg")), "README.md", "exec"), {})
+    assert len(example.strip().splitlines()) <= 12 and capsys.readouterr().out
 
 
 def test_the_example_of_max_box_acc_runs():
@@ -76,14 +80,12 @@ def test_what_docstrings_name_is_there(package):
             assert f"{first}.py" not in files or exists(f"{package}.{name}"), (file, name)
 
 
-@pytest.mark.parametrize("arguments", commands("localize.py"))
-def test_commands_of_localize_are_understood(arguments):
-    localize.parse(arguments)
+PARSERS = {"localize.py": parse_localize, "evaluate.py": parse_evaluate, "probe.py": probe.parse}
 
 
-@pytest.mark.parametrize("arguments", commands("probe.py"))
-def test_commands_of_probe_are_understood(arguments):
-    probe.parse(arguments)
+@pytest.mark.parametrize("program, arguments", [(name, given) for name in PARSERS for given in commands(name)])
+def test_commands_are_understood(program, arguments):
+    PARSERS[program](arguments)
 
 
 @pytest.mark.parametrize("arguments", [a for a in commands("train_loop.py")])
@@ -101,7 +103,7 @@ def test_commands_of_train_loop_are_understood(arguments, monkeypatch, tmp_path)
 def test_files_that_the_readme_names_are_there():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert os.path.exists(os.path.join(ROOT, target)), target
-    for place in re.findall(r"^\| `([\w/.]+)`", README, re.M):
+    for place in re.findall(r"^\| `([\w/]+(?:\.py|/))`", README, re.M):
         assert os.path.exists(os.path.join(ROOT, place)), place
     for script in re.findall(r"python (bench/\w+\.py)", README):
         assert os.path.exists(os.path.join(ROOT, script)), script
