@@ -92,7 +92,8 @@ def _decode(file, header, name, reduce_to):
         raise InputError(f"{name}: cannot be read as a picture (it has more than {MOST_SCANS} scans)")
     ratio = 1
     with tf.device("CPU:0"):
-        contents = tf.constant(contents)  # the only copy from here on
+        # The only copy from here on. Of plain bytes TensorFlow would make four on its way.
+        contents = tf.constant(np.array(contents, dtype=object))
         if header.kind == "JPEG":
             while reduce_to and ratio < 8 and min(header.height, header.width) >= 2 * ratio * reduce_to:
                 ratio *= 2

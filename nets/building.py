@@ -43,7 +43,6 @@ def check_outputs(net, preprocessing):
     side = max(net.smallest, SMALL)
     noise = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)) * preprocessing.scale
     logits, named = net(tf.constant((noise - preprocessing.mean) / preprocessing.deviation, tf.float32))
-    # All of them: a ReLU may turn what is no number into 0.
     for what, values in (named | {"logits": logits}).items():
         if not np.isfinite(values).all():
             raise ValueError(f"what it computes ({what}) is not finite: the weights are damaged")

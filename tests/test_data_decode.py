@@ -209,8 +209,11 @@ BROKEN = {
     "truncated BMP": saved(picture(), "BMP")[:400],
     "only a JPEG's beginning": b"\xff\xd8\xff",
     "PNG of no size": PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 2, 0, 0, 0)),
-    "PNG of 16 gigapixels": (PNG + chunk(
-        b"IHDR", struct.pack(">IIBBBBB", 1 << 17, 1 << 17, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")),
+    "PNG without a header": PNG + chunk(b"IDAT", b"") + chunk(b"IEND", b""),
+    "another PNG": PNG + chunk(b"CgBI", b"\0\0\0\0") + saved(picture(), "PNG")[8:],
+    "JPEG without a size": b"\xff\xd8\xff\xda\0\x08" + bytes(100),
+    "JPEG of no height": saved(picture(), "JPEG").replace(struct.pack(">HH", 32, 48), struct.pack(">HH", 0, 48)),
+    "WebP": b"RIFF\x24\0\0\0WEBPVP8 " + bytes(24),
 }
 
 

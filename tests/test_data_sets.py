@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cam_base import Category, InputError
-from cam_data import PictureSet, open_set
+from cam_data import PictureSet, open_set, walk_pictures
+from cam_data.layouts import pictures_below
 
 from small_sets import WORDS, class_folders, tiny_imagenet, write_picture
 
@@ -299,3 +300,19 @@ def test_first_rows_are_spread_over_the_classes_as_evenly_as_they_allow(count, e
 def test_more_than_there_is_is_refused(ask, message):
     with pytest.raises(InputError, match=message):
         ask(some_set([4, 5, 6]))
+
+
+# ---------------------------------------------------------------- what is no file
+
+def test_pipes_sockets_and_devices_are_no_pictures_and_broken_links_are(tmp_path):
+    root = class_folders(tmp_path / "train", {"cat": 2, "dog": 2})
+    os.mkfifo(f"{root}/cat/pipe.jpg")
+    os.symlink("/dev/zero", f"{root}/cat/zero.png")
+    os.symlink(f"{root}/cat/pipe.jpg", f"{root}/dog/link.jpg")
+    os.symlink(f"{root}/dog/nothing.jpg", f"{root}/dog/gone.jpg")  # its reader says that there is no such file
+    os.symlink(f"{root}/cat/cat-0.png", f"{root}/dog/linked.png")
+    names = ["cat-0.png", "cat-1.png", "dog-0.png", "dog-1.png", "gone.jpg", "linked.png"]
+    assert [os.path.basename(file) for file in open_set(str(tmp_path), "train").files] == names
+    assert sorted(os.path.basename(file) for file in pictures_below(root).values()) == names
+    assert [(os.path.basename(path), found) for path, found in walk_pictures(root)] \
+        == [("train", []), ("cat", names[:2]), ("dog", names[2:])]

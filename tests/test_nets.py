@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import nets
+from cam_base import Preprocessing
 from ops import class_activation_maps
 
 from small_networks import CLASSES, NETWORKS, pictures, small_network
@@ -225,3 +226,25 @@ def test_float16_tensors_are_assigned_as_float32(net):
 def test_build_refuses_what_it_does_not_know(config, message):
     with pytest.raises(ValueError, match=message):
         nets.build(config, CLASSES)
+
+
+# ---------------------------------------------------------------- first outputs
+
+@every_network
+def test_weights_whose_outputs_are_not_finite_are_noticed_by_one_small_picture(name):
+    preprocessing = Preprocessing(size=NETWORKS[name][1])
+    net = small_network(name)
+    nets.check_outputs(net, preprocessing)
+    for path, variable in nets.named_variables(net).items():
+        if path.endswith(("kernel", "gamma")):
+            # Of a ResNet, each number is one that a file may have.
+            variable.assign(tf.fill(variable.shape, 60_000.0 if name.startswith("resnet") else 1e12))
+    with pytest.raises(ValueError, match=r"what it computes \(\w+\) is not finite: the weights are damaged$"):
+        nets.check_outputs(net, preprocessing)
+
+
+def test_the_first_intermediate_that_is_not_finite_is_named():
+    net = small_network("alexnet gap")
+    net.conv3.bias.assign(tf.fill([384], np.nan))
+    with pytest.raises(ValueError, match=r"what it computes \(conv3\) is not finite"):
+        nets.check_outputs(net, Preprocessing(size=227))
