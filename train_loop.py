@@ -61,8 +61,8 @@ def train_epoch(trainer, source, checkpoints, stop):
 def diverged(what, trainer, checkpoints):
     """The InputError that ends a run in which numbers grow without bound."""
     return InputError(
-        f"{what} at step {int(trainer.step_number)}, with --learning-rate {trainer.settings.learning_rate}: start again "
-        f"with a lower one; the last good checkpoint is {checkpoints.last or 'none yet'}")
+        f"{what} at step {int(trainer.step_number)}, with --learning-rate {trainer.settings.learning_rate}: start "
+        f"again with a lower one; the last good checkpoint is {checkpoints.last or 'none yet'}")
 
 
 def validate(trainer, source, stop):

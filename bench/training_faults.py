@@ -46,7 +46,8 @@ def main():
         begin = ["--data", str(place / "pictures"), *SMALL]
         whole = place / "whole"
         seconds = seconds_of_training(start(*begin, "--out", whole), whole)
-        for name, tries, attempt in (("kills", options.kills, killed), ("damaged checkpoints", options.damages, damaged)):
+        for name, tries, attempt in (("kills", options.kills, killed),
+                                     ("damaged checkpoints", options.damages, damaged)):
             counts = collections.Counter()
             for number in range(tries):
                 run = place / f"run-{number}"
@@ -54,7 +55,8 @@ def main():
                 counts["the same end" if same_end(run, whole) else "ANOTHER END"] += 1
                 counts.update(said)
                 shutil.rmtree(run)
-            print(f"{tries} {name}: " + ", ".join(f"{count} {what}" for what, count in counts.most_common()), flush=True)
+            said = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+            print(f"{tries} {name}: {said}", flush=True)
 
 
 def write_pictures(root):

@@ -104,7 +104,7 @@ def _refuse_without_room(path, pictures, shape):
 
 
 def _write(path, pictures, preprocessing, compute, shape, batch):
-    """The maps, `shape` being that of one row; returns their rows. In sequence: a full disk is an error, not a crash."""
+    """The maps, `shape` being that of one row; returns the rows. In sequence: a full disk is an error, not a crash."""
     found = []
     try:
         with replacing(path) as file:

@@ -73,8 +73,8 @@ def _changed_data(run, data):
         with open_regular(path) as file:
             return difference(json.load(file), data)
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}), so nobody knows whether "
-                         "the data are still the same; start a new run, with the old one's weights by --init") from None
+        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}), so nobody knows "
+                         "whether the data are still the same; start a new run, with its weights by --init") from None
 
 
 def _copy(run, out):
@@ -82,8 +82,9 @@ def _copy(run, out):
     for name in TRACES:
         if os.path.lexists(os.path.join(out, name)):
             raise InputError(f"{out} already holds a run ({name}): choose another folder by --out")
+    left_out = shutil.ignore_patterns(LOCK, SETTINGS, ".unfinished-*")
     with holding(run):
-        shutil.copytree(run, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOCK, SETTINGS, ".unfinished-*"))
+        shutil.copytree(run, out, dirs_exist_ok=True, ignore=left_out)
         shutil.copyfile(os.path.join(run, SETTINGS), os.path.join(out, SETTINGS))
 
 

@@ -1,10 +1,12 @@
 """A run's figures, epoch by epoch: log.jsonl, TensorBoard's scalars, and the terminal."""
 
+import contextlib
 import json
 import os
 
-from cam_base import open_regular, replacing
+from cam_base import InputError, open_regular, replacing
 from cam_base.terminal import say
+from cam_training.machine import first_line
 from ops.quiet_tensorflow import tf
 
 SCALARS = ("loss", "accuracy", "validation_top1", "validation_top5")
@@ -15,7 +17,9 @@ class RunLog:
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "log.jsonl")
-        self.summary = tf.summary.create_file_writer(os.path.join(folder, "tensorboard"))
+        self.folder = os.path.join(folder, "tensorboard")
+        with self._refused():
+            self.summary = tf.summary.create_file_writer(self.folder)
 
     def mend(self, lines):
         """Give log.jsonl the lines (bytes) of the checkpoint that is gone on from; return whether it lacked any."""
@@ -43,10 +47,18 @@ class RunLog:
                       for key, value in record.items()))
 
     def _draw(self, record):
-        with self.summary.as_default(step=record["epoch"]):
-            for name in SCALARS:
-                tf.summary.scalar(name, record[name])
-        self.summary.flush()
+        with self._refused():
+            with self.summary.as_default(step=record["epoch"]):
+                for name in SCALARS:
+                    tf.summary.scalar(name, record[name])
+            self.summary.flush()
+
+    @contextlib.contextmanager
+    def _refused(self):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise InputError(f"{self.folder} cannot be written: {first_line(error)}") from None
 
 
 def line_of(record):

@@ -182,6 +182,7 @@ def saved_settings(run):
         settings.preprocessing = Preprocessing.from_dict(settings.preprocessing).to_dict()
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    settings.precision = resolved_precision(settings.precision)
     return settings
 
 
@@ -194,8 +195,8 @@ def _check(entry, value, place):
     if kind is str and right:
         right = value != "" and "\0" not in value and is_utf8(value)
     if not right or entry.metadata["choices"] and value not in entry.metadata["choices"]:
-        raise InputError(f"{place}{flag(entry)} is {value!r}; it must be {KINDS[kind]}"
-                         + (f": {', '.join(entry.metadata['choices'])}" if entry.metadata["choices"] else ""))
+        wanted = f"one of {', '.join(entry.metadata['choices'])}" if entry.metadata["choices"] else KINDS[kind]
+        raise InputError(f"{place}{flag(entry)} is {value!r}; it must be {wanted}")
     try:
         check_bounds(entry, value)
     except InputError as error:

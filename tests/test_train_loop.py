@@ -110,7 +110,8 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine():
     net = tf.Module()
-    settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0, freeze_features=False)
+    settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0,
+                                     freeze_features=False)
     trainer = Trainer(net, settings, 5, b"")
     rates = []
     for step in range(50):
@@ -127,7 +128,7 @@ def settings_of_a_step(**changes):
 
 
 def test_clip_shortens_the_gradient_to_its_largest_norm():
-    """The first step, whose momentum is the gradient itself: along the unclipped one, of the length that was asked for."""
+    """The first step, whose momentum is the gradient itself: along the unclipped one, of the length asked for."""
     x, labels = tf.constant([[1.0, 2.0], [-1.0, 0.5]]), tf.constant([2, 0])
     steps = {}
     for clip in (0, 0.1, 100):
@@ -162,8 +163,8 @@ def test_features_learn_at_their_share_of_the_rate_and_the_head_at_all_of_it(sha
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     data = picture_folders(tmp_path / "pictures")
-    with pytest.raises(InputError, match="the loss is .* at step .* with --learning-rate 1e[+]25: start again with a lower "
-                                         "one; the last good checkpoint is none yet") as caught:
+    with pytest.raises(InputError, match="the loss is .* at step .* with --learning-rate 1e[+]25: start again with a "
+                                         "lower one; the last good checkpoint is none yet") as caught:
         train(data, tmp_path / "run", "--warm-up", "0", "--learning-rate", "1e25")
     assert "\n" not in str(caught.value)
 
@@ -288,7 +289,8 @@ def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
         assert os.path.join("cat", "3.png") in said and "1 of 12 files" in said
         assert os.path.join("dog", "5.png") in said
         metrics = json.loads((run / "metrics.json").read_text())
-        assert metrics["pictures"] == 11 and metrics["left_out"] == 1 and log_of(run)[0]["step"] == {"2": 5, "12": 1}[batch]
+        assert metrics["pictures"] == 11 and metrics["left_out"] == 1
+        assert log_of(run)[0]["step"] == {"2": 5, "12": 1}[batch]
 
 
 def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):

@@ -180,7 +180,8 @@ def test_what_a_kill_left_half_written_is_cleared_away(run):
     (run / "notes.txt").write_text("mine")
     assert resume(run) == 0
     names = files_below(run)
-    assert "notes.txt" in names and not [name for name in names if "unfinished" in name or "temp" in name or "tmp" in name]
+    assert "notes.txt" in names
+    assert not [name for name in names if "unfinished" in name or "temp" in name or "tmp" in name]
 
 
 # ---------------------------------------------------------------- one process at a time
@@ -276,8 +277,9 @@ def test_a_relative_folder_of_data_is_the_same_one_wherever_the_run_is_resumed(t
     refused(["--resume", tmp_path / "run", "--data", "pictures"], "--data .*there/pictures is not what the run")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"null", b"[]", b"{}", b'{"classes": 1, "training": [], "validation": []}',
-                                     b'{"classes": [], "training": [[[]]], "validation": []}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [None, b"", b"null", b"[]", b"{}", b"\xff", b"[" * 100_000,
+                                     b'{"classes": 1, "training": [], "validation": []}',
+                                     b'{"classes": [], "training": [[[]]], "validation": []}'])
 def test_a_run_whose_record_of_its_data_is_damaged_is_one_line(run, content):
     (run / "data.json").unlink()
     if content is not None:
@@ -299,7 +301,7 @@ def test_the_learning_rate_follows_the_new_number_of_epochs(run, monkeypatch):
     trainers, original = [], cam_training.Trainer.__init__
     monkeypatch.setattr(cam_training.Trainer, "__init__", lambda *a: (trainers.append(a[0]), original(*a))[1])
     assert resume(run, "--epochs", "4") == 0
-    trainers[0].step_number.assign(2 * STEPS + STEPS // 2)  # half of the way from the warm-up's end to the fourth epoch's
+    trainers[0].step_number.assign(2 * STEPS + STEPS // 2)  # half way from the warm-up's end to the fourth epoch's
     assert float(trainers[0]._learning_rate()) == pytest.approx(0.05)
 
 

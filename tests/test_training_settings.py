@@ -60,7 +60,8 @@ def test_a_setting_that_was_edited_to_nonsense_is_named(folder, name):
 
 @pytest.mark.parametrize("changes", [
     {"epochs": 0}, {"epochs": "x"}, {"epochs": True}, {"epochs": 2.5}, {"batch": 2**70}, {"freeze_features": 0},
-    {"precision": "auto "}, {"freeze_features": True}, {"no_mirror": True}, {"features_rate": 0.5}, {"data": 3},
+    {"precision": "auto "}, {"precision": None}, {"freeze_features": True}, {"no_mirror": True}, {"features_rate": 0.5},
+    {"data": 3},
     {"label_smoothing": 1}, {"network": None}, {"network": []}, {"preprocessing": None}, {"preprocessing": {}},
     {"preprocessing": 3}])
 def test_settings_of_a_wrong_kind_or_that_contradict_each_other_are_one_line(folder, changes):
@@ -82,8 +83,9 @@ def test_a_pipe_in_place_of_settings_is_not_waited_for(folder):
     assert "no readable settings.json" in one_line(cam_training.parse, ["--resume", str(folder)])
 
 
-@pytest.mark.parametrize("network", [{}, {"name": 3}, {"name": "resnet", "depth": None}, {"name": "resnet", "depth": []},
-                                     {"name": "resnet", "stem": {}}, {"name": "resnet", "width": "x"},
+@pytest.mark.parametrize("network", [{}, {"name": 3}, {"name": "resnet", "depth": None},
+                                     {"name": "resnet", "depth": []}, {"name": "resnet", "stem": {}},
+                                     {"name": "resnet", "width": "x"},
                                      {"name": "resnet", "output_stride": "x"}, {"name": "resnet", "height": 3},
                                      {"name": "alexnet", "conv5_units": -2}, {"name": "alexnet", "head": [1]}])
 def test_a_network_that_makes_no_sense_is_one_line(folder, network):
@@ -103,6 +105,10 @@ def test_a_setting_edited_to_another_good_value_is_refused(tmp_path, monkeypatch
         edit(run, **changes)
         assert said in one_line(train_loop.main, ["--resume", str(run)])
         (run / "settings.json").write_text(before)
+    edit(run, precision="auto")  # a good value, but no precision to compute in
+    monkeypatch.setattr("nets.precision.hardware_has_bfloat16", lambda: True)
+    assert "settings.json says precision bfloat16" in one_line(train_loop.main, ["--resume", str(run)])
+    edit(run, precision="float32")
     assert train_loop.main(["--resume", str(run)]) == 0
 
 
