@@ -10,6 +10,7 @@ import cam_data
 import cam_evaluation
 import localization
 import nets
+import weights
 from cam_base import InputError, check_folder, check_new_file
 from cam_base.terminal import Table, printable, progress, run_program, say, show, warn
 from cam_evaluation.settings import AUTO, parse_evaluate
@@ -80,7 +81,7 @@ def evaluate_network(settings, pictures):
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
     records, warnings = cam_evaluation.evaluate_network(
         localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
-    about = {"weights": settings.weights} | about_boxes(settings) | chosen
+    about = {"weights": weights.resolve(settings.weights)} | about_boxes(settings) | chosen
     about |= {name: getattr(settings, name)
               for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
     return records, warnings, localizer.classes, about

@@ -33,6 +33,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
     """
     matches = cam_base.match_classes(localizer.classes, pictures.categories)
     pictures, warnings = _known(pictures, matches)
+    warnings += _clipped(pictures)
     truth = matches[pictures.labels]
     guesses = min(GUESSES, len(localizer.classes))
     collector = Collector(pictures, thresholds)
@@ -41,8 +42,12 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
         return np.column_stack([top_classes(probabilities, guesses), truth[rows]])
 
     def judge(seen):
-        if seen.error is not None:
-            return f"skipped {seen.error}", None
+        try:
+            if seen.error is not None:
+                raise seen.error
+            pictures.check_size(seen.number, seen.size)
+        except ValueError as error:
+            return f"skipped {error}", None
         boxes = None
         if pictures.boxes:
             boxes = RULES[localizer.rule](localizer.heat_maps(seen.maps), seen.maps, seen.size, localizer.threshold)
@@ -76,7 +81,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thr
 
     rule, threshold  of the boxes: a name in RULES, and a share of the map's maximum
     """
-    collector, warnings = Collector(pictures, thresholds), []
+    collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
 
     def judge(row):
         scores = _score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
@@ -140,6 +145,13 @@ def _known(pictures, matches):
     if not missing:
         return pictures, []
     return pictures.rows(rows), [f"left out, since the weights do not know them: {_few(missing)}"]
+
+
+def _clipped(pictures):
+    """A line about true boxes that were cut at the border of their pictures, if there are any."""
+    count = 0 if pictures.clipped is None else int(pictures.clipped.sum())
+    return [f"{count} true {'box sticks' if count == 1 else 'boxes stick'} out of the picture and "
+            f"{'was' if count == 1 else 'were'} cut at its border"] if count else []
 
 
 def _few(names):

@@ -53,6 +53,25 @@ def test_the_threshold_is_chosen_on_another_split(boxed, monkeypatch):
             evaluate(boxed / "out", *arguments, *more)
 
 
+def test_a_picture_that_is_not_the_one_of_the_list_is_left_out_and_named(boxed, monkeypatch, capsys):
+    weights = colour_weights(monkeypatch, boxed)
+    paint(str(boxed / "pictures" / CLASSES[0].wnid / "a.png"), size=(2 * SIDE, SIDE), red=BOX)
+    found = evaluate(boxed / "out", "--metadata", boxed / "metadata" / "val", "--data", boxed / "pictures",
+                     "--weights", weights)
+    assert found["pictures"] == 1 and found["left_out"] == 1
+    assert f"a.png: has {2 * SIDE} x {SIDE} pixels, and the data set says {SIDE} x {SIDE}" in capsys.readouterr().err
+
+
+def test_true_boxes_that_stick_out_are_cut_and_counted(boxed, monkeypatch, capsys):
+    weights = colour_weights(monkeypatch, boxed)
+    red = CLASSES[0].wnid
+    paint(str(boxed / "pictures" / red / "a.png"), red=[40, 40, SIDE, SIDE])
+    metadata_folder(boxed / "metadata" / "val", {f"{red}/a.png": [[40, 40, SIDE + 20, SIDE + 20]]}, [4])
+    arguments = ["--metadata", boxed / "metadata" / "val", "--data", boxed / "pictures", "--weights", weights]
+    assert evaluate(boxed / "out", *arguments, "--threshold", "0.5")["gt_known_localization"] == 1
+    assert "1 true box sticks out of the picture and was cut" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ids, names, expected", [
     (["x/n01440764/1.png", "x/n01443537/1.png"], None, [Category("n01440764", "n01440764"), CLASSES[1][:1] * 2]),
     (["001.Finch/1.png", "002.Crow/1.png"], None, [(None, "001.Finch"), (None, "002.Crow")]),
