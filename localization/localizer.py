@@ -83,7 +83,7 @@ class Localizer:
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
-        self._run = tf.function(self._network, autograph=False)
+        self._run, self._traced = tf.function(self._network, autograph=False), {}
         self._prepare = tf.function(lambda pixels: prepare(pixels, self.viewing), autograph=False,
                                     input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
@@ -195,7 +195,7 @@ class Localizer:
         choose  a function of the probabilities, [N, K], that gives each picture's classes, [N, k]
         """
         views = self.views.take(inputs)
-        seen = [self._run(view) for view in views]
+        seen = [self._see(view) for view in views]
         probabilities = np.mean([chances.numpy() for chances, _ in seen], axis=0)
         classes = np.asarray(choose(probabilities), np.int32)
         maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in seen]
@@ -204,6 +204,13 @@ class Localizer:
     def heat_maps(self, class_maps):
         """float32 [..., side, side] in [0, 1]: class maps [..., h, w] as large as the network's input."""
         return ops.normalise(ops.upsample(class_maps, (self.viewing.size,) * 2))
+
+    def _see(self, view):
+        """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name."""
+        shape = tuple(view.shape)
+        if shape not in self._traced:
+            self._traced[shape] = self._run.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+        return self._traced[shape](view)
 
     def _network(self, inputs):
         logits, named = self.network(tf.cast(inputs, self.precision))

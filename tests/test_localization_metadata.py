@@ -233,6 +233,7 @@ def test_masks_that_are_missing_or_not_named(masked):
 
 def test_a_network_is_judged_by_masks_and_classes_that_it_has_not_are_named(masked, monkeypatch):
     paint(str(masked / "pictures" / "a.jpg"), size=(224, 224), red=(0, 0, 84, 224))
+    (masked / "metadata" / "image_sizes.txt").write_text("a.jpg,224,224\n")
     half(str(masked / "pictures" / "1.png"), (0, 84))
     (masked / "metadata" / "localization.txt").write_text("a.jpg,1.png,\n")
     arguments = ["--metadata", masked / "metadata", "--data", masked / "pictures",
