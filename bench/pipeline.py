@@ -1,0 +1,91 @@
+"""Whether anything waits: pictures with overlays against without, and both against the network alone.
+
+    python bench/pipeline.py ilsvrc-val-400/images
+    python bench/pipeline.py photos --weights runs/photos
+
+Without --weights the network is a ResNet-50 at 224 pixels with random weights, which
+costs what a trained one costs. Each round runs, in turn: the network alone on batches
+that are ready, `localize.py`'s own loop without overlays, with PNG strips, with JPEG
+strips; the medians' ratios are printed. Times are from the first picture to the last.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+import localization
+import localize
+import nets
+import ops
+import weights
+from cam_base import Preprocessing
+from localization.names import OverlayNames
+from ops.quiet_tensorflow import tf
+from weights import Weights
+from weights.ilsvrc import categories
+
+RESNET = {"name": "resnet", "depth": 50}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("pictures", nargs="+", help="files, folders or globs")
+    parser.add_argument("--weights", help="a file, a run's folder, or a published name")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    files = localize.find_pictures(options.pictures)
+    localizer = localization.load(options.weights) if options.weights else random_resnet()
+    ways = {"network alone": lambda: network_alone(localizer, len(files), options.batch)}
+    for overlay in ("none", "png", "jpg"):
+        ways[f"overlays: {overlay}"] = lambda overlay=overlay: localized(localizer, files, options.batch, overlay)
+    for way in ways.values():
+        way()  # compiles, and fills the system's cache of files
+    seconds = {name: [] for name in ways}
+    for _ in range(options.rounds):
+        for name, way in ways.items():
+            seconds[name].append(way())
+    plain = statistics.median(seconds["overlays: none"])
+    print(f"{len(files)} pictures in batches of {options.batch}, medians of {options.rounds}")
+    for name, found in seconds.items():
+        median = statistics.median(found)
+        print(f"{name:16}{median:8.2f} s   {min(found):6.2f} to {max(found):6.2f}   {median / plain:5.2f} of that without overlays")
+
+
+def random_resnet():
+    net = nets.build(RESNET, 1000)
+    tensors = {name: variable.numpy() for name, variable in nets.named_variables(net).items()}
+    return localization.from_weights(Weights(RESNET, tensors, categories(1000), Preprocessing(size=224)))
+
+
+def network_alone(localizer, pictures, batch):
+    side = localizer.viewing.size
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(batch, side, side, 3)), tf.float32)
+    start = time.perf_counter()
+    for _ in range(-(-pictures // batch)):
+        localizer.class_maps(inputs, lambda chances: localization.top_classes(chances, 3))
+    return time.perf_counter() - start
+
+
+def localized(localizer, files, batch, overlay):
+    with tempfile.TemporaryDirectory() as folder:
+        names = OverlayNames(folder, files, overlay)
+        start = time.perf_counter()
+        drawn = overlay != "none"
+        results = localizer.stream(files, min(batch, len(files)), keep=ops.panel if drawn else None)
+        localize.write_all(folder, ((result, names.free(result.source) if drawn else None) for result in results), len(files))
+        seconds = time.perf_counter() - start
+        assert len(os.listdir(folder)) == (len(files) + 1 if drawn else 1)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
