@@ -154,23 +154,23 @@ def crops(network, pictures, features, splits, options):
     classes, the same of its own last layer as it is: "network_full" and so on.
     """
     probe, found = Probe(pictures, options), {}
-    seen = {"full": features, "cam_crop": None}
+    pooled = {"full": features, "cam_crop": None}
     if pictures.boxes:
-        seen["true_box"] = network.pooled(cam_evaluation.cut_out(pictures, cam_evaluation.largest_boxes(pictures)),
+        pooled["true_box"] = network.pooled(cam_evaluation.cut_out(pictures, cam_evaluation.largest_boxes(pictures)),
                                           progress(batches(pictures), "true boxes"))[0]
     known = cam_base.match_classes(network.classes, pictures.categories)
     for split in splits:
-        classifier, found_full = probe(seen["full"], split)
+        classifier, found_full = probe(pooled["full"], split)
         guesses = classifier.guesses(cam_evaluation.unit_length(features))
-        seen["cam_crop"] = look_again(network, classifier, guesses, pictures, np.union1d(*split))
-        record(found, {"full": found_full} | {name: probe(seen[name], split)[1] for name in seen if name != "full"})
+        pooled["cam_crop"] = look_again(network, classifier, guesses, pictures, np.union1d(*split))
+        record(found, {"full": found_full} | {name: probe(pooled[name], split)[1] for name in pooled if name != "full"})
         if (known >= 0).all():
             testing = split[1]
             guesses = network.own.guesses(features)
-            seen["cam_crop"] = look_again(network, network.own, guesses, pictures, testing)
+            pooled["cam_crop"] = look_again(network, network.own, guesses, pictures, testing)
             truth = known[pictures.labels[testing]]
-            record(found, {f"network_{name}": {"accuracy": accuracy(network.own, seen[name][testing], truth)}
-                           for name in seen})
+            record(found, {f"network_{name}": {"accuracy": accuracy(network.own, pooled[name][testing], truth)}
+                           for name in pooled})
     return found
 
 

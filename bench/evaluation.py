@@ -80,7 +80,7 @@ def random_weights(pictures):
 
 
 def look(localizer, pictures):
-    """What an evaluation has of each picture before it judges: [(Seen, boxes of its guesses and of the true class)]."""
+    """What an evaluation has of each picture before it judges: [(PictureMaps, boxes of its guesses and of the true class)]."""
     guesses = min(GUESSES, len(localizer.classes))
 
     def choose(probabilities, rows):
@@ -94,7 +94,7 @@ def judge(pictures, found):
     """Records of it."""
     collector = Collector(pictures, THRESHOLDS)
     for seen, boxes in found:
-        collector.add(collector.judge(seen.number, seen.size, boxes, seen.maps[-1]))
+        collector.add(collector.evaluate(seen.number, seen.size, boxes, seen.maps[-1]))
         collector.add_guesses(1, pictures.labels[seen.number], seen.classes[:-1], boxes)
     return collector.records()
 

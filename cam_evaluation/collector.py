@@ -13,16 +13,16 @@ from metrics.centre_box import centre_box_hits
 
 
 class Row(NamedTuple):
-    """What was judged of one picture: its row in the set, its size, its GT-known IoU, and {metric: its row or None}."""
+    """What was evaluated of one picture: its row in the set, its size, its GT-known IoU, and {metric: its row}."""
 
     number: int
     size: tuple | None
     known_iou: float
-    judged: dict
+    evaluated: dict
 
 
 class Collector:
-    """Collects what is judged of a PictureSet's pictures, one by one, in any order, and makes Records of it."""
+    """Collects what is evaluated of a PictureSet's pictures, one by one, in any order, and makes Records of it."""
 
     def __init__(self, pictures, thresholds):
         self.pictures, self.thresholds = pictures, np.asarray(thresholds)
@@ -31,30 +31,30 @@ class Collector:
         self.metrics = [metric(thresholds) for metric in metrics.METRICS if truths[metric.truth]]
         self.rows, self.guessed = [], []
 
-    def judge(self, number, size, boxes, class_map):
-        """The Row of one picture; several threads may judge at a time.
+    def evaluate(self, number, size, boxes, class_map):
+        """The Row of one picture; several threads may evaluate at a time.
 
         size       (height, width)
-        boxes      [k, 4]: the last one is the true class's; None where no boxes are judged
+        boxes      [k, 4]: the last one is the true class's; None where no boxes are evaluated
         class_map  [h, w], the true class's
         """
         true = self.pictures.boxes[number] if self.pictures.boxes else None
         score_map = metrics.ScoreMap(class_map)
         masks = self.pictures.masks(number) if self.pictures.masks else None
-        judged = {}
+        evaluated = {}
         for metric in self.metrics:
             if metric.truth == "masks":
-                judged[metric.name] = metric.judge(score_map, *masks)
+                evaluated[metric.name] = metric.evaluate(score_map, *masks)
             elif len(true):
-                judged[metric.name] = metric.judge(score_map, true, tuple(map(int, size)))
-        return Row(number, size, best_iou(boxes[-1], true) if self.pictures.boxes else 0.0, judged)
+                evaluated[metric.name] = metric.evaluate(score_map, true, tuple(map(int, size)))
+        return Row(number, size, best_iou(boxes[-1], true) if self.pictures.boxes else 0.0, evaluated)
 
     def add(self, row):
         """Keep a Row."""
         self.rows.append(row)
         for metric in self.metrics:
-            if metric.name in row.judged:
-                metric.keep(row.judged[metric.name])
+            if metric.name in row.evaluated:
+                metric.keep(row.evaluated[metric.name])
 
     def add_guesses(self, rank, truth, guesses, boxes):
         """Keep the true class, its rank, and the guesses [g] with as many boxes (or None), of the picture last added."""
@@ -70,16 +70,16 @@ class Collector:
             ranks, truth, guesses, boxes = zip(*self.guessed)
             guesses = np.array(guesses)
             boxes = None if boxes[0] is None else np.stack([some[:guesses.shape[1]] for some in boxes])
-            found = {"rank": np.array(ranks), "guesses": guesses} | judged_guesses(guesses, boxes, truth, kept.boxes)
+            found = {"rank": np.array(ranks), "guesses": guesses} | guess_records(guesses, boxes, truth, kept.boxes)
         if kept.boxes:
             found |= {"known_iou": np.array([row.known_iou for row in self.rows]),
                       "baseline": centre_box_hits(kept.boxes, [row.size for row in self.rows])}
-        judged = {}
+        arrays = {}
         for metric in self.metrics:
-            judged |= self._arrays(metric, only=not found)
+            arrays |= self._arrays(metric, only=not found)
         return Records([self.ids[number] for number in numbers],
                        [class_name(kept.categories[label]) for label in kept.labels],
-                       self.thresholds, excluded=kept.excluded, judged=judged, **found)
+                       self.thresholds, excluded=kept.excluded, metric_arrays=arrays, **found)
 
     def _arrays(self, metric, only):
         """A metric's arrays; a picture that it could not judge, for want of a true box, is never right.
@@ -87,7 +87,7 @@ class Collector:
         A metric that has no figure of these pictures has no arrays; where it is the
         only one, that is an InputError.
         """
-        has_row = np.array([metric.name in row.judged for row in self.rows])
+        has_row = np.array([metric.name in row.evaluated for row in self.rows])
         if has_row.any():
             try:
                 metric.result()
@@ -105,7 +105,7 @@ class Collector:
         return arrays
 
 
-def judged_guesses(guesses, boxes, truth, true_boxes):
+def guess_records(guesses, boxes, truth, true_boxes):
     """What Records hold of guesses.
 
     guesses     int [n, g]; -1: none
@@ -115,7 +115,7 @@ def judged_guesses(guesses, boxes, truth, true_boxes):
     returns     {"right", and with boxes "guess_boxes", "guess_iou", "located"}
     """
     n, g = guesses.shape
-    right, located = metrics.judge_guesses(
+    right, located = metrics.evaluate_guesses(
         guesses + 1, np.zeros((n, g, 4)) if boxes is None else boxes, np.asarray(truth) + 1,
         true_boxes or [np.zeros((0, 4))] * n)
     if boxes is None:

@@ -9,7 +9,7 @@ import cam_data
 import ops
 from cam_base import InputError
 from cam_base.threads import in_order
-from cam_evaluation.collector import Collector, class_name, judged_guesses
+from cam_evaluation.collector import Collector, class_name, guess_records
 from cam_evaluation.records import Records
 from localization import top_classes
 from localization.boxes import RULES
@@ -19,7 +19,7 @@ from metrics.ilsvrc import GUESSES
 
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names
-JUDGES = os.cpu_count() or 1  # threads
+THREADS = os.cpu_count() or 1  # threads
 
 
 def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS, progress=iter):
@@ -41,23 +41,23 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
     def choose(probabilities, rows):
         return np.column_stack([top_classes(probabilities, guesses), truth[rows]])
 
-    def judge(seen):
+    def evaluate(maps):
         try:
-            if seen.error is not None:
-                raise seen.error
-            pictures.check_size(seen.number, seen.size)
+            if maps.error is not None:
+                raise maps.error
+            pictures.check_size(maps.number, maps.size)
         except ValueError as error:
             return f"skipped {error}", None
         boxes = None
         if pictures.boxes:
-            boxes = RULES[localizer.rule](localizer.heat_maps(seen.maps), seen.maps, seen.size, localizer.threshold)
-        rank = rank_of(seen.probabilities[None], truth[seen.number, None])[0]
-        return None, (collector.judge(seen.number, seen.size, boxes, seen.maps[-1]),
-                      rank, truth[seen.number], seen.classes[:guesses], boxes)
+            boxes = RULES[localizer.rule](localizer.heat_maps(maps.maps), maps.maps, maps.size, localizer.threshold)
+        rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
+        return None, (collector.evaluate(maps.number, maps.size, boxes, maps.maps[-1]),
+                      rank, truth[maps.number], maps.classes[:guesses], boxes)
 
-    seen = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),
+    every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),
                                     largest=pictures.largest)
-    for warning, found in progress(in_order(judge, seen, JUDGES, 2 * JUDGES)):
+    for warning, found in progress(in_order(evaluate, every, THREADS, 2 * THREADS)):
         if warning:
             warnings.append(warning)
         else:
@@ -83,16 +83,16 @@ def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thr
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
 
-    def judge(row):
+    def evaluate(row):
         scores = _score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
         try:
             size = _size(pictures, row)
         except InputError as error:
             return f"skipped {error}", None
         boxes = RULES[rule](ops.normalise(scores)[None], scores[None], size, threshold) if pictures.boxes else None
-        return None, collector.judge(row, size, boxes, scores)
+        return None, collector.evaluate(row, size, boxes, scores)
 
-    for warning, found in progress(in_order(judge, range(len(pictures)), JUDGES, 2 * JUDGES)):
+    for warning, found in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):
         if warning:
             warnings.append(warning)
         else:
@@ -108,7 +108,7 @@ def evaluate_guesses(path, pictures):
     classes, boxes = cam_data.read_submission(path, len(pictures), len(pictures.categories))
     return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
                    excluded=pictures.excluded, guesses=classes - 1,
-                   **judged_guesses(classes - 1, boxes, pictures.labels, pictures.boxes))
+                   **guess_records(classes - 1, boxes, pictures.labels, pictures.boxes))
 
 
 def write_submission(path, records, classes, pictures):

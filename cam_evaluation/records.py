@@ -32,7 +32,7 @@ class Records:
     known_iou    float [n]: IoU of the true class's box, "GT-known"
     baseline     bool [n, 400]: the centred boxes that are right
     excluded     bool [n]: left out of ILSVRC's localization error
-    judged       {array: [n, ...]} of each metric in `metrics.METRICS` that was judged, as its `shapes` say
+    metric_arrays  {array: [n, ...]} of each metric in `metrics.METRICS` that was evaluated, as its `shapes` say
 
     What there are no guesses or boxes for is None.
     """
@@ -49,7 +49,7 @@ class Records:
     known_iou: np.ndarray | None = None
     baseline: np.ndarray | None = None
     excluded: np.ndarray | None = None
-    judged: dict = field(default_factory=dict)
+    metric_arrays: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.ids)
@@ -57,16 +57,16 @@ class Records:
     def rows(self, rows):
         """The records of these pictures, in this order."""
         picked = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "truth")}
-        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", *self.judged)}
-        return replace(self, **picked, **of_each, judged={name: array[rows] for name, array in self.judged.items()})
+        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", *self.metric_arrays)}
+        return replace(self, **picked, **of_each, metric_arrays={name: array[rows] for name, array in self.metric_arrays.items()})
 
     def arrays(self):
         """{name: array} of all that there is."""
-        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None} | self.judged
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None} | self.metric_arrays
 
     def of(self, metric):
-        """The arrays of a metric, or None where it was not judged."""
-        return {name: self.judged[name] for name in metric.shapes} if set(metric.shapes) <= set(self.judged) else None
+        """The arrays of a metric, or None where it was not metric_arrays."""
+        return {name: self.metric_arrays[name] for name in metric.shapes} if set(metric.shapes) <= set(self.metric_arrays) else None
 
 
 # Kinds of NumPy dtypes, and shapes, in which the same letter is the same number everywhere.
@@ -119,8 +119,8 @@ def read_records(folder):
                 raise InputError(f"{path}: larger than an evaluation's curves are")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in known_arrays() if name in file}
-        judged = {name: arrays.pop(name) for name in list(arrays) if name not in ARRAYS}
-        records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], judged=judged, **arrays)
+        metric_arrays = {name: arrays.pop(name) for name in list(arrays) if name not in ARRAYS}
+        records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], metric_arrays=metric_arrays, **arrays)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}: {os.path.basename(error.filename or '')}; "
                          "evaluate.py --data writes it") from None

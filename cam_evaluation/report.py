@@ -9,7 +9,7 @@ import numpy as np
 
 from cam_base import replacing
 from cam_evaluation.records import CURVES, write_records
-from cam_evaluation.statistics import figures, judged_metrics, per_class
+from cam_evaluation.statistics import figures, evaluated_metrics, per_class
 from metrics import METRICS
 
 METRICS_FILE = "metrics.json"
@@ -45,7 +45,7 @@ def write_report(folder, records, about, class_names, with_classes=False):
 def curves_of(records):
     """{file: (columns, rows)} of what was judged; metrics that share a file share its first column."""
     found = {}
-    for metric, arrays in judged_metrics(records):
+    for metric, arrays in evaluated_metrics(records):
         if metric.curve_file:
             (axis, positions), columns = metric.curve(arrays, records.thresholds)
             names, values = found.setdefault(metric.curve_file, ([axis], [positions]))

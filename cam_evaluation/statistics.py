@@ -20,11 +20,11 @@ def statistics(records):
     if records.known_iou is not None:
         found["gt_known_localization"] = mean_of(records.known_iou >= IOU)
         found["centre_box_baseline"] = best_accuracy_of(records.baseline)
-    return found | {metric.name: metric.statistic(arrays) for metric, arrays in judged_metrics(records)}
+    return found | {metric.name: metric.statistic(arrays) for metric, arrays in evaluated_metrics(records)}
 
 
-def judged_metrics(records):
-    """(metric, its arrays) of each metric that was judged."""
+def evaluated_metrics(records):
+    """(metric, its arrays) of each metric that was evaluated."""
     return [(metric, records.of(metric)) for metric in METRICS if records.of(metric)]
 
 
@@ -53,7 +53,7 @@ def figures(records):
     for name, statistic in statistics(records).items():
         found[name] = float(statistic(everyone)[0])
         found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records))))
-    for metric, arrays in judged_metrics(records):
+    for metric, arrays in evaluated_metrics(records):
         found |= metric.details(arrays, records.thresholds)
     return found
 

@@ -6,7 +6,7 @@ import cam_base
 import ops
 from cam_base import InputError
 from cam_base.threads import in_order
-from cam_evaluation.evaluators import JUDGES, sources
+from cam_evaluation.evaluators import THREADS, sources
 from localization.boxes import paper_boxes
 from localization.localizer import BATCH
 
@@ -25,16 +25,16 @@ def best_box_threshold(localizer, pictures, *, batch=BATCH, progress=iter):
     pictures = pictures.rows(np.flatnonzero(matches[pictures.labels] >= 0))
     truth = matches[pictures.labels]
 
-    def judge(seen):
-        if seen.error is not None:
+    def evaluate(maps):
+        if maps.error is not None:
             return None
-        heat_maps = localizer.heat_maps(seen.maps)
-        boxes = np.stack([paper_boxes(heat_maps, seen.size, threshold)[0] for threshold in CANDIDATES])
-        return (ops.iou(boxes[:, None], pictures.boxes[seen.number]) >= 0.5).any(1)
+        heat_maps = localizer.heat_maps(maps.maps)
+        boxes = np.stack([paper_boxes(heat_maps, maps.size, threshold)[0] for threshold in CANDIDATES])
+        return (ops.iou(boxes[:, None], pictures.boxes[maps.number]) >= 0.5).any(1)
 
-    seen = localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows, None], batch,
+    every = localizer.class_maps_of(sources(pictures), lambda _, rows: truth[rows, None], batch,
                                     largest=pictures.largest)
-    right = [hits for hits in progress(in_order(judge, seen, JUDGES, 2 * JUDGES)) if hits is not None]
+    right = [hits for hits in progress(in_order(evaluate, every, THREADS, 2 * THREADS)) if hits is not None]
     if not right:
         raise InputError(f"{pictures.name}: no picture to choose a threshold by")
     shares = np.mean(right, axis=0)

@@ -15,5 +15,5 @@ __getattr__ = exports(__name__, {
     "loading": "from_weights load",
     "localizer": "Localizer top_classes",
     "methods": "METHODS",
-    "results": "Found Result",
+    "results": "Prediction Result",
 })

@@ -31,7 +31,7 @@ class ClassMaps(NamedTuple):
     maps: np.ndarray
 
 
-class Seen(NamedTuple):
+class PictureMaps(NamedTuple):
     """One picture's share of ClassMaps; `kept` is what was kept of its pixels. Of one that cannot be read only the error."""
 
     number: int
@@ -90,7 +90,7 @@ class Localizer:
     # ------------------------------------------------------------ pictures in, results out
 
     def __call__(self, picture, top=3, classes=None, *, threshold=None, method=None, full_size=False):
-        """The Result of one picture: a list of Found, most probable first, or in the order of `classes`.
+        """The Result of one picture: a list of Predictions, most probable first, or in the order of `classes`.
 
         picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4]
         top        how many of the most probable classes
@@ -107,7 +107,7 @@ class Localizer:
 
     def stream(self, pictures, batch=BATCH, top=3, classes=None, *, threshold=None, method=None, full_size=False,
                keep=None, largest=LARGEST_PICTURE):
-        """One Result for each picture, in order, while the next ones are being decoded and seen. Memory is constant.
+        """One Result for each picture, in order, while the next ones are being decoded and looked at. Memory is constant.
 
         pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
         batch     how many pictures the network sees at once; the last batch is filled up
@@ -129,8 +129,8 @@ class Localizer:
                 return top_classes(probabilities, count)
             return np.tile(np.array(numbers, np.int32), (len(probabilities), 1))
 
-        return (Result(self, seen, threshold, full_size)
-                for seen in self.class_maps_of(pictures, choose, batch, method, keep, largest))
+        return (Result(self, maps, threshold, full_size)
+                for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest))
 
     def class_number(self, name):
         """The number of the class that a number, a wnid or a name stands for; names come before numbers.
@@ -151,7 +151,7 @@ class Localizer:
     # ------------------------------------------------------------ the pipeline
 
     def class_maps_of(self, pictures, choose, batch=BATCH, method=None, keep=None, largest=LARGEST_PICTURE):
-        """Seen of each picture, in order: decoding, the network and the caller's work overlap.
+        """PictureMaps of each picture, in order: decoding, the network and the caller's work overlap.
 
         choose  a function of probabilities [n, K] and the pictures' numbers, int [n], to classes [n, k]
         others  as of `stream`
@@ -178,15 +178,15 @@ class Localizer:
             yield from group
 
     def _decode(self, number, source, keep, largest):
-        """(Seen without maps, the network's input)."""
+        """(PictureMaps without maps, the network's input)."""
         try:
             picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
             kept = None if keep is None else keep(picture.pixels)
-            return Seen(number, source, picture.size, kept), self._prepare(picture.pixels).numpy()
+            return PictureMaps(number, source, picture.size, kept), self._prepare(picture.pixels).numpy()
         except ValueError as error:  # of which InputError is one
-            return Seen(number, source, error=error), None
+            return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:
-            return Seen(number, source, error=InputError(f"{describe(source)}: cannot be seen ({error.message[:100]})")), None
+            return PictureMaps(number, source, error=InputError(f"{describe(source)}: cannot be seen ({error.message[:100]})")), None
 
     def class_maps(self, inputs, choose, method=None):
         """ClassMaps of a batch.
@@ -195,17 +195,17 @@ class Localizer:
         choose  a function of the probabilities, [N, K], that gives each picture's classes, [N, k]
         """
         views = self.views.take(inputs)
-        seen = [self._see(view) for view in views]
-        probabilities = np.mean([chances.numpy() for chances, _ in seen], axis=0)
+        outputs = [self._look(view) for view in views]
+        probabilities = np.mean([chances.numpy() for chances, _ in outputs], axis=0)
         classes = np.asarray(choose(probabilities), np.int32)
-        maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in seen]
+        maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in outputs]
         return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
 
     def heat_maps(self, class_maps):
         """float32 [..., side, side] in [0, 1]: class maps [..., h, w] as large as the network's input."""
         return ops.normalise(ops.upsample(class_maps, (self.viewing.size,) * 2))
 
-    def _see(self, view):
+    def _look(self, view):
         """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name."""
         shape = tuple(view.shape)
         if shape not in self._traced:

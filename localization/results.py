@@ -10,19 +10,19 @@ from localization.sources import describe, read
 
 
 class Result:
-    """One picture's classes: a sequence of Found.
+    """One picture's classes: a sequence of Predictions.
 
     source   what was given: a path, an image, an array
     size     (height, width) of the upright picture; None when it could not be read
     error    None, or the exception that says why it could not be read
     """
 
-    def __init__(self, localizer, seen, threshold, full_size=False):
-        self.source, self.size, self.error = seen.source, seen.size, seen.error
-        self._kept = seen.kept
-        self.found = [] if seen.error is not None else [
-            Found(self, localizer, number, float(seen.probabilities[number]), class_map, threshold, full_size)
-            for number, class_map in zip(seen.classes.tolist(), seen.maps)]
+    def __init__(self, localizer, maps, threshold, full_size=False):
+        self.source, self.size, self.error = maps.source, maps.size, maps.error
+        self._kept = maps.kept
+        self.found = [] if maps.error is not None else [
+            Prediction(self, localizer, number, float(maps.probabilities[number]), class_map, threshold, full_size)
+            for number, class_map in zip(maps.classes.tolist(), maps.maps)]
 
     @cached_property
     def picture(self):
@@ -57,7 +57,7 @@ class Result:
         return ops.encode_png(self.panels()) if self.found else None
 
 
-class Found:
+class Prediction:
     """One class in one picture, and where it is. Boxes and points are pixels of the upright picture.
 
     number       of the class; label, wnid (None where there is none): its words

@@ -23,7 +23,7 @@ class IlsvrcErrors(NamedTuple):
     localization_of_all: np.ndarray
 
 
-def judge_guesses(classes, boxes, true_classes, true_boxes):
+def evaluate_guesses(classes, boxes, true_classes, true_boxes):
     """Which pictures are right within their first guesses, and which are located.
 
     A guess is right when its class is the picture's; it locates when it also
@@ -62,7 +62,7 @@ def judge_guesses(classes, boxes, true_classes, true_boxes):
 def ilsvrc_errors(right, located, excluded=(), counts=None):
     """Errors of judged guesses.
 
-    right, located  bool [n, 5], see `judge_guesses`
+    right, located  bool [n, 5], see `evaluate_guesses`
     excluded        indices, from 0, of the pictures that the kit leaves out of
                     the localization error: their boxes are not good enough
     counts          None, or [r, n]: how often each picture is in each of r samples

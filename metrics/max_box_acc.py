@@ -37,8 +37,8 @@ class MaxBoxAcc(Metric):
 
     name, shapes, curve_file = "max_box_acc", {"hits": ("b", ("n", "t"))}, "accuracy"
 
-    def judge(self, class_map, true_boxes, size=None):
-        """As `Metric.judge`. Of LevelBoxes in place of the map, true boxes are in the map's pixels, without a size."""
+    def evaluate(self, class_map, true_boxes, size=None):
+        """As `Metric.evaluate`. Of LevelBoxes in place of the map, true boxes are in the map's pixels, without a size."""
         boxes, true_boxes = _levels_and_truth(class_map, true_boxes, size)
         best = _iou(boxes.largest, true_boxes, boxes.shape)
         return {"hits": best[boxes.levels_of(self.thresholds)] >= 0.5}
@@ -74,8 +74,8 @@ class MaxBoxAccV2(Metric):
     name, shapes, curve_file = "max_box_acc_v2", {"reached": ("u", ("n", "t"))}, "accuracy"
     IOUS = 0.3, 0.5, 0.7
 
-    def judge(self, class_map, true_boxes, size=None):
-        """As `MaxBoxAcc.judge`."""
+    def evaluate(self, class_map, true_boxes, size=None):
+        """As `MaxBoxAcc.evaluate`."""
         boxes, true_boxes = _levels_and_truth(class_map, true_boxes, size)
         # A level without contours has the box 0, 0, 0, 0.
         best = _iou(boxes.largest, true_boxes, boxes.shape)

@@ -1,4 +1,4 @@
-"""What every metric is: it judges pictures one by one, and keeps a row of arrays of each.
+"""What every metric is: it evaluates pictures one by one, and keeps a row of arrays of each.
 
 From the arrays follow the figure, its interval (`metrics.bootstrap`), and the
 figure of any subset of the pictures. docs/extending.md shows how to add one.
@@ -33,8 +33,8 @@ class Metric:
         self.thresholds = rising(thresholds)
         self._rows = []
 
-    def judge(self, class_map, *truth):
-        """The row of one picture, {array: its values}; what `add` keeps. Several threads may judge at a time.
+    def evaluate(self, class_map, *truth):
+        """The row of one picture, {array: its values}; what `add` keeps. Several threads may evaluate at a time.
 
         class_map  float [h, w], unscaled, or a `ScoreMap` that several metrics share
         truth      for "boxes": int [m, 4], m >= 1, x0, y0, x1, y1 in pixels of the picture,
@@ -44,8 +44,8 @@ class Metric:
         raise NotImplementedError
 
     def add(self, class_map, *truth):
-        """Judge one picture and keep it; parameters as of `judge`."""
-        self.keep(self.judge(class_map, *truth))
+        """Evaluate one picture and keep it; parameters as of `evaluate`."""
+        self.keep(self.evaluate(class_map, *truth))
 
     def keep(self, row):
         self._rows.append(row)

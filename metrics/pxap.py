@@ -30,7 +30,7 @@ class PxAP(Metric):
         if self.thresholds[0] != 0:
             raise ValueError(f"thresholds must start with 0, not {self.thresholds[0]}")
 
-    def judge(self, score_map, mask, ignore=None):
+    def evaluate(self, score_map, mask, ignore=None):
         """The row of one picture.
 
         score_map  float [H, W], 0 to 1, or a `ScoreMap`

@@ -60,7 +60,7 @@ GOOD = {
     added(metrics.PxAP): {"thresholds": [0, 0.5], "score_map": MAP, "mask": MASK, "ignore": MASK},
     metrics.centre_box_baseline: {"boxes": [BOXES], "sizes": [[4, 4]], "least_iou": 0.5},
     metrics.ilsvrc_errors: {"right": RIGHT, "located": RIGHT, "excluded": [1], "counts": np.ones((1, 2))},
-    metrics.judge_guesses: {"classes": [[1, 2]], "boxes": [BOXES], "true_classes": [1], "true_boxes": [BOXES]},
+    metrics.evaluate_guesses: {"classes": [[1, 2]], "boxes": [BOXES], "true_classes": [1], "true_boxes": [BOXES]},
     metrics.level_boxes: {"score_map": MAP},
     metrics.scale_boxes: {"boxes": BOXES, "picture_size": (6, 6), "size": 8},
     metrics.score_map: {"class_map": MAP, "size": 8},

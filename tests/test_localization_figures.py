@@ -27,7 +27,7 @@ def random_records(pictures, seed, skill=0.5):
         [f"picture-{number}" for number in range(pictures)], [f"class {number % 3}" for number in range(pictures)],
         THRESHOLDS, rank=rng.integers(1, 9, pictures), guesses=rng.integers(0, 3, (pictures, 5)), right=right,
         guess_boxes=rng.integers(0, 9, (pictures, 5, 4)), guess_iou=rng.random((pictures, 5)), located=located,
-        known_iou=rng.random(pictures) * skill * 2, judged={
+        known_iou=rng.random(pictures) * skill * 2, metric_arrays={
             "hits": rng.random((pictures, 4)) < skill, "reached": rng.integers(0, 4, (pictures, 4)).astype(np.uint8),
             "masks": rng.integers(0, 9, (pictures, 2, 5)).astype(np.uint32)},
         baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3)
@@ -45,14 +45,14 @@ def slow_figures(records, rows):
         found[f"top{guesses}_localization_error_of_all"] = sum(missed[row] for row in rows) / len(rows)
     found["gt_known_localization"] = sum(records.known_iou[row] >= 0.5 for row in rows) / len(rows)
     found["centre_box_baseline"] = max(sum(records.baseline[row, box] for row in rows) for box in range(400)) / len(rows)
-    found["max_box_acc"] = max(sum(records.judged["hits"][row, t] for row in rows) for t in range(4)) / len(rows)
+    found["max_box_acc"] = max(sum(records.metric_arrays["hits"][row, t] for row in rows) for t in range(4)) / len(rows)
     found["max_box_acc_v2"] = sum(
-        max(sum(records.judged["reached"][row, t] > iou for row in rows) for t in range(4)) for iou in range(3)) / 3 / len(rows)
+        max(sum(records.metric_arrays["reached"][row, t] > iou for row in rows) for t in range(4)) for iou in range(3)) / 3 / len(rows)
     taken = np.zeros(2)
-    objects = sum(records.judged["masks"][row, 1].sum() for row in rows)
+    objects = sum(records.metric_arrays["masks"][row, 1].sum() for row in rows)
     found["pxap"] = 0
     for interval in (4, 3, 2, 1, 0):
-        new = sum(records.judged["masks"][row, :, interval].astype(float) for row in rows)
+        new = sum(records.metric_arrays["masks"][row, :, interval].astype(float) for row in rows)
         taken += new
         found["pxap"] += taken[1] / max(taken.sum(), 1) * new[1] / objects
     return found
@@ -67,7 +67,7 @@ def test_figures_equal_their_definitions(pictures, seed):
         assert found[name] == pytest.approx(value), name
     names = {name for name in found if isinstance(found[name], float)} - {"max_box_acc_threshold"}
     assert names == set(expected)
-    accuracy = records.judged["hits"].mean(0)
+    accuracy = records.metric_arrays["hits"].mean(0)
     assert accuracy[THRESHOLDS == found["max_box_acc_threshold"]] == accuracy.max()
     assert len(found["max_box_acc_v2_thresholds"]) == 3
 
@@ -88,7 +88,7 @@ def test_figures_of_what_was_judged_only():
                    right=records.right)
     assert set(cam_evaluation.figures(bare)) == {
         "pictures", *(f"top{k}_classification_error{suffix}" for k in (1, 5) for suffix in ("", "_interval"))}
-    no_object = replace(records, judged=records.judged | {"masks": records.judged["masks"] * np.array([1, 0], np.uint32)[:, None]})
+    no_object = replace(records, metric_arrays=records.metric_arrays | {"masks": records.metric_arrays["masks"] * np.array([1, 0], np.uint32)[:, None]})
     assert cam_evaluation.figures(no_object)["pxap"] == 0
 
 
@@ -109,11 +109,11 @@ def test_curves_are_written(tmp_path):
     cam_evaluation.write_report(str(tmp_path), records, {"weights": None}, ["a", "b", "c"])
     accuracy = np.loadtxt(tmp_path / "accuracy.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(accuracy[:, 0], THRESHOLDS)
-    np.testing.assert_allclose(accuracy[:, 1], records.judged["hits"].mean(0), atol=1e-6)
+    np.testing.assert_allclose(accuracy[:, 1], records.metric_arrays["hits"].mean(0), atol=1e-6)
     for column, reached in ((2, 1), (3, 2), (4, 3)):
-        np.testing.assert_allclose(accuracy[:, column], (records.judged["reached"] >= reached).mean(0), atol=1e-6)
+        np.testing.assert_allclose(accuracy[:, column], (records.metric_arrays["reached"] >= reached).mean(0), atol=1e-6)
     recall, precision = np.loadtxt(tmp_path / "precision.csv", delimiter=",", skiprows=1).T
-    background, found = records.judged["masks"].sum(0)[:, ::-1].astype(float)
+    background, found = records.metric_arrays["masks"].sum(0)[:, ::-1].astype(float)
     np.testing.assert_allclose(recall, found.cumsum() / found.sum(), atol=1e-6)
     np.testing.assert_allclose(precision, found.cumsum() / (found + background).cumsum(), atol=1e-6)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -131,14 +131,14 @@ def evaluation(folder, records):
 def test_what_is_beyond_chance(tmp_path, capsys):
     good = random_records(300, 1, skill=0.9)
     # Each picture's hits become its neighbour's: as good, and not the same.
-    alike = replace(good, judged=good.judged | {"hits": np.roll(good.judged["hits"], 1, axis=0)})
+    alike = replace(good, metric_arrays=good.metric_arrays | {"hits": np.roll(good.metric_arrays["hits"], 1, axis=0)})
     bad = random_records(300, 2, skill=0.5)
     order = np.random.default_rng(0).permutation(300)
     folders = [evaluation(tmp_path / name, records) for name, records in (
         ("good", good), ("alike", alike.rows(order)), ("bad", bad.rows(order)), ("same", good.rows(order)))]
     ours, theirs, difference = cam_evaluation.compare_folders(folders[0], folders[2])["max_box_acc"]
     shown = f"{difference.value:+.4f}"
-    assert (ours, theirs) == pytest.approx((good.judged["hits"].mean(0).max(), bad.judged["hits"].mean(0).max()))
+    assert (ours, theirs) == pytest.approx((good.metric_arrays["hits"].mean(0).max(), bad.metric_arrays["hits"].mean(0).max()))
     assert difference.beyond_chance and 0 < difference.low < difference.value < difference.high
     assert difference.value == pytest.approx(ours - theirs)
     assert not cam_evaluation.compare_folders(folders[0], folders[1])["max_box_acc"][2].beyond_chance
@@ -186,10 +186,10 @@ def test_records_come_back_as_they_were(tmp_path):
     for name, array in records.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
         assert again.arrays()[name].dtype == array.dtype
-    partly = replace(records, excluded=None, rank=None, judged={name: records.judged[name] for name in ("hits", "reached")})
+    partly = replace(records, excluded=None, rank=None, metric_arrays={name: records.metric_arrays[name] for name in ("hits", "reached")})
     write_records(str(tmp_path), partly, ["a", "b", "c"])
     again = read_records(str(tmp_path))
-    assert again.rank is None and set(again.judged) == {"hits", "reached"}
+    assert again.rank is None and set(again.metric_arrays) == {"hits", "reached"}
 
 
 def rewrite(**changes):

@@ -7,7 +7,7 @@ import scipy.io
 from cam_base import InputError
 from cam_data import ilsvrc
 from cam_data.annotations import read_annotation
-from metrics.ilsvrc import ilsvrc_errors, judge_guesses
+from metrics.ilsvrc import ilsvrc_errors, evaluate_guesses
 
 WNIDS = ["n01440764", "n01443537", "n01484850"]
 OBJECT = ("<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"
@@ -59,7 +59,7 @@ def test_known_answers(tree):
     assert truth.boxes[3].shape == (0, 4)
     (tree / "guesses.txt").write_text(GUESSES)
     classes, boxes = ilsvrc.read_submission(str(tree / "guesses.txt"), 5)
-    right, located = judge_guesses(classes, boxes, truth.classes, truth.boxes)
+    right, located = evaluate_guesses(classes, boxes, truth.classes, truth.boxes)
     errors = ilsvrc_errors(right, located, truth.excluded)
     # Right: pictures 1, 3, 4 at once, 2 by its second guess, 5 by its fourth.
     np.testing.assert_allclose(errors.classification, [2 / 5, 1 / 5, 1 / 5, 0, 0])
@@ -104,7 +104,7 @@ def test_equal_the_kit_guess_by_guess(tmp_path):
         excluded = set(rng.choice(pictures, pictures // 3, replace=False).tolist())
         path = tmp_path / "guesses.txt"
         path.write_text("".join(" ".join(str(n) for g in line for n in g) + "\n" for line in guesses))
-        judged = judge_guesses(*ilsvrc.read_submission(path), labels,
+        judged = evaluate_guesses(*ilsvrc.read_submission(path), labels,
                                [np.array(b) + [0, 0, 1, 1] for b in true])
         errors = ilsvrc_errors(*judged, excluded)
         for count in (1, 2, 5):
@@ -244,7 +244,7 @@ def test_a_table_of_synsets_that_contradicts_itself_is_refused(tmp_path, table, 
 
 def test_refuses_what_cannot_be_judged():
     with pytest.raises(ValueError, match="guessed"):
-        judge_guesses(np.zeros((2, 6), int), np.zeros((2, 6, 4)), [1, 1], [[], []])
+        evaluate_guesses(np.zeros((2, 6), int), np.zeros((2, 6, 4)), [1, 1], [[], []])
     with pytest.raises(ValueError, match="no picture"):
         ilsvrc_errors(np.ones((1, 5), bool), np.ones((1, 5), bool), [0])
 
@@ -258,8 +258,8 @@ def test_excluded_pictures_must_be_among_those_judged(excluded):
 
 def test_no_guess_is_never_right():
     with pytest.raises(ValueError, match="true_classes at least 1"):
-        judge_guesses([[0]], [[[0, 0, 1, 1]]], [0], [[]])
+        evaluate_guesses([[0]], [[[0, 0, 1, 1]]], [0], [[]])
     with pytest.raises(ValueError, match="classes must be at least 0"):
-        judge_guesses([[-1]], [[[0, 0, 1, 1]]], [1], [[]])
+        evaluate_guesses([[-1]], [[[0, 0, 1, 1]]], [1], [[]])
     with pytest.raises(ValueError, match="boxes have values that are not finite"):
-        judge_guesses([[2]], [[[0, 0, np.nan, 1]]], [1], [[]])
+        evaluate_guesses([[2]], [[[0, 0, np.nan, 1]]], [1], [[]])
