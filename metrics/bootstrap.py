@@ -116,7 +116,7 @@ def pxap_of(histograms):
 def _of_pictures(number, name, statistic):
     """The statistic, of counts of as many pictures alone."""
     def checked(counts):
-        if np.ndim(counts) != 2 or len(counts[0]) != number:
+        if np.ndim(counts) != 2 or np.shape(counts)[1] != number:
             raise ValueError(f"{name} are of {number} pictures, and the counts, [r, pictures], "
                              f"are of another shape: {np.shape(counts)}")
         return statistic(counts)

@@ -201,7 +201,8 @@ def test_sizes_and_boxes_that_stick_out_are_read_from_annotations(tree):
     arguments = str(tree / "kit"), str(tree / "val")
     assert ilsvrc.read_validation(*arguments).sizes.tolist() == 5 * [[500, 375]]
     (tree / "val" / "ILSVRC2012_val_00000001.xml").write_text(
-        annotation((WNIDS[0], -4, 370, 20, 375), (WNIDS[0], 5, 5, 9, 9), (WNIDS[1], 490, 0, 600, 9), (WNIDS[0], 0, 0, 500, 9)))
+        annotation((WNIDS[0], -4, 370, 20, 375), (WNIDS[0], 5, 5, 9, 9), (WNIDS[1], 490, 0, 600, 9),
+                   (WNIDS[0], 0, 0, 500, 9)))
     pictures = ilsvrc.open_validation(*arguments)
     assert pictures.boxes[0].tolist() == [[0, 370, 21, 375], [5, 5, 10, 10], [0, 0, 500, 10]]
     assert pictures.clipped.tolist() == [2, 0, 0, 0, 0] and pictures.sizes.tolist() == 5 * [[375, 500]]

@@ -16,7 +16,8 @@ import train_loop
 from cam_base import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation", "cam_training")
+PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation",
+            "cam_training")
 
 
 def read(*path):

@@ -16,8 +16,17 @@ from PIL import Image
 import train_loop
 import weights
 from cam_base import InputError
+from cam_data import synthetic
 
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_to_judge():
+    """A hundred drawn pictures: to judge a thousand takes longer than to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(synthetic.ROWS, "val", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +86,11 @@ def test_the_exported_file_holds_all_that_localizing_needs(finished):
 def test_the_figures_are_those_of_the_exported_file(finished):
     with open(os.path.join(finished, "metrics.json"), encoding="utf-8") as file:
         metrics = json.load(file)
-    assert metrics["pictures"] == 1000 and 0 <= metrics["gt_known_localization"] <= 1
+    assert metrics["pictures"] == 100 and 0 <= metrics["gt_known_localization"] <= 1
     assert metrics["weights"].endswith("weights.npz") and metrics["map_scale"] == "min-max"
     # The float32 run's own figure differs from the float16 file's by rounding only.
     top1 = log_of(finished)[-1]["validation_top1"]
-    assert metrics["top1_classification_error"] == pytest.approx(1 - top1, abs=0.01)
+    assert metrics["top1_classification_error"] == pytest.approx(1 - top1, abs=0.02)
 
 
 def test_a_step_is_nesterov_with_decay_on_kernels_only():
