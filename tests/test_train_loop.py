@@ -21,19 +21,18 @@ from cam_data import synthetic
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_to_judge():
-    """A hundred drawn pictures: to judge a thousand takes longer than to train."""
+def train(*arguments):
+    """The program's status, a hundred drawn pictures being judged: a thousand take longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(synthetic.ROWS, "val", 100)
-        yield
+        return train_loop.main(list(arguments))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a run of two epochs that nothing interrupted."""
     run = str(tmp_path_factory.mktemp("finished") / "run")
-    assert train_loop.main([*SMALL, "--epochs", "2", "--out", run]) == 0
+    assert train(*SMALL, "--epochs", "2", "--out", run) == 0
     return run
 
 
@@ -64,9 +63,9 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monk
     run = str(tmp_path / "run")
     with monkeypatch.context() as patch:
         interrupt_after(patch, steps)
-        assert train_loop.main([*SMALL, "--epochs", "2", "--out", run]) == 130
+        assert train(*SMALL, "--epochs", "2", "--out", run) == 130
     assert f"--resume {run}" in capsys.readouterr().out
-    assert train_loop.main(["--resume", run]) == 0
+    assert train("--resume", run) == 0
     ours, theirs = (weights.load(os.path.join(folder, "weights.npz")) for folder in (run, finished))
     for name, tensor in theirs.tensors.items():
         np.testing.assert_array_equal(ours.tensors[name], tensor, err_msg=name)
