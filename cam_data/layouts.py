@@ -94,8 +94,9 @@ def _tiny_imagenet(root, split, name):
     if split == "train":
         for label, wnid in enumerate(wnids):
             folder = os.path.join(root, "train", wnid)
-            for file, box, cut in _table(os.path.join(folder, f"{wnid}_boxes.txt"), 5, os.path.join(folder, "images")):
-                rows.append((os.path.join(folder, "images", file), label, box, cut))
+            images = os.path.join(folder, "images")
+            for file, box, cut in _table(os.path.join(folder, f"{wnid}_boxes.txt"), 5, images):
+                rows.append((os.path.join(images, file), label, box, cut))
     else:
         number, folder = {wnid: label for label, wnid in enumerate(wnids)}, os.path.join(root, "val", "images")
         for file, wnid, box, cut in _table(os.path.join(root, "val", "val_annotations.txt"), 6, folder):
@@ -121,7 +122,7 @@ def _names(path):
 
 
 def _table(path, columns, folder):
-    """Rows of a tab-separated file about the pictures in `folder`: (strings ..., box, whether it was cut at the border).
+    """Rows of a tab-separated file about the pictures in `folder`: (strings ..., box, whether it was cut).
 
     The last four columns are a box with its last pixel; ours are half-open. A row
     that stands there again is passed over.

@@ -176,7 +176,8 @@ def _numbered(folder):
     lines = {}
     for line, (image_id,) in _rows(folder, IDS, [1]):
         if image_id in lines:
-            raise _error(folder, IDS, line, f"{image_id[:80]!r} is listed twice, the first time in line {lines[image_id]}")
+            raise _error(folder, IDS, line,
+                         f"{image_id[:80]!r} is listed twice, the first time in line {lines[image_id]}")
         lines[image_id] = line
     if not lines:
         raise InputError(f"{os.path.join(folder, IDS)}: lists no picture")
@@ -228,7 +229,8 @@ def _masks(folder, rows, number):
         if paths[1]:
             before, at = ignored[place]
             if before not in ("", paths[1]):
-                raise _error(folder, PLACES, line, f"ignores {paths[1]} of a picture of which line {at} ignores {before}")
+                raise _error(folder, PLACES, line,
+                             f"ignores {paths[1]} of a picture of which line {at} ignores {before}")
             ignored[place] = paths[1], line
     _all_found(folder, PLACES, masks, number)
     return [(tuple(of_one), path) for of_one, (path, _) in zip(masks, ignored)]
@@ -242,8 +244,8 @@ def _of_each(folder, name, columns, number):
             continue
         place, values = number[image_id], _whole(folder, name, line, texts)
         if found[place] not in (None, values):
-            raise _error(folder, name, line, f"says {','.join(texts)} of {image_id[:80]!r}, and line {lines[place]} says "
-                                             + ",".join(map(str, found[place])))
+            raise _error(folder, name, line, f"says {','.join(texts)} of {image_id[:80]!r}, and line "
+                                             f"{lines[place]} says {','.join(map(str, found[place]))}")
         found[place], lines[place] = values, line
     _all_found(folder, name, found, number)
     return np.array(found, np.int64)

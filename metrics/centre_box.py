@@ -33,7 +33,8 @@ def centre_box_hits(boxes, sizes, least_iou=0.5):
 
     Parameters and errors as of `centre_box_baseline`.
     """
-    boxes, sizes, least_iou = boxes_of_pictures(boxes, "boxes"), real_array(sizes, "sizes"), real(least_iou, "least_iou")
+    boxes, sizes = boxes_of_pictures(boxes, "boxes"), real_array(sizes, "sizes")
+    least_iou = real(least_iou, "least_iou")
     if not boxes or sizes.shape != (len(boxes), 2):
         raise ValueError(f"boxes of {len(boxes)} pictures and sizes of shape {sizes.shape}; "
                          "there must be at least one picture, and sizes [pictures, 2]")

@@ -131,4 +131,5 @@ def test_what_cannot_be_taken_is_a_value_error_that_names_an_argument(call, argu
     (ops.upsample, "size", 5), (ops.resize_bicubic, "size", 5), (ops.resize_nearest, "size", 5),
     (ops.merge_scales, "size", 5), (ops.heat_maps, "size", 5), (metrics.scale_boxes, "picture_size", 6)])
 def test_one_number_is_a_square(call, argument, value):
-    np.testing.assert_array_equal(call(**GOOD[call] | {argument: value}), call(**GOOD[call] | {argument: (value, value)}))
+    one, two = (call(**GOOD[call] | {argument: given}) for given in (value, (value, value)))
+    np.testing.assert_array_equal(one, two)

@@ -68,7 +68,8 @@ def test_a_masks_sizes_that_have_no_end_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("make, name, limit", [
-    (metadata, "image_ids.txt", "cam_data.wsol_metadata.LARGEST"), (tiny, "tiny/wnids.txt", "cam_data.layouts.LARGEST_LIST"),
+    (metadata, "image_ids.txt", "cam_data.wsol_metadata.LARGEST"),
+    (tiny, "tiny/wnids.txt", "cam_data.layouts.LARGEST_LIST"),
     (kit, "guesses.txt", "cam_data.ilsvrc.LARGEST"), (kit, "meta_clsloc.mat", "cam_data.synsets.LARGEST"),
     (kit, "ILSVRC2012_val_00000001.xml", "cam_data.annotations.LARGEST")])
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch, make, name, limit):

@@ -119,7 +119,8 @@ def test_tiny_imagenets_boxes_are_cut_at_the_picture_and_counted(tmp_path):
     path = root / "val" / "val_annotations.txt"
     wnid = path.read_text().split("\t")[1]
     write_picture(str(root / "val" / "images" / "wide.JPEG"), 0, (100, 64))
-    path.write_text(f"gone.JPEG\t{wnid}\t-2\t60\t9\t64\nwide.JPEG\t{wnid}\t60\t0\t90\t9\nval_0.JPEG\t{wnid}\t5\t0\t64\t3\n")
+    path.write_text(f"gone.JPEG\t{wnid}\t-2\t60\t9\t64\nwide.JPEG\t{wnid}\t60\t0\t90\t9\n"
+                    f"val_0.JPEG\t{wnid}\t5\t0\t64\t3\n")
     pictures = open_set(str(root), "val")
     assert [boxes.tolist() for boxes in pictures.boxes] == [[[0, 60, 10, 64]], [[60, 0, 91, 10]], [[5, 0, 20, 4]]]
     assert pictures.clipped.tolist() == [1, 0, 1]

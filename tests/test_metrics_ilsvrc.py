@@ -7,7 +7,7 @@ import scipy.io
 from cam_base import InputError
 from cam_data import ilsvrc
 from cam_data.annotations import read_annotation
-from metrics.ilsvrc import ilsvrc_errors, evaluate_guesses
+from metrics.ilsvrc import evaluate_guesses, ilsvrc_errors
 
 WNIDS = ["n01440764", "n01443537", "n01484850"]
 OBJECT = ("<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>"
@@ -201,7 +201,8 @@ def test_sizes_and_boxes_that_stick_out_are_read_from_annotations(tree):
     arguments = str(tree / "kit"), str(tree / "val")
     assert ilsvrc.read_validation(*arguments).sizes.tolist() == 5 * [[500, 375]]
     (tree / "val" / "ILSVRC2012_val_00000001.xml").write_text(
-        annotation((WNIDS[0], -4, 370, 20, 375), (WNIDS[0], 5, 5, 9, 9), (WNIDS[1], 490, 0, 600, 9), (WNIDS[0], 0, 0, 500, 9)))
+        annotation((WNIDS[0], -4, 370, 20, 375), (WNIDS[0], 5, 5, 9, 9), (WNIDS[1], 490, 0, 600, 9),
+                   (WNIDS[0], 0, 0, 500, 9)))
     pictures = ilsvrc.open_validation(*arguments)
     assert pictures.boxes[0].tolist() == [[0, 370, 21, 375], [5, 5, 10, 10], [0, 0, 500, 10]]
     assert pictures.clipped.tolist() == [2, 0, 0, 0, 0] and pictures.sizes.tolist() == 5 * [[375, 500]]

@@ -201,7 +201,8 @@ def test_true_boxes_are_scaled_and_truncated_by_their_first_and_last_pixel():
         scale_boxes([[5, 0, 5, 9]], (10, 10))
 
 
-@pytest.mark.parametrize("box", [[np.nan, 0, 5, 9], [0, 0, 5, np.nan], [0, 0, np.inf, 9], [-np.inf, 0, 5, 9], [0, 0, 1e300, 9]])
+@pytest.mark.parametrize("box", [[np.nan, 0, 5, 9], [0, 0, 5, np.nan], [0, 0, np.inf, 9], [-np.inf, 0, 5, 9],
+                                 [0, 0, 1e300, 9]])
 def test_a_true_box_that_is_not_finite_is_no_smallest_integer(box):
     with pytest.raises(ValueError, match="^boxes: one of the true_boxes is"):
         scale_boxes([box], (10, 10))

@@ -12,9 +12,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Whose files may use Keras: to compare with it.
 COMPARING = ("tests", "bench")
 # What is installed by another name than it is imported by.
-DISTRIBUTIONS = {"PIL": "pillow"}
+DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
 # Listed without an import: `tf.summary` needs the first, `make test` the second.
-UNIMPORTED = {"tensorboard", "pytest"}
+UNIMPORTED, UNIMPORTED_BY_TESTS = {"tensorboard"}, {"pytest-xdist"}
+# What tests import and do not list: TensorFlow brings it along, or the files that were made with it are there.
+BROUGHT_ALONG = {"keras", "torch", "torchvision", "safetensors"}
 
 
 @functools.cache
@@ -69,7 +71,7 @@ def names_used(tree):
 
 def _is_import_by_name(call):
     name = getattr(call.func, "attr", getattr(call.func, "id", None))
-    return (name in ("import_module", "__import__") and call.args
+    return (name in ("import_module", "__import__", "importorskip") and call.args
             and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str))
 
 
@@ -182,9 +184,9 @@ def test_dependencies_point_one_way(folder, allowed):
         assert imported(tree) & ours() <= allowed, path
 
 
-def listed():
-    """Names of the distributions in requirements.txt."""
-    with open(os.path.join(ROOT, "requirements.txt"), encoding="utf-8") as file:
+def listed(name="requirements.txt"):
+    """Names of the distributions in a file of requirements."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
         lines = [line.split("#")[0].strip() for line in file]
     return {re.split(r"[<>=~!\[; ]", line)[0].lower() for line in lines if line}
 
@@ -194,3 +196,14 @@ def test_requirements_list_what_is_imported_and_nothing_else():
     needed = {DISTRIBUTIONS.get(package, package) for package in packages}
     assert needed <= listed()
     assert listed() - needed == UNIMPORTED
+
+
+def test_what_tests_compare_with_is_installed_for_them():
+    packages = set()
+    for tree in sources("tests").values():
+        packages |= imported(tree) | {node.args[0].value.split(".")[0] for node in ast.walk(tree)
+                                      if isinstance(node, ast.Call) and _is_import_by_name(node)}
+    packages -= ours() | set(sys.stdlib_module_names) | {name.removesuffix(".py") for name in os.listdir(
+        os.path.join(ROOT, "tests"))}
+    needed = {DISTRIBUTIONS.get(package, package) for package in packages} - listed() - BROUGHT_ALONG
+    assert needed == listed("requirements-test.txt") - UNIMPORTED_BY_TESTS

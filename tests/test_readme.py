@@ -17,7 +17,8 @@ from cam_evaluation.settings import parse_evaluate
 from localization.settings import parse_localize
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation", "cam_training")
+PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation",
+            "cam_training")
 
 
 def read(*path):

@@ -32,10 +32,19 @@ import train_loop
 import weights
 from cam_base import InputError
 from cam_base.terminal import Stream
+from cam_data import synthetic
 from cam_training import Trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_hundred_judged():
+    """A thousand drawn pictures take longer to judge than the training does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(synthetic.ROWS, "val", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def test_the_figures_are_those_of_the_exported_file(finished):
     assert metrics["weights"].endswith("weights.npz") and metrics["map_scale"] == "min-max"
     # The float32 run's own figure differs from the float16 file's by rounding only.
     top1 = log_of(finished)[-1]["validation_top1"]
-    assert metrics["top1_classification_error"] == pytest.approx(1 - top1, abs=0.01)
+    assert metrics["top1_classification_error"] == pytest.approx(1 - top1, abs=0.02)
 
 
 class OneLayer(tf.Module):

@@ -12,6 +12,7 @@ from test_weights_formats import FIXTURES, assert_is_alexnet
 
 import nets
 import weights
+from weights.__main__ import main
 from weights.catalogue import CATALOGUE
 
 import python2_pickle
@@ -74,16 +75,18 @@ def test_mistakes_are_one_line(tmp_path):
     assert "could not be written" in fails("convert", GENUINE, "--out", f"{GENUINE}/x.npz")
 
 
-def test_checkpoints_are_inspected_and_converted(tmp_path):
+def test_checkpoints_are_inspected_and_converted(tmp_path, capsys):
     import tensorflow as tf
 
     loaded, trainer = weights.load(GENUINE), tf.Module()
     trainer.net, trainer.meta = nets.build(loaded.network, len(loaded.classes)), tf.Variable(weights.describe(loaded))
     prefix = tf.train.Checkpoint(trainer=trainer).save(str(tmp_path / "ckpt"))
-    for path in (prefix, f"{prefix}.index"):
-        done = run("inspect", path)
-        assert done.returncode == 0 and done.stderr == "" and "tf.train.Checkpoint" in done.stdout
-        succeeds("convert", path, "--out", tmp_path / "x.npz")  # the second time over the first one's file
+    done = run("inspect", prefix)
+    assert done.returncode == 0 and done.stderr == "" and "tf.train.Checkpoint" in done.stdout
+    main(["inspect", f"{prefix}.index"])
+    assert "tf.train.Checkpoint" in capsys.readouterr().out
+    for path in (prefix, f"{prefix}.index"):  # the second time over the first one's file
+        main(["convert", path, "--out", str(tmp_path / "x.npz")])
     assert weights.load(tmp_path / "x.npz").network == loaded.network
 
 
