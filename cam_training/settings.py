@@ -10,10 +10,9 @@ import weights
 from cam_base import InputError, Preprocessing, open_regular
 from cam_base.settings import check_bounds, flag, option
 
-DEFAULT_RESNET = {"name": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
-DEFAULT_ALEXNET = {"name": "alexnet", "head": "gap"}
 # With --init the file says which network it is of; a new head and another stride can be chosen.
-GIVEN_BY_INIT = ("network", "depth", "width", "stem")
+GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
+OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head")
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
@@ -70,17 +69,19 @@ class Options(Common):
 
     resume: str | None = option(None, "go on with the run in this folder, with its own settings; --epochs may change, "
                                 "and --out, for going on in a copy", metavar="RUN", group=DATA)
-    network: str | None = option(None, "default: resnet", choices=("alexnet", "resnet"), group=NETWORK)
+    network: str | None = option(None, "default: resnet", choices=nets.NAMES, group=NETWORK)
+    variant: int | None = option(None, "efficientnet-lite: 0 (default), 1 or 2", kind=int, least=0, below=3,
+                                 group=NETWORK)
     depth: int | None = option(None, "resnet: 26 (default), 50, 101 or 152", kind=int, group=NETWORK)
     width: int | None = option(None, "resnet: channels of the first stage; 32 by default, published ones have 64",
                                kind=int, least=8, below=WHOLE, group=NETWORK)
     stem: str | None = option(None, "resnet: 7x7/4, or 3x3/2 (default) and 3x3/1 for small pictures", group=NETWORK)
-    output_stride: int | None = option(None, "resnet: picture size over map size, 8 by default", kind=int, least=1,
-                                       below=WHOLE, group=NETWORK)
+    output_stride: int | None = option(None, "picture size over map size; resnet: 8 by default, efficientnet-lite: 32",
+                                       kind=int, least=1, below=WHOLE, group=NETWORK)
     head: str | None = option(None, "alexnet: AlexNet-GAP (default) or AlexNet*-GAP", choices=("gap", "star"),
                               group=NETWORK)
-    size: int | None = option(None, "side of the input in pixels (default: 64; alexnet: 227; --init: the file's)",
-                              kind=int, least=16, below=4097, group=NETWORK)
+    size: int | None = option(None, "side of the input in pixels (default: 64; alexnet: 227; efficientnet-lite: 224, "
+                              "240 or 260; --init: the file's)", kind=int, least=16, below=4097, group=NETWORK)
 
 
 @dataclass(kw_only=True)
@@ -117,24 +118,29 @@ def new_settings(options):
             raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")
     settings = Settings(**{entry.name: getattr(options, entry.name) for entry in fields(Common)})
     settings.data, settings.init = full_path(options.data), resolved(options.init)
-    if settings.init:
-        trained = weights.load(settings.init)
-        network, preprocessing = dict(trained.network), trained.preprocessing
-    else:
-        network = dict(DEFAULT_ALEXNET if options.network == "alexnet" else
-                       DEFAULT_RESNET if options.network in (None, "resnet") else {"name": options.network})
-        preprocessing = Preprocessing(size=227 if network["name"] == "alexnet" else 64)
-    chosen = {name: getattr(options, name) for name in ("depth", "width", "stem", "output_stride", "head")
-              if getattr(options, name) is not None}
-    foreign = sorted(set(chosen) - set(DEFAULT_ALEXNET if network["name"] == "alexnet" else DEFAULT_RESNET))
-    if foreign:
-        raise InputError(f"--{foreign[0].replace('_', '-')} is not an option of {network['name']}")
-    settings.network = network | chosen
+    settings.network, preprocessing = chosen_network(options, settings.init)
     settings.preprocessing = replace(preprocessing, size=options.size or preprocessing.size).to_dict()
-    settings.out = options.out or os.path.join("runs", f"{os.path.basename(settings.data)}-{network['name']}")
+    settings.out = options.out or os.path.join("runs", f"{os.path.basename(settings.data)}-{settings.network['name']}")
     settings.precision = resolved_precision(options.precision)
     settings.check()
     return settings
+
+
+def chosen_network(options, init):
+    """(the network's configuration, Preprocessing) of a run from nothing, or from the weights file `init`."""
+    trained = init and weights.load(init)
+    network = dict(trained.network) if trained else {"name": options.network or "resnet"}
+    try:
+        known = nets.class_of(network)
+    except ValueError as error:
+        raise InputError(f"{init}: {error}") from None
+    chosen = {name: getattr(options, name) for name in OF_NETWORK if getattr(options, name) is not None}
+    for name in sorted(set(chosen) - set(known.defaults)):
+        raise InputError(f"--{name.replace('_', '-')} is not an option of {network['name']}")
+    if trained:
+        return network | chosen, trained.preprocessing
+    arguments = known.defaults | chosen
+    return network | arguments, Preprocessing(size=known.usual_size(**arguments))
 
 
 def full_path(data):

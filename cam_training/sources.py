@@ -71,7 +71,7 @@ def _digest_of_layers(net):
     """SHA-256 of the variables in front of what is trained anew."""
     digest = hashlib.sha256()
     for name, variable in sorted(nets.named_variables(net).items()):
-        if not nets.is_head(name):
+        if not nets.is_head(net, name):
             digest.update(name.encode() + variable.numpy().tobytes())
     return digest.hexdigest()
 

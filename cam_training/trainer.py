@@ -37,7 +37,7 @@ class Trainer(tf.Module):
     def trained(self):
         """{path: variable} of what is trained. Not an attribute: a checkpoint would name variables by it."""
         return {name: variable for name, variable in nets.named_variables(self.net).items()
-                if variable.trainable and (nets.is_head(name) or not self.frozen)}
+                if variable.trainable and (nets.is_head(self.net, name) or not self.frozen)}
 
     def _logits(self, inputs, training):
         """Logits of pictures, or of frozen maps where only the layers behind them are trained."""
@@ -57,7 +57,7 @@ class Trainer(tf.Module):
         for (name, variable), momentum, gradient in zip(trained.items(), self.momenta, gradients):
             if name.endswith("kernel"):
                 gradient += self.settings.weight_decay * variable
-            share = 1.0 if nets.is_head(name) else self.settings.features_rate
+            share = 1.0 if nets.is_head(self.net, name) else self.settings.features_rate
             tf.raw_ops.ResourceApplyMomentum(
                 var=variable.handle, accum=momentum.handle, lr=rate * share, grad=gradient,
                 momentum=MOMENTUM, use_nesterov=True)

@@ -15,7 +15,8 @@ class Views:
     size    side of the network's input in pixels
     crops   1: the whole picture; 2: and its mirror image; 10: the paper's ten crops
     scales  sides at which the whole picture is seen, instead of `size`
-    grid    None, or where a map's cells lie in the input (`ops.upsample`): maps are laid there
+    grid    None, or a function of an input's side that says where a map's cells lie in it
+            (`ops.upsample`): maps are laid there
 
     `side` is that of the prepared picture from which the views are taken.
     """
@@ -36,9 +37,9 @@ class Views:
     def merge(self, maps, sides):
         """One map out of the views': a list of [N, k, h, w], NumPy, and each view's side, to [N, k, h', w']."""
         if self.crops == 10:
-            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.side, self.grid)
+            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.side, self.grid and self.grid(self.size))
         if self.grid is not None:
-            maps = [ops.upsample(some, (side, side), self.grid) for some, side in zip(maps, sides)]
+            maps = [ops.upsample(some, (side, side), self.grid(side)) for some, side in zip(maps, sides)]
         if self.crops == 2:
             half = len(maps) // 2
             maps = [ops.merge_flips(plain, mirrored) for plain, mirrored in zip(maps[:half], maps[half:])]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nets.layers import Conv, Linear, local_response_norm
+from nets.layers import Conv, Linear, dropout, local_response_norm
 from ops import gap
 from ops.quiet_tensorflow import tf
 
@@ -19,11 +19,12 @@ class AlexNet(tf.Module):
     conv5_units  256 as in the Toronto weights; the authors' AlexNet*-GAP has 384
 
     The input has 227x227 pixels. There are no fully connected layers and no
-    max-pool behind conv5: the map keeps its resolution. `grid` says where its
-    cells lie in the input, as `ops.upsample` takes it.
+    max-pool behind conv5: the map keeps its resolution.
     """
 
     frozen = "conv5"  # the intermediate behind which transfer trains anew
+    head_layers = ("conv6", "conv7", "head")
+    defaults = {"head": "gap"}
 
     def __init__(self, classes, *, head="gap", conv5_units=256, seed=0):
         super().__init__(name="alexnet")
@@ -42,9 +43,6 @@ class AlexNet(tf.Module):
         self.conv4 = conv(384, 384, 3, groups=2)
         self.conv5 = conv(384, conv5_units, 3, groups=2)
         self.star = head == "star"
-        # Without padding, the first cell's window begins at the border: conv1 has its
-        # centre at 5.5, and each pooling moves it by the distance of the cells that it pools.
-        self.grid = (33.5, 16) if self.star else (17.5, 16)
         self.smallest = 67 if self.star else 35  # side of a picture that leaves one cell
         if self.star:
             self.conv6 = conv(conv5_units, 512, 3, groups=2)
@@ -75,6 +73,17 @@ class AlexNet(tf.Module):
         """Logits from the "conv5" intermediate: what is left to train when the features are frozen."""
         return self._head(conv5, training)[0]
 
+    def grid(self, size):
+        """Where the map's cells lie in an input of any size, as `ops.upsample` takes it."""
+        # Without padding, the first cell's window begins at the border: conv1 has its
+        # centre at 5.5, and each pooling moves it by the distance of the cells that it pools.
+        return (33.5, 16) if self.star else (17.5, 16)
+
+    @staticmethod
+    def usual_size(**_):
+        """Side of the input in pixels."""
+        return 227
+
     def _head(self, x, training):
         named = {}
         if self.star:
@@ -82,15 +91,5 @@ class AlexNet(tf.Module):
         for layer in ("conv6", "conv7") if self.star else ("conv6",):
             named[layer] = x = tf.nn.relu(getattr(self, layer)(x))
         named["features"], named["pooled"] = x, gap(x)
-        pooled = _dropout(named["pooled"]) if self.star and training else named["pooled"]
+        pooled = dropout(named["pooled"], 0.5) if self.star and training else named["pooled"]
         return self.head(pooled), named
-
-
-def _dropout(x):
-    """Half of the units, doubled. The mask is drawn from the bits of `x` itself.
-
-    So a step is a function of the batch and the weights alone, and a resumed
-    training draws the masks that it would have drawn.
-    """
-    seed = tf.reduce_sum(tf.bitcast(x, tf.int32))
-    return tf.nn.experimental.stateless_dropout(x, 0.5, tf.stack([seed, 0]))

@@ -3,27 +3,37 @@
 import numpy as np
 
 from nets.alexnet import AlexNet
+from nets.efficientnet import EfficientNetLite
 from nets.resnet import ResNet
 from ops.quiet_tensorflow import tf
 
 SMALL = 32  # side in pixels of the picture that is tried; a ResNet leaves one cell of it
-NETWORKS = {"alexnet": AlexNet, "resnet": ResNet}
+# By `tables.NAMES`. Each says in front of which of its intermediates transfer stops (frozen), which of its layers lie
+# behind the features that are published (head_layers), and how it is trained from nothing: its arguments, which are
+# all that a user may choose (defaults), and the side of its input (usual_size, a function of these arguments).
+NETWORKS = {"alexnet": AlexNet, "efficientnet-lite": EfficientNetLite, "resnet": ResNet}
+
+
+def class_of(config):
+    """The class of a network from its configuration. ValueError for a name that is not known."""
+    name = config.get("name")
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise ValueError(f"no network is called {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name]
 
 
 def build(config, classes, seed=0):
     """A network from its configuration, with random weights.
 
-    config: {"name": "resnet" or "alexnet", and the arguments of its class}.
+    config: {"name": one of `nets.NAMES`, and the arguments of its class}.
     Raises ValueError for a name or an argument that is not known.
     """
-    arguments = dict(config)
-    name = arguments.pop("name", None)
-    if not isinstance(name, str) or name not in NETWORKS:
-        raise ValueError(f"no network is called {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    network = class_of(config)
+    arguments = {name: value for name, value in config.items() if name != "name"}
     try:
-        return NETWORKS[name](classes, seed=seed, **arguments)
+        return network(classes, seed=seed, **arguments)
     except TypeError as error:
-        raise ValueError(f"{name} does not take these arguments: {error}") from None
+        raise ValueError(f"{config['name']} does not take these arguments: {error}") from None
 
 
 def check_size(net, size):
@@ -70,7 +80,7 @@ def assign(net, tensors, partial=False):
                if name in tensors and tuple(variables[name].shape) == np.shape(tensors[name])}
     wrong = sorted((set(variables) | set(tensors)) - fitting)
     if partial:
-        wrong = [name for name in wrong if not is_head(name)]
+        wrong = [name for name in wrong if not is_head(net, name)]
     if wrong:
         name = wrong[0]
         found = f"is {list(np.shape(tensors[name]))}" if name in tensors else "is missing"
@@ -82,6 +92,6 @@ def assign(net, tensors, partial=False):
     return sorted(set(variables) - fitting)
 
 
-def is_head(name):
-    """Whether a variable's path lies behind the published features: what transfer trains anew."""
-    return name.split("/")[0] in ("head", "conv6", "conv7")
+def is_head(net, name):
+    """Whether a path in the network (or of its class) lies behind the published features: what transfer trains anew."""
+    return name.split("/")[0] in net.head_layers

@@ -1,4 +1,4 @@
-"""The layers that both networks are made of.
+"""The layers that the networks are made of.
 
 Every layer computes in the dtype of what it is given (float32, bfloat16 or
 float16) and keeps its variables in float32, so a network runs in mixed
@@ -13,10 +13,11 @@ from ops.quiet_tensorflow import tf
 class Conv(tf.Module):
     """2-D convolution: y = x * kernel (+ bias), NHWC and HWIO.
 
-    `padding` is "VALID" or "CENTRED". "CENTRED" pads d(k - 1)/2 zeros on each
-    side, as Caffe and PyTorch do. TensorFlow's own "SAME" differs from it for
-    a stride of 2 on an even size, where it pads on the right and bottom only,
-    so that published weights would see every picture shifted by a pixel.
+    `padding` is "VALID", "CENTRED" or "SAME". "CENTRED" pads d(k - 1)/2 zeros on
+    each side, as Caffe and PyTorch do. TensorFlow's own "SAME" (`same_padding`)
+    differs from it for a stride of 2 on an even size, where it pads more on the
+    right and bottom: weights of the one kind would see every picture shifted by
+    a pixel in the other.
 
     With `groups` > 1 the kernel has in_channels / groups input channels, and
     each group of outputs sees its own group of inputs (Krizhevsky et al.,
@@ -36,7 +37,7 @@ class Conv(tf.Module):
         # picture is padded first: conv2d's own explicit padding has gradients
         # in bfloat16 that are 80 times slower on a CPU.
         border = dilation * (size - 1) // 2
-        self.padding = "SAME" if padding == "CENTRED" and stride == 1 else "VALID"
+        self.padding = "SAME" if padding == "SAME" or padding == "CENTRED" and stride == 1 else "VALID"
         self.border = border if padding == "CENTRED" and stride > 1 else 0
 
     def __call__(self, x):
@@ -53,6 +54,30 @@ class Conv(tf.Module):
 
     def _convolve(self, x, kernel):
         return tf.nn.conv2d(x, kernel, self.stride, self.padding, dilations=self.dilation)
+
+
+class DepthwiseConv(tf.Module):
+    """2-D convolution of each channel by a kernel of its own, with TensorFlow's SAME padding; no bias.
+
+    `kernel` is [size, size, channels, 1]. A dilation goes with a stride of 1 only.
+    """
+
+    def __init__(self, channels, size, *, rng, stride=1, dilation=1, name=None):
+        super().__init__(name=name)
+        # He et al., 2015, equation 10: the variance that ReLU keeps.
+        kernel = rng.normal(0, np.sqrt(2) / size, (size, size, channels, 1))
+        self.kernel = tf.Variable(kernel, dtype=tf.float32, name="kernel")
+        self.stride, self.dilation = stride, dilation
+
+    def __call__(self, x):
+        return tf.nn.depthwise_conv2d(x, tf.cast(self.kernel, x.dtype), [1, self.stride, self.stride, 1], "SAME",
+                                      dilations=[self.dilation] * 2)
+
+
+def same_padding(size, kernel, stride):
+    """(before, behind): the zeros that TensorFlow's SAME puts around `size` pixels, for ceil(size / stride) windows."""
+    zeros = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return zeros // 2, zeros - zeros // 2
 
 
 class BatchNorm(tf.Module):
@@ -96,6 +121,16 @@ class Linear(tf.Module):
 
     def __call__(self, x):
         return tf.linalg.matmul(tf.cast(x, tf.float32), self.kernel) + self.bias
+
+
+def dropout(x, rate):
+    """A share `rate` of the units is 0, the others divided by 1 - rate. The mask is drawn from the bits of `x` itself.
+
+    So a step is a function of the batch and the weights alone, and a resumed
+    training draws the masks that it would have drawn. x: float32.
+    """
+    seed = tf.reduce_sum(tf.bitcast(x, tf.int32))
+    return tf.nn.experimental.stateless_dropout(x, rate, tf.stack([seed, 0]))
 
 
 def local_response_norm(x):

@@ -3,11 +3,10 @@
 import numpy as np
 
 from nets.layers import BatchNorm, Conv, Linear
+from nets.tables import RESNET_BLOCKS
 from ops import gap
 from ops.quiet_tensorflow import tf
 
-# Blocks of the four stages, by depth. 26 is the smallest of this family.
-BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 # Kernel, stride, and whether a 3x3 max-pool of stride 2 follows.
 STEMS = {"7x7/4": (7, 2, True), "3x3/2": (3, 2, False), "3x3/1": (3, 1, False)}
 EXPANSION = 4
@@ -73,16 +72,16 @@ class ResNet(tf.Module):
     stride_on      "3x3": v1.5, torchvision; "1x1": v1, the publication and Keras
     output_stride  picture size over map size: the stem's times 8, 4 or 2
     epsilon        of batch normalisation: torchvision 1e-5, Keras 1.001e-5
-
-    `grid` says where the map's cells lie in the input, as `ops.upsample` takes it.
     """
 
     frozen = "pooled"  # the intermediate behind which transfer trains anew
+    head_layers = ("head",)
+    defaults = {"depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
 
     def __init__(self, classes, *, depth=50, width=64, stem="7x7/4", stride_on="3x3",
                  output_stride=32, epsilon=1e-5, seed=0):
         super().__init__(name="resnet")
-        for value, known, what in ((depth, BLOCKS, "depth"), (stem, STEMS, "stem"),
+        for value, known, what in ((depth, RESNET_BLOCKS, "depth"), (stem, STEMS, "stem"),
                                    (stride_on, ("1x1", "3x3"), "stride_on")):
             if value not in known:
                 raise ValueError(f"{what} is {value!r}; known are {', '.join(map(repr, known))}")
@@ -94,12 +93,10 @@ class ResNet(tf.Module):
         size, stride, self.pool_stem = STEMS[stem]
         self.stem = Conv(3, width, size, stride=stride, rng=rng)
         self.stem_norm = BatchNorm(width, epsilon=epsilon)
-        # Every stride keeps the samples that lie at its multiples, from the first on.
-        self.grid = (0.5, output_stride)
-        self.smallest = 1
+        self.smallest, self.output_stride = 1, output_stride
         self.stages, channels = [], width
         plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride, stride_on)
-        for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(BLOCKS[depth], plan)):
+        for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(RESNET_BLOCKS[depth], plan)):
             self.stages.append([])
             for block in range(blocks):
                 self.stages[-1].append(Bottleneck(
@@ -132,3 +129,13 @@ class ResNet(tf.Module):
     def behind_frozen(self, pooled, training=False):
         """Logits from the "pooled" intermediate: what is left to train when the features are frozen."""
         return self.head(pooled)
+
+    def grid(self, size):
+        """Where the map's cells lie in an input of any size, as `ops.upsample` takes it."""
+        # Every stride keeps the samples that lie at its multiples, from the first on.
+        return 0.5, self.output_stride
+
+    @staticmethod
+    def usual_size(**_):
+        """Side of the input, in pixels, where a network is trained from nothing."""
+        return 64

@@ -22,8 +22,8 @@ STEPS = 4  # of an epoch
 class TinyNet(tf.Module):
     """One convolution and a linear layer, which answers the calls that AlexNet answers."""
 
-    frozen = "pooled"
-    grid = (0.5, 4)
+    frozen, head_layers = "pooled", ("head",)
+    defaults = {"head": "gap"}
     smallest = 1
 
     def __init__(self, classes, *, head="gap", seed=0):
@@ -39,6 +39,13 @@ class TinyNet(tf.Module):
 
     def behind_frozen(self, pooled, training=False):
         return self.head(pooled)
+
+    def grid(self, size):
+        return 0.5, 4
+
+    @staticmethod
+    def usual_size(**_):
+        return 16
 
 
 def use_tiny_network(monkeypatch):

@@ -80,7 +80,7 @@ def coloured_set(folder, shift=0):
 def test_an_aligned_map_lies_where_the_network_saw_it(colours):
     """Cells of 2 pixels, said to lie 3 pixels further to the right and below than they do."""
     localizer = localization.from_weights(weights.load(colours), align=True)
-    localizer.views.grid = (4.0, 2)
+    localizer.views.grid = lambda side: (4.0, 2)
     pixels = np.full((1, SIDE, SIDE, 3), 0.4, np.float32)
     x0, y0, x1, y1 = RED
     pixels[0, y0:y1, x0:x1] = 1, 0, 0

@@ -42,14 +42,16 @@ def test_bfloat16_is_float32_but_for_rounding(name):
 
 # ---------------------------------------------------------------- where the map's cells lie
 
+@pytest.mark.parametrize("side", [1101, 1102, 1104])
 @every_network
-def test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees(name, monkeypatch):
+def test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees(name, side, monkeypatch):
     """Without ReLU and maximum, the gradient of a cell is nowhere 0 among the pixels that it sees."""
     monkeypatch.setattr(tf.nn, "relu", tf.identity)
+    monkeypatch.setattr(tf.nn, "relu6", tf.identity)
     monkeypatch.setattr(tf.nn, "max_pool2d", tf.nn.avg_pool2d)
     net = small_network(name)
-    first, step = net.grid
-    picture = tf.constant(np.random.default_rng(2).normal(size=(1, 611, 611, 3)), tf.float32)
+    first, step = net.grid(side)
+    picture = tf.constant(np.random.default_rng(2).normal(size=(1, side, side, 3)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(picture)
         features = net(picture)[1]["features"]
@@ -58,7 +60,7 @@ def test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees(name, monkeypatch)
     gradient = tape.gradient(seen, picture).numpy()[0].any(2)
     for axis in (0, 1):
         pixels = np.flatnonzero(gradient.any(axis))
-        assert 0 < pixels[0] and pixels[-1] < 610
+        assert 0 < pixels[0] and pixels[-1] < side - 1
         assert (pixels[0] + pixels[-1] + 1) / 2 == first + step * cell
 
 
@@ -100,7 +102,7 @@ def test_every_variable_has_one_path(name):
     assert {variable.ref() for variable in named.values()} == {variable.ref() for variable in net.variables}
     assert len(named) == len(net.variables)
     assert {"head/kernel", "head/bias"} <= set(named)
-    assert [path for path in named if nets.is_head(path)] != list(named)
+    assert [path for path in named if nets.is_head(net, path)] != list(named)
 
 
 @every_network
@@ -186,7 +188,7 @@ def test_partial_assignment_leaves_a_head_of_other_classes(net):
     before = values(net)
     assert nets.assign(net, tensors, partial=True) == ["head/bias", "head/kernel"]
     for path, value in values(net).items():
-        np.testing.assert_array_equal(value, before[path] + (not nets.is_head(path)))
+        np.testing.assert_array_equal(value, before[path] + (not nets.is_head(net, path)))
 
 
 def test_partial_assignment_still_refuses_other_features(net):
@@ -207,7 +209,7 @@ def test_float16_tensors_are_assigned_as_float32(net):
 # ---------------------------------------------------------------- build
 
 @pytest.mark.parametrize("config, message", [
-    ({}, "no network is called None; known are alexnet, resnet"),
+    ({}, "no network is called None; known are alexnet, efficientnet-lite, resnet"),
     ({"name": "vgg"}, "no network is called 'vgg'"),
     ({"name": ["resnet"]}, "no network is called"),
     ({"name": "resnet", "colour": 1}, "resnet does not take these arguments: .*colour"),

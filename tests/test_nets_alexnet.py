@@ -51,7 +51,7 @@ def test_paths_are_the_layers_names():
     net = nets.build({"name": "alexnet", "head": "star"}, 10)
     layers = [f"conv{number}" for number in range(1, 8)] + ["head"]
     assert set(nets.named_variables(net)) == {f"{layer}/{part}" for layer in layers for part in ("kernel", "bias")}
-    assert {path.split("/")[0] for path in nets.named_variables(net) if nets.is_head(path)} == {
+    assert {path.split("/")[0] for path in nets.named_variables(net) if nets.is_head(net, path)} == {
         "conv6", "conv7", "head"}
 
 

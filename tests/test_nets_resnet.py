@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import nets
-from nets.resnet import BLOCKS
+from nets.tables import RESNET_BLOCKS
 
 from small_networks import randomise
 
@@ -85,7 +85,7 @@ def test_resnet50_has_as_many_parameters_as_torchvisions():
     assert sum(np.prod(variable.shape) for variable in net.trainable_variables) == 25_557_032
 
 
-@pytest.mark.parametrize("depth", BLOCKS)
+@pytest.mark.parametrize("depth", RESNET_BLOCKS)
 def test_depth_counts_the_layers(depth):
     """The stem, three convolutions in each block, and the linear layer; projections do not count."""
     net = nets.build({"name": "resnet", "depth": depth, "width": 1}, 3)

@@ -221,7 +221,7 @@ def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
     """As the Toronto file gives them: conv1 to conv5 and no classes."""
     path, run = str(tmp_path / "conv.npz"), str(tmp_path / "run")
     config = {"name": "alexnet", "head": "gap", "conv5_units": 256}
-    tensors = write_file(path, config, [], keep=lambda name: not nets.is_head(name))
+    tensors = write_file(path, config, [], keep=lambda name: not nets.is_head(nets.NETWORKS["alexnet"], name))
     assert train_loop.main(["--init", path, "--size", "99", "--freeze-features", "--no-mirror", "--data", folder,
                             "--batch", "4", "--epochs", "2", "--out", run]) == 0
     trained = weights.load(os.path.join(run, "weights.npz"))

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import replace
 
 from cam_base import InputError
-from weights import safetensors_file, store, torch_file, torchvision, toronto
+from weights import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
 from weights.catalogue import by_file, by_sha256, check_hash
 from weights.values import check_statistics
 
@@ -18,7 +18,8 @@ def load(path):
     """Weights of `path`, which may be of any of these formats, whatever it is called:
 
     this project's .npz and its training's checkpoints; the Toronto AlexNet .npy;
-    Keras ResNet .h5 and .weights.h5; torchvision ResNet .pth and .safetensors.
+    Keras ResNet .h5 and .weights.h5; torchvision ResNet and EfficientNet-Lite
+    .pth, of any version of PyTorch, and .safetensors.
     A hash that the file's name claims, or that lies beside it as <path>.sha256,
     is checked before anything is parsed. Numbers that no trained network has are
     refused: `weights.values` says which. Raises InputError, in one line.
@@ -97,12 +98,11 @@ def recognise(path):
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
         return "safetensors"
     if start[:1] == b"\x80" and b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in start:
-        raise InputError("it is in PyTorch's format from before 1.6, which is not read here; "
-                         "torch.save its state dictionary again with a newer PyTorch")
+        return "PyTorch .pth from before 1.6"
     if start[:1] == b"\x80":
         raise InputError("it is a bare pickle, which could run anything: refused")
     raise InputError("it is of no format that is read here: the project's .npz, the Toronto .npy, "
-                     "Keras' .h5, torchvision's .pth, or .safetensors")
+                     "Keras' .h5, PyTorch's .pth, or .safetensors")
 
 
 def _kind_of_zip(path):
@@ -122,18 +122,22 @@ def _read_keras(path, _):
     return keras_h5.read(path)
 
 
-def _read_torch(path, sha256):
+def _of_state(arrays, sha256):
+    """Weights from a state dictionary, {name: array}, of any of the networks that PyTorch's formats are read for."""
+    if efficientnet.is_efficientnet(arrays):
+        return efficientnet.convert(arrays)
     published = by_sha256(sha256)
     second_recipe = published is not None and published.name.endswith("-v2")
-    return torchvision.convert(torch_file.read_arrays(path), second_recipe)
+    return torchvision.convert(arrays, second_recipe)
 
 
 READERS = {
     OWN: lambda path, _: store.read(path),
     "Toronto .npy": lambda path, _: toronto.read(path),
     "Keras .h5": _read_keras,
-    "PyTorch .pth": _read_torch,
-    "safetensors": lambda path, _: torchvision.convert(safetensors_file.read_arrays(path)),
+    "PyTorch .pth": lambda path, sha256: _of_state(torch_file.read_arrays(path), sha256),
+    "PyTorch .pth from before 1.6": lambda path, sha256: _of_state(torch_legacy.read_arrays(path), sha256),
+    "safetensors": lambda path, sha256: _of_state(safetensors_file.read_arrays(path), sha256),
 }
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 
 from cam_base import InputError
+from nets.tables import LITE_FEATURES, LITE_STEM, RESNET_BLOCKS, lite_stages
 from weights.values import check_numbers
 
-# As nets.resnet.BLOCKS, which cannot be imported here without TensorFlow.
-RESNET_BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 NORM_OF = {"conv1": "norm1", "conv2": "norm2", "conv3": "norm3", "project": "project_norm"}
 
 
@@ -29,6 +28,27 @@ def resnet_units(depth, width):
                 path = f"stages/{stage}/{block}"
                 yield (stage, block), part, f"{path}/{part}", f"{path}/{NORM_OF[part]}", shape
             channels = outer
+
+
+def lite_units(variant):
+    """(path, part, convolution's path, norm's path, kernel's shape) of each convolution of an EfficientNet-Lite.
+
+    path is (stage, block), None for the stem and for the last convolution; part is "stem", "expand",
+    "depthwise" (whose kernel is [size, size, channels, 1]), "project" or "top". In the order in which the
+    pictures meet them.
+    """
+    yield None, "stem", "stem", "stem_norm", (3, 3, 3, LITE_STEM)
+    channels = LITE_STEM
+    for number, stage in enumerate(lite_stages(variant)):
+        for block in range(stage.blocks):
+            inner = stage.expansion * channels
+            kernels = {"expand": (1, 1, channels, inner)} if stage.expansion > 1 else {}
+            kernels |= {"depthwise": (stage.kernel, stage.kernel, inner, 1), "project": (1, 1, inner, stage.width)}
+            for part, shape in kernels.items():
+                path = f"stages/{number}/{block}/{part}"
+                yield (number, block), part, path, f"{path}_norm", shape
+            channels = stage.width
+    yield None, "top", "top", "top_norm", (1, 1, channels, LITE_FEATURES)
 
 
 def resnet_depth(blocks):

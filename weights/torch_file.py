@@ -32,9 +32,14 @@ def read_arrays(path):
             raise InputError("it was written by a big-endian machine, which is not read here")
         storages = _storage_reader(archive, entries, prefix)
         state = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages).load()
-    if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
-        raise InputError("it is not a state dictionary (save `model.state_dict()`, nothing around it)")
+    check_state(state, np.ndarray)
     return state
+
+
+def check_state(state, kind):
+    """InputError unless it is a state dictionary: {name: an instance of `kind`}."""
+    if not isinstance(state, dict) or not all(isinstance(value, kind) for value in state.values()):
+        raise InputError("it is not a state dictionary (save `model.state_dict()`, nothing around it)")
 
 
 def _storage_reader(archive, entries, prefix):
@@ -76,7 +81,7 @@ class StorageType:
         raise InputError("its pickle makes a storage of its own: refused")
 
 
-def _rebuild_tensor(storage, offset, size, stride, *_):
+def strided_view(storage, offset, size, stride, *_):
     """torch._utils._rebuild_tensor_v2: a strided view of a storage, inside of it."""
     whole = (type(offset), *map(type, size), *map(type, stride))
     if not isinstance(storage, np.ndarray) or set(whole) != {int} \
@@ -106,6 +111,6 @@ def _ordered_dictionary(*pairs):
 
 
 TORCH = {("collections", "OrderedDict"): _ordered_dictionary,
-         ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+         ("torch._utils", "_rebuild_tensor_v2"): strided_view,
          ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
          **{("torch", name): StorageType(name) for name in STORAGES}}

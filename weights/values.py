@@ -6,7 +6,7 @@ What real networks have, and what is therefore believed:
 | --- | --- | --- | --- |
 | Keras' and torchvision's ResNets when they begin | up to 1 | 0 | 1 |
 | the ResNet-26 in this folder, trained | up to 3 | up to 3.5 | 0.00025 to 6.7 |
-| EfficientNet-Lite0 as published, on ILSVRC | up to 13 | up to 23 | 0, and 0.00009 to 566 |
+| EfficientNet-Lite0, -1 and -2 as published, on ILSVRC | up to 15 | up to 23 | 0, and 0.00000006 to 600 |
 | believed | up to 65,504 | up to 65,504 | 0 to 65,504 squared |
 
 65,504 is the largest number of float16, in which this project keeps kernels and may
@@ -14,9 +14,9 @@ compute: what is beyond it a layer in float16 cannot bear. One bit that flips in
 number's exponent takes it far beyond.
 
 A variance is positive. Only of a unit that is dead, because nothing reaches it, may it
-have fallen to 0 (a hundredth of EfficientNet-Lite0's have), and then the mean fell with
-it, to 0.000007 at most there. So a variance below 1e-12 is believed where the mean is
-at most 0.00001, and never of all units of a layer.
+have fallen to 0 (a hundredth of EfficientNet-Lite's have), and then the mean fell with
+it, to 0.00005 at most there. So a variance below 1e-12 is believed where the mean is
+at most 0.001, and never of all units of a layer.
 """
 
 import math
@@ -25,9 +25,10 @@ import re
 import numpy as np
 
 from cam_base import InputError
+from nets.tables import LITE_EPSILON
 
 LARGEST = 65504
-DEAD_VARIANCE, DEAD_MEAN = 1e-12, 1e-5
+DEAD_VARIANCE, DEAD_MEAN = 1e-12, 1e-3
 # As this project, Keras and PyTorch call it.
 VARIANCE = re.compile(r"(^|[/.])(moving_|running_)?var(iance)?$")
 
@@ -55,10 +56,11 @@ def check_numbers(name, array):
 def check_statistics(network, tensors):
     """InputError unless each batch normalisation's numbers go together.
 
-    network: the configuration, whose "epsilon" is added to variances; tensors: {path: array}.
+    network: the configuration, which says what epsilon is added to variances; tensors: {path: array}.
     Of dead units see above. No unit may be scaled, by gamma / sqrt(variance + epsilon), by more than 65,504.
     """
-    epsilon = np.float32(network.get("epsilon", 1e-5))
+    usual = LITE_EPSILON if network.get("name") == "efficientnet-lite" else 1e-5
+    epsilon = np.float32(network.get("epsilon", usual))
     for name in tensors:
         if not name.endswith("/variance"):
             continue
