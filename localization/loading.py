@@ -25,7 +25,7 @@ def from_weights(trained, *, output_stride=None, **options):
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
     config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
     try:
-        network = nets.build(config, len(trained.classes))
+        network = nets.build(config, len(trained.classes), seed=None)
         nets.assign(network, trained.tensors)
         nets.check_size(network, min(options.get("scales") or [trained.preprocessing.size]))
         nets.check_outputs(network, trained.preprocessing)

@@ -1,8 +1,6 @@
 """AlexNet's convolutions with the heads of Zhou et al. (CVPR 2016), for class activation maps."""
 
-import numpy as np
-
-from nets.layers import Conv, Linear, dropout, local_response_norm
+from nets.layers import Conv, Linear, dropout, initial_numbers, local_response_norm
 from ops import gap
 from ops.quiet_tensorflow import tf
 
@@ -32,7 +30,7 @@ class AlexNet(tf.Module):
             raise ValueError(f"head is {head!r}; known are 'gap' and 'star'")
         if not isinstance(conv5_units, int) or not 2 <= conv5_units <= 4096 or conv5_units % 2:
             raise ValueError(f"conv5_units is {conv5_units!r}; it must be an even number from 2 to 4096")
-        rng = np.random.default_rng(seed)
+        rng = initial_numbers(seed)
 
         def conv(*shape, groups=1, **options):
             return Conv(*shape, rng=rng, groups=groups, bias=True, **options)

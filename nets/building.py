@@ -23,7 +23,7 @@ def class_of(config):
 
 
 def build(config, classes, seed=0):
-    """A network from its configuration, with random weights.
+    """A network from its configuration, with random weights; with the seed None they are zeros, to be assigned.
 
     config: {"name": one of `nets.NAMES`, and the arguments of its class}.
     Raises ValueError for a name or an argument that is not known.

@@ -5,9 +5,7 @@ activation, and stem and features are as wide in all variants.
 Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 """
 
-import numpy as np
-
-from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, dropout, same_padding
+from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, dropout, initial_numbers, same_padding
 from nets.tables import LITE_EPSILON, LITE_FEATURES, LITE_STEM, LITE_VARIANTS, lite_stages
 from ops import gap
 from ops.quiet_tensorflow import tf
@@ -63,7 +61,7 @@ class EfficientNetLite(tf.Module):
             raise ValueError(f"variant is {variant!r}; known are 0, 1 and 2")
         if output_stride not in OUTPUT_STRIDES:
             raise ValueError(f"output_stride is {output_stride}; it must be 32, 16 or 8")
-        rng = np.random.default_rng(seed)
+        rng = initial_numbers(seed)
         self.smallest, self.dropout = 1, LITE_VARIANTS[variant].dropout
         self.stem = Conv(3, LITE_STEM, STEM_KERNEL, stride=STEM_STRIDE, padding="SAME", rng=rng)
         self.stem_norm = _norm(LITE_STEM)

@@ -10,6 +10,16 @@ import numpy as np
 from ops.quiet_tensorflow import tf
 
 
+def initial_numbers(seed):
+    """Where initial weights are drawn from; with the seed None they are zeros, for a network that a file will fill."""
+    return _Zeros() if seed is None else np.random.default_rng(seed)
+
+
+class _Zeros:
+    def normal(self, mean, deviation, shape):
+        return np.zeros(shape, np.float32)
+
+
 class Conv(tf.Module):
     """2-D convolution: y = x * kernel (+ bias), NHWC and HWIO.
 

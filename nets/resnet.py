@@ -1,8 +1,6 @@
 """ResNet with bottleneck blocks (He et al., CVPR 2016, table 1)."""
 
-import numpy as np
-
-from nets.layers import BatchNorm, Conv, Linear
+from nets.layers import BatchNorm, Conv, Linear, initial_numbers
 from nets.tables import RESNET_BLOCKS
 from ops import gap
 from ops.quiet_tensorflow import tf
@@ -89,7 +87,7 @@ class ResNet(tf.Module):
             raise ValueError(f"width is {width!r}; it must be a whole number from 1 to 512")
         if not isinstance(epsilon, float) or not 0 < epsilon < 1:
             raise ValueError(f"epsilon is {epsilon!r}; it must be a number between 0 and 1")
-        rng = np.random.default_rng(seed)
+        rng = initial_numbers(seed)
         size, stride, self.pool_stem = STEMS[stem]
         self.stem = Conv(3, width, size, stride=stride, rng=rng)
         self.stem_norm = BatchNorm(width, epsilon=epsilon)

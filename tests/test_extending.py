@@ -39,7 +39,7 @@ def test_a_network_is_a_file_a_line_and_a_line_in_the_conformance_list(monkeypat
     monkeypatch.setitem(nets.building.NETWORKS, "plain", example("nets/plain.py")["Plain"])
     monkeypatch.setitem(small_networks.NETWORKS, "plain", ({"name": "plain", "width": 4}, 32, 8))
     test_nets.test_mean_of_the_class_maps_plus_bias_is_the_logits("plain", "float32")
-    test_nets.test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees("plain", monkeypatch)
+    test_nets.test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees("plain", 65, monkeypatch)
     test_nets.test_every_variable_has_one_path("plain")
     test_nets.test_every_trainable_variable_has_a_gradient("plain", "bfloat16")
     net = nets.build({"name": "plain"}, 3)
@@ -106,12 +106,12 @@ def test_a_metric_is_a_class_and_a_line(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("folder", ["nets/building.py", "localization/methods.py", "cam_data/forms.py",
-                                    "metrics/__init__.py", "tests/small_networks.py", "localization/settings.py"])
+                                    "metrics/__init__.py", "tests/small_networks.py", "localization/settings.py", "nets/tables.py"])
 def test_the_files_that_get_a_line_are_there(folder):
     assert os.path.exists(os.path.join(os.path.dirname(os.path.dirname(__file__)), folder))
 
 
 def test_what_the_help_says_of_methods_is_what_there_is():
     from localization import settings
-    assert set(settings.METHODS) == set(methods.METHODS)
+    assert set(settings.METHODS) == set(methods.METHODS) and set(nets.NAMES) == set(nets.NETWORKS)
     assert cam_evaluation.evaluate_network  # the rooms are whole
