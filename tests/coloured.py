@@ -44,7 +44,7 @@ def colour_weights(monkeypatch, folder):
     path = str(folder / "colours.npz")
     plain = Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
     weights.save(path, Weights(config, tensors, CLASSES, plain))
-    monkeypatch.setattr(nets, "build", lambda *_: Colours())
+    monkeypatch.setattr(nets, "build", lambda *_, **__: Colours())
     monkeypatch.setattr(nets, "assign", lambda *_: None)
     return path
 
