@@ -81,10 +81,16 @@ def signal_at(monkeypatch, step, *numbers):
         def counted(*batch):
             done.append(1)
             for number in numbers if len(done) == step else ():
-                signal.raise_signal(number)
+                send(number)
             return compute(*batch)
         self.step = counted
     monkeypatch.setattr(train_loop.cam_training.Trainer, "__init__", init)
+
+
+def send(number):
+    """A signal to this process, which would end the tests if nobody took it."""
+    assert callable(signal.getsignal(number)), f"nobody takes {signal.Signals(number).name}"
+    signal.raise_signal(number)
 
 
 def log_of(run):

@@ -20,6 +20,7 @@ from small_training import (
     assert_same_end,
     log_of,
     picture_folders,
+    send,
     signal_at,
     train,
     use_tiny_network,
@@ -231,7 +232,7 @@ def test_a_signal_while_the_epoch_is_judged_keeps_its_steps(tmp_path, monkeypatc
         def interrupted(self, *arguments):
             done.append(1)
             if len(done) == 2:
-                signal.raise_signal(signal.SIGTERM)
+                send(signal.SIGTERM)
             return guesses(self, *arguments)
         patch.setattr(cam_training.Trainer, "guesses", interrupted)
         assert train(data, tmp_path / "run") == 143
