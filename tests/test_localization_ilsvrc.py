@@ -172,3 +172,14 @@ def test_what_is_wrong_is_one_line(tree, arguments):
             program.main([*map(str, given), "--out", str(tree / "out")])
         assert "\n" not in str(caught.value)
     assert not os.path.exists(tree / "out")
+
+
+def test_a_submission_that_cannot_be_written_is_found_before_the_work(tree, arguments, monkeypatch):
+    monkeypatch.setattr(cam_evaluation, "evaluate_network", lambda *_, **__: pytest.fail("it was judged"))
+    (tree / "file").write_text("")
+    for place, message in ((tree / "xml", "is a folder; name a file"), (tree / "file" / "s.txt", "cannot be written to"),
+                           (tree / "file" / "below" / "s.txt", "cannot be written to")):
+        with pytest.raises(InputError, match=message):
+            evaluate(tree / "out", *arguments, "--submission", place)
+    with pytest.raises(InputError, match="file: cannot be written to"):
+        evaluate(tree / "file", *arguments)

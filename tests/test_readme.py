@@ -108,3 +108,15 @@ def test_files_that_the_readme_names_are_there():
         assert os.path.exists(os.path.join(ROOT, place)), place
     for script in re.findall(r"python (bench/\w+\.py)", README):
         assert os.path.exists(os.path.join(ROOT, script)), script
+
+
+def test_every_fault_of_the_list_has_its_test():
+    with open(os.path.join(ROOT, "docs", "faults.md"), encoding="utf-8") as file:
+        rows = [line for line in file if line.startswith("| ") and "::" in line]
+    assert len(rows) > 80
+    for row in rows:
+        path = None
+        for test in re.findall(r"(tests/\w+\.py)?(?:::)?(test_\w+)", row.split("|")[-2]):
+            path = test[0] or path
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                assert f"def {test[1]}(" in file.read(), test
