@@ -14,6 +14,7 @@ import weights
 from cam_base import InputError, check_folder, check_new_file
 from cam_base.terminal import Table, printable, progress, run_program, say, show, warn
 from cam_evaluation.settings import AUTO, parse_evaluate
+from localization.settings import PAPER_THRESHOLD
 
 # Pictures of the training split by whose boxes --threshold auto chooses.
 THRESHOLD_ROWS = 1000
@@ -66,31 +67,34 @@ def evaluate_guesses(settings, pictures):
 
 
 def evaluate_scores(settings, pictures):
+    threshold = PAPER_THRESHOLD if settings.threshold is None else settings.threshold
+    scale = settings.scale or "min-max"
     records, warnings = cam_evaluation.evaluate_score_maps(
-        settings.scores, pictures, settings.boxes, settings.threshold, progress(len(pictures)))
-    return records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings)
+        settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)))
+    return records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(
+        settings.boxes, threshold, scale)
 
 
 def evaluate_network(settings, pictures):
     device = nets.prepare_devices(settings.precision)
     options = settings.localizer_options()
     if settings.threshold == AUTO:
-        options.pop("threshold")
+        options["threshold"] = PAPER_THRESHOLD  # until one is chosen
     localizer = localization.load(settings.weights, **options)
     say(f"judging {len(pictures)} pictures of {pictures.name} {device}")
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
     records, warnings = cam_evaluation.evaluate_network(
         localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
-    about = {"weights": weights.resolve(settings.weights)} | about_boxes(settings) | chosen
+    about = {"weights": weights.resolve(settings.weights)} | about_boxes(
+        settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {name: getattr(settings, name)
               for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
     return records, warnings, localizer.classes, about
 
 
-def about_boxes(settings):
-    authors = settings.boxes == "authors"
-    return {"boxes": settings.boxes, "threshold": None if authors else settings.threshold,
-            "map_scale": "max" if authors else "min-max"}
+def about_boxes(rule, threshold, scale):
+    authors = rule == "authors"  # which has thresholds of its own, and divides by the maximum
+    return {"boxes": rule, "threshold": None if authors else threshold, "map_scale": "max" if authors else scale}
 
 
 def choose_threshold(localizer, settings, judged):
@@ -112,7 +116,6 @@ def choose_threshold(localizer, settings, judged):
                          f"{judged.name} are in {training.name}, too")
     localizer.threshold, accuracy = cam_evaluation.best_box_threshold(
         localizer, training, batch=settings.batch, progress=progress(len(training), "choosing"))
-    settings.threshold = localizer.threshold
     say(f"threshold {localizer.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
         f"(GT-known localization there {accuracy:.4f})")
     return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}

@@ -25,7 +25,6 @@ import localization
 import localize
 import nets
 import ops
-import weights
 from cam_base import Preprocessing
 from localization.names import OverlayNames
 from ops.quiet_tensorflow import tf

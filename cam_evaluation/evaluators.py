@@ -52,7 +52,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
         if pictures.boxes:
             boxes = RULES[localizer.rule](localizer.heat_maps(maps.maps), maps.maps, maps.size, localizer.threshold)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
-        return None, (collector.evaluate(maps.number, maps.size, boxes, maps.maps[-1]),
+        return None, (collector.evaluate(maps.number, maps.size, boxes, localizer.cut_off(maps.maps[-1])),
                       rank, truth[maps.number], maps.classes[:guesses], boxes)
 
     every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),
@@ -71,7 +71,7 @@ def sources(pictures):
     return (pictures.draw(row, 0) if pictures.draw else file for row, file in enumerate(pictures.files))
 
 
-def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thresholds=THRESHOLDS):
+def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", progress=iter, *, thresholds=THRESHOLDS):
     """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `evaluate_network`.
 
     An id is the picture's name in its set (`PictureSet.ids`), or that without its
@@ -80,6 +80,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thr
     missing or is no map.
 
     rule, threshold  of the boxes: a name in RULES, and a share of the map's maximum
+    scale            of the maps, see `ops.normalise`
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
 
@@ -89,7 +90,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, progress=iter, *, thr
             size = _size(pictures, row)
         except InputError as error:
             return f"skipped {error}", None
-        boxes = RULES[rule](ops.normalise(scores)[None], scores[None], size, threshold) if pictures.boxes else None
+        boxes = RULES[rule](ops.normalise(scores, scale)[None], scores[None], size, threshold) if pictures.boxes else None
         return None, collector.evaluate(row, size, boxes, scores)
 
     for warning, found in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cam_base import InputError, replacing
+from cam_base import InputError, open_regular, replacing
 from metrics import METRICS, MaxBoxAcc, MaxBoxAccV2
 
 CSV, CURVES = "pictures.csv", "curves.npz"
@@ -111,13 +111,16 @@ def write_records(folder, records, names):
 def read_records(folder):
     """The Records of an evaluation's folder. Raises InputError for one that has none, or damaged ones."""
     try:
-        with open(os.path.join(folder, CSV), encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = list(csv.DictReader(file))
+        with open_regular(os.path.join(folder, CSV), LARGEST) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+            rows = list(csv.DictReader(text))
         path = os.path.join(folder, CURVES)
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
-                raise InputError(f"{path}: larger than an evaluation's curves are")
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path, LARGEST) as opened:
+            with zipfile.ZipFile(opened) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                    raise InputError(f"{path}: larger than an evaluation's curves are")
+            opened.seek(0)
+            file = np.load(opened, allow_pickle=False)
             arrays = {name: file[name] for name in known_arrays() if name in file}
         metric_arrays = {name: arrays.pop(name) for name in list(arrays) if name not in ARRAYS}
         records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], metric_arrays=metric_arrays, **arrays)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cam_base import replacing
 from cam_evaluation.records import CURVES, write_records
-from cam_evaluation.statistics import figures, evaluated_metrics, per_class
+from cam_evaluation.statistics import evaluated_metrics, figures, per_class
 from metrics import METRICS
 
 METRICS_FILE = "metrics.json"

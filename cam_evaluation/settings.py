@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cam_base import InputError
 from cam_base.settings import option, parse
-from localization.settings import PAPER_THRESHOLD, Looking, refuse
+from localization.settings import Looking, refuse
 
 AUTO = "auto"
 
@@ -16,8 +16,9 @@ def threshold(text):
 
 @dataclass
 class EvaluateSettings(Looking):
-    threshold: object = option(PAPER_THRESHOLD, "of the box, as a share of the map's maximum; auto: the best on the boxes "
-                               "of --data's training split or of --threshold-metadata", kind=threshold, least=0, below=1)
+    threshold: object = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "
+                               "publication's 0.2; auto: the best on the boxes of --data's training split or of "
+                               "--threshold-metadata", kind=threshold, least=0, below=1)
     data: str = option(None, "folder of a data set, whose form is seen by looking, or of the pictures of --kit or "
                        "--metadata; or 'synthetic'", metavar="FOLDER", group="data to judge by")
     split: str = option("val", "which part of --data", choices=("train", "val"), group="data to judge by")
@@ -100,6 +101,6 @@ def _refuse_ignored(settings, given):
     refuse(given, (
         (settings.compare, "--compare", given - {"compare"}),
         (settings.scores, "--scores", NETWORK),
-        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold"}),
+        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
-        (settings.boxes == "authors", "--boxes authors", {"threshold"})))
+        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"})))

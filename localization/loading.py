@@ -4,26 +4,40 @@ import nets
 import weights
 from cam_base import InputError
 from localization.localizer import Localizer
+from localization.settings import PAPER_THRESHOLD
 
 
-def load(name=None, *, output_stride=None, **options):
+def load(name=None, **options):
     """A Localizer of trained weights.
 
-    name           a published name (`python -m weights list`), a file of any known format, or the
-                   folder of a training run; None: the network that comes with this project
-    output_stride  None, or a finer map for a ResNet: its strides become dilations
-    options        of `Localizer`
-    raises         InputError for weights that cannot be read or have no classes, and
-                   what `Localizer` raises
+    name     a published name (`python -m weights list`), a file of any known format, or the
+             folder of a training run; None: the network that comes with this project
+    options  as of `from_weights`
+    raises   InputError for weights that cannot be read or have no classes, and
+             what `Localizer` raises
     """
-    return from_weights(weights.load(weights.resolve(name)), output_stride=output_stride, **options)
+    return from_weights(weights.load(weights.resolve(name)), **options)
 
 
-def from_weights(trained, *, output_stride=None, **options):
-    """A Localizer of what `weights.load` gave; parameters and errors as of `load`."""
+def from_weights(trained, *, output_stride=None, scale=None, threshold=None, **options):
+    """A Localizer of what `weights.load` gave.
+
+    output_stride     None, or a finer map: the network's strides become dilations
+    scale, threshold  of `Localizer`. These three are the weights' own where None is given and the
+                      weights have any; a threshold of their own holds for their own scale and
+                      stride alone. Else they are the publication's: min-max, 0.2
+    options           of `Localizer`
+    raises            as `load`
+    """
     if not trained.classes:
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
-    config = dict(trained.network) | ({"output_stride": output_stride} if output_stride else {})
+    own = trained.looking
+    chosen = {"scale": scale or own.get("scale", "min-max"), "threshold": threshold}
+    stride = output_stride or own.get("output_stride")
+    if threshold is None:
+        as_they_like = chosen["scale"] == own.get("scale", "min-max") and stride == own.get("output_stride")
+        chosen["threshold"] = own.get("threshold", PAPER_THRESHOLD) if as_they_like else PAPER_THRESHOLD
+    config = dict(trained.network) | ({"output_stride": stride} if stride else {})
     try:
         network = nets.build(config, len(trained.classes), seed=None)
         nets.assign(network, trained.tensors)
@@ -31,4 +45,4 @@ def from_weights(trained, *, output_stride=None, **options):
         nets.check_outputs(network, trained.preprocessing)
     except ValueError as error:
         raise InputError(f"the weights do not fit: {error}") from None
-    return Localizer(network, trained.classes, trained.preprocessing, **options)
+    return Localizer(network, trained.classes, trained.preprocessing, **chosen, **options)

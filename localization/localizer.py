@@ -60,6 +60,7 @@ class Localizer:
     align          lay each cell of a map where the network (its `grid`) saw it
     method         a name in METHODS
     boxes          "paper" (section 3.2) or "authors" (the program that they released)
+    scale          of heat maps: "min-max", or "max", which cuts negative values off (`ops.normalise`)
     threshold      of the paper's box, as a share of the map's maximum, in [0, 1)
     raises         ValueError for classes, a method, or a rule that make no sense
 
@@ -67,15 +68,17 @@ class Localizer:
     """
 
     def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), align=False,
-                 method="cam", boxes="paper", threshold=0.2):
+                 method="cam", boxes="paper", scale="min-max", threshold=0.2):
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
-        for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes")):
+        for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
+                                   (scale, ops.SCALES, "scale of maps")):
             if value not in known:
                 raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
         self.network = network
         self.classes = [_category(one) for one in classes]
-        self.method, self.rule, self.threshold = method, boxes, check_threshold(threshold)
+        self.method, self.rule = method, boxes
+        self.scale, self.threshold = scale, check_threshold(threshold)
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
@@ -203,7 +206,15 @@ class Localizer:
 
     def heat_maps(self, class_maps):
         """float32 [..., side, side] in [0, 1]: class maps [..., h, w] as large as the network's input."""
-        return ops.normalise(ops.upsample(class_maps, (self.viewing.size,) * 2))
+        return self.scaled(ops.upsample(self.cut_off(class_maps), (self.viewing.size,) * 2))
+
+    def cut_off(self, class_maps):
+        """The class maps, without what their scale takes for nothing."""
+        return np.maximum(class_maps, 0) if self.scale == "max" else class_maps
+
+    def scaled(self, class_maps):
+        """float32 in [0, 1]: class maps [..., h, w] of any size, scaled."""
+        return ops.normalise(class_maps, self.scale)
 
     def _look(self, view):
         """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name."""

@@ -87,11 +87,11 @@ class Prediction:
         """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid."""
         if self._full_size:
             return self._of_picture
-        return ops.normalise(self.class_map)
+        return self._localizer.scaled(self.class_map)
 
     @cached_property
     def _of_picture(self):
-        return ops.normalise(ops.upsample(self.class_map, self._result.size))
+        return self._localizer.scaled(ops.upsample(self._localizer.cut_off(self.class_map), self._result.size))
 
     @cached_property
     def box(self):

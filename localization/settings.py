@@ -7,6 +7,7 @@ from cam_base.settings import option, parse
 
 PAPER_THRESHOLD = 0.2
 METHODS = ("cam",)
+SCALES = ("min-max", "max")
 
 
 @dataclass
@@ -17,7 +18,10 @@ class Looking:
                           "(python -m weights list); none: the network that comes with this project")
     boxes: str = option("paper", "the publication's rule, or the program that its authors released",
                         choices=("paper", "authors"))
-    threshold: float = option(PAPER_THRESHOLD, "of the box, as a share of the map's maximum", least=0, below=1)
+    threshold: float = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "
+                              "publication's 0.2", kind=float, least=0, below=1)
+    scale: str = option(None, "of maps, by minimum and maximum, or with negative values cut off by the maximum alone; "
+                        "none: the weights' own, else min-max", name="--map-scale", choices=SCALES)
     method: str = option("cam", "what makes maps of the network's features", choices=METHODS)
     crops: int = option(1, "1: the whole picture; 2: and its mirror image; 10: the paper's ten crops", choices=(1, 2, 10))
     scales: list = option([], "see the picture at these sizes", kind=int, values="+", least=16, metavar="PIXELS")
@@ -31,7 +35,7 @@ class Looking:
 
     def localizer_options(self):
         """What `localization.load` takes besides the weights."""
-        names = "boxes", "threshold", "method", "crops", "scales", "align", "output_stride", "precision"
+        names = "boxes", "scale", "threshold", "method", "crops", "scales", "align", "output_stride", "precision"
         return {name: getattr(self, name) for name in names}
 
     def largest_pixels(self):
@@ -54,7 +58,7 @@ def parse_localize(arguments):
     settings, given = parse(LocalizeSettings, arguments, "localize.py",
                             "Class activation maps, boxes and overlays of pictures.")
     refuse(given, (
-        (settings.boxes == "authors", "--boxes authors", {"threshold"}),
+        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.classes, "--class", {"top"}),
         (settings.overlay == "none", "--overlay none", {"overlay_format"})))
@@ -66,5 +70,5 @@ def refuse(given, rules):
     for holds, what, ruled_out in rules:
         if holds and given & ruled_out:
             name = min(given & ruled_out)
-            name = {"pictures": "a picture", "classes": "--class"}.get(name, "--" + name.replace("_", "-"))
+            name = {"pictures": "a picture", "classes": "--class", "scale": "--map-scale"}.get(name, "--" + name.replace("_", "-"))
             raise InputError(f"{name} does not go with {what}")

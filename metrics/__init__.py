@@ -1,7 +1,7 @@
 """What judges maps and boxes, whoever made them: NumPy and SciPy alone."""
 
 from metrics.centre_box import centre_box_baseline
-from metrics.ilsvrc import ilsvrc_errors, evaluate_guesses
+from metrics.ilsvrc import evaluate_guesses, ilsvrc_errors
 from metrics.max_box_acc import MaxBoxAcc, MaxBoxAccV2
 from metrics.metric import THRESHOLDS, Metric
 from metrics.pxap import PxAP

@@ -11,7 +11,7 @@ __getattr__ = exports(__name__, {
     "cam": "class_activation_maps heat_maps",
     "crops": "merge_flips merge_scales merge_ten_crops take_ten_crops ten_crops",
     "encoding": "encode_jpeg encode_png",
-    "heatmap": "normalise upsample",
+    "heatmap": "SCALES normalise upsample",
     "overlays": "draw_box overlay",
     "pooling": "gap gmp",
     "resize": "resize_bicubic resize_nearest",

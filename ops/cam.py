@@ -5,7 +5,15 @@ output size. Keep the batch size fixed: fill the last batch up.
 """
 
 from ops.arguments import height_width
-from ops.heatmap import extremes, interpolation_matrix, interval_ends, nan_unless_finite, scale, upsample, within_range
+from ops.heatmap import (
+    extremes,
+    interpolation_matrix,
+    interval_ends,
+    nan_unless_finite,
+    rescale,
+    upsample,
+    within_range,
+)
 from ops.quiet_tensorflow import tf
 from ops.tensors import features_tensor, real_tensor
 
@@ -86,5 +94,5 @@ def _compiled_heat_maps(features, kernel, classes, size):
     rows, columns = (interpolation_matrix(old, new)[interval_ends(old, new)]
                      for old, new in zip(maps.shape[2:], size))
     corners = tf.einsum("Yy,nkyx,Xx->nkYX", rows, maps, columns)
-    scaled = upsample(scale(*within_range(maps, *extremes(corners))), size)
+    scaled = upsample(rescale(*within_range(maps, *extremes(corners))), size)
     return nan_unless_finite(maps, tf.clip_by_value(scaled, 0, 1))

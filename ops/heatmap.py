@@ -48,23 +48,51 @@ def upsample(maps, size, grid=None):
     return maps[..., left] * (1 - fraction) + maps[..., right] * fraction
 
 
-def normalise(maps):
-    """Scales each map to [0, 1] by its own minimum and maximum.
+SCALES = "min-max", "max"
 
-    A constant map becomes all zeros; a tensor's map with a value that is not
-    finite becomes all NaN.
+
+def normalise(maps, scale="min-max"):
+    """Scales each map to [0, 1]: by its own minimum and maximum, or by its maximum alone.
+
+    Min-max scaling, (m - min m) / (max m - min m), lifts what a map has nothing to
+    say of above 0 where its least value is negative. With "max", negative values
+    become 0 and the others are divided by the maximum, as the publication's authors
+    do. A constant map becomes all zeros, by "max" one without positive values; a
+    tensor's map with a value that is not finite becomes all NaN.
 
     maps     [..., h, w], any real dtype; a tensor or a NumPy array
+    scale    "min-max" or "max"
     returns  [..., h, w], float32; a tensor for a tensor, else a NumPy array
-    raises   ValueError when h or w is zero, or when a NumPy array is not finite
+    raises   ValueError when h or w is zero, when a NumPy array is not finite, or for another scale
     """
+    if not isinstance(scale, str) or scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}; it is {shown(scale)}")
+    if scale == "max":
+        return _by_maximum(maps)
+    return _by_extremes(maps)
+
+
+def _by_maximum(maps):
+    """A border of zeros makes the minimum 0, and changes nothing else."""
+    if tf.is_tensor(maps):
+        maps = maps_tensor(maps, "maps")
+        # XLA's and NumPy's maximum differ on NaN: it must stay.
+        maps = tf.where(maps < 0, tf.zeros_like(maps), maps)
+        border = [[0, 0]] * (len(maps.shape) - 2) + [[0, 1], [0, 0]]
+        return _by_extremes(tf.pad(maps, border))[..., :-1, :]
+    maps = real_maps(maps, "maps")
+    maps = np.where(maps < 0, 0, maps)
+    return _by_extremes(np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(0, 1), (0, 0)]))[..., :-1, :]
+
+
+def _by_extremes(maps):
     if tf.is_tensor(maps):
         maps = maps_tensor(maps, "maps")
         if maps.dtype == tf.float64:  # may have what float32 has not
             largest = tf.reduce_max(tf.abs(maps), axis=(-2, -1), keepdims=True)
             maps /= tf.where(largest > 0, largest, 1)
         maps = tf.cast(maps, tf.float32)
-        return nan_unless_finite(maps, scale(*within_range(maps, *extremes(maps))))
+        return nan_unless_finite(maps, rescale(*within_range(maps, *extremes(maps))))
     maps = real_maps(maps, "maps")
     low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)  # NaN if there is one
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -72,7 +100,7 @@ def normalise(maps):
     exponent = power_of_two(low, high)
     if (abs(exponent) > EXPONENT).any():
         maps, low, high = (np.ldexp(np.asarray(array, np.float64), -exponent) for array in (maps, low, high))
-    return scale(*(array.astype(np.float32, copy=False) for array in (maps, low, high)))
+    return rescale(*(array.astype(np.float32, copy=False) for array in (maps, low, high)))
 
 
 def extremes(maps):
@@ -93,7 +121,7 @@ def within_range(maps, low, high):
     return maps * factor, low * factor, high * factor
 
 
-def scale(maps, low, high):
+def rescale(maps, low, high):
     """(maps - low) / (high - low), and 0 where that range is nothing but rounding."""
     library = tf if tf.is_tensor(maps) else np
     spread = high - low

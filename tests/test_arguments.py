@@ -45,7 +45,7 @@ GOOD = {
     ops.merge_flips: {"maps": MAPS, "mirrored_maps": MAPS},
     ops.merge_scales: {"maps": [MAPS, MAPS], "size": (5, 6)},
     ops.merge_ten_crops: {"maps": RNG.random((10, 3, 3)), "crop_size": 6, "frame": 8, "grid": (1, 2), "order": "rows"},
-    ops.normalise: {"maps": MAPS},
+    ops.normalise: {"maps": MAPS, "scale": "max"},
     ops.overlay: {"picture": PICTURE, "heat_map": MAP, "opacity": 0.5, "colour_map": "jet"},
     ops.panel: {"picture": PICTURE},
     ops.panels: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"]},
@@ -109,7 +109,7 @@ def test_every_public_function_is_tried():
     exported |= {name for name, value in vars(metrics).items() if callable(value)}
     assert {"iou", "overlay", "score_map"} < exported
     assert exported - {call.__name__ for call in GOOD} == {
-        "MaxBoxAcc", "MaxBoxAccV2", "PxAP", "Metric", "ScoreMap", "Segment"}  # the first three by `added`
+        "MaxBoxAcc", "MaxBoxAccV2", "PxAP", "Metric", "ScoreMap", "Segment", "SCALES"}  # the first three by `added`
 
 
 @pytest.mark.parametrize("call, argument", [(call, name) for call, arguments in GOOD.items() for name in arguments],

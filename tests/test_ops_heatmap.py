@@ -143,3 +143,16 @@ def test_refuses_what_is_no_map():
     with pytest.raises(ValueError, match="known"):
         tf.function(lambda x: upsample(x, (4, 4)),
                     input_signature=[tf.TensorSpec([None, None])])(tf.ones([2, 2]))
+
+
+# ---------------------------------------------------------------- the scale by the maximum alone
+
+def test_the_scale_by_the_maximum_cuts_negative_values_off():
+    maps = np.array([[[-4.0, 0.0], [1.0, 2.0]], [[-1, -2], [-3, -4]], [[3, 3], [3, 3]]])
+    expected = [[[0, 0], [0.5, 1]], [[0, 0], [0, 0]], [[1, 1], [1, 1]]]
+    np.testing.assert_array_equal(normalise(maps, "max"), expected)
+    np.testing.assert_array_equal(normalise(tf.constant(maps), "max"), expected)
+    np.testing.assert_array_equal(normalise(1e300 * maps, "max"), expected)
+    assert np.isnan(normalise(tf.constant([[1.0, np.nan]]), "max")).all()
+    with pytest.raises(ValueError, match="scale must be one of min-max, max"):
+        normalise(maps, "maximum")

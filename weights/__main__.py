@@ -87,6 +87,7 @@ def inspect(path):
         "classes": f"{len(labels)}: {', '.join(labels[:3])} ... {labels[-1]}" if labels
                    else "none: its head has to be trained",
         "preprocessing": _pairs(weights.preprocessing.to_dict()),
+        "looking": _pairs(weights.looking) or "as the paper does: the box at 20 % of the maximum",
         "provenance": _pairs(weights.provenance),
     }
     for name, value in facts.items():

@@ -20,6 +20,14 @@ from weights.layout import RESNET_BLOCKS, resnet_units
 from weights.values import check_numbers, check_statistics
 
 FORMAT = "cam-weights/1"
+# What weights may say of how to look with them: a function that checks each value.
+LOOKING = {
+    "scale": lambda value: value in ("min-max", "max"),
+    "threshold": lambda value: isinstance(value, float) and 0 <= value < 1,
+    "output_stride": lambda value: type(value) is int and value > 0,
+    "refine": lambda value: type(value) is int and 0 <= value <= 1000,
+    "chosen_on": lambda value: isinstance(value, str),
+}
 MOST_CLASSES = 100_000  # all of ImageNet has 21,841
 
 
@@ -32,6 +40,8 @@ class Weights:
     classes        one Category for each logit, in order
     preprocessing  how its pictures are prepared
     provenance     how it was made: free-form, JSON
+    looking        how its maps localize best, where that was measured: any of LOOKING, and "chosen_on",
+                   the name of the pictures that decided
     """
 
     network: dict
@@ -39,6 +49,7 @@ class Weights:
     classes: list
     preprocessing: Preprocessing
     provenance: dict = field(default_factory=dict)
+    looking: dict = field(default_factory=dict)
 
 
 def save(path, weights, dtype="float16"):
@@ -68,7 +79,8 @@ def describe(weights):
     """All of `weights` but the tensors, as JSON in UTF-8 bytes."""
     meta = {"format": FORMAT, "network": weights.network,
             "classes": [list(category) for category in weights.classes],
-            "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance}
+            "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance,
+            "looking": weights.looking}
     return json.dumps(meta, ensure_ascii=False).encode()
 
 
@@ -139,8 +151,18 @@ def from_arrays(arrays, meta):
             raise InputError(f"{name} does not hold numbers")
         check_numbers(name, array)
     _refuse_larger_network(meta["network"], sum(array.size for array in arrays.values()))
-    return Weights(meta["network"], arrays, classes,
-                   Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"])
+    return Weights(meta["network"], arrays, classes, Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"],
+                   checked_looking(meta.get("looking", {})))  # the first files of this format did not have it
+
+
+def checked_looking(looking):
+    """The dictionary itself; InputError for a key that is not known, or a value that it cannot have."""
+    if not isinstance(looking, dict):
+        raise InputError("looking must be a dictionary")
+    for name, value in looking.items():
+        if name not in LOOKING or not LOOKING[name](value):
+            raise InputError(f"how to look with these weights makes no sense: {str(name)[:40]} is {str(value)[:40]!r}")
+    return looking
 
 
 def _refuse_larger_network(network, held):
