@@ -15,7 +15,6 @@ NETWORKS = {
     "resnet, 3x3/2 stem": ({"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/2", "output_stride": 8}, 32, 4),
     "resnet, 3x3/1 stem": ({"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/1", "output_stride": 4}, 16, 4),
     "efficientnet-lite0": ({"name": "efficientnet-lite"}, 64, 2),
-    "efficientnet-lite1, stride 16": ({"name": "efficientnet-lite", "variant": 1, "output_stride": 16}, 65, 5),
     "efficientnet-lite2, stride 8": ({"name": "efficientnet-lite", "variant": 2, "output_stride": 8}, 40, 5),
     "alexnet gap": ({"name": "alexnet", "head": "gap"}, 227, 13),
     "alexnet star": ({"name": "alexnet", "head": "star"}, 227, 11),

@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from nets.layers import BatchNorm, Conv, Linear, local_response_norm
+from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, local_response_norm, same_padding
 
 
 def rng():
@@ -39,6 +39,38 @@ def test_centred_padding_is_the_same_on_both_sides(height, width, size, stride, 
     y = layer(tf.constant(x[None], tf.float32))[0]
     assert y.shape == (-(-height // stride), -(-width // stride), 12)
     np.testing.assert_allclose(y, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [7, 8, 11, 14])
+@pytest.mark.parametrize("size, stride", [(1, 2), (3, 1), (3, 2), (5, 1), (5, 2)])
+def test_same_padding_is_tensorflows(size, stride, side):
+    """An odd size is padded alike on both sides, an even one by one more behind where the stride is 2."""
+    before, behind = same_padding(side, size, stride)
+    assert (behind - before == 1) == (stride == 2 and side % 2 == 0 and size > 1)
+    layer = Conv(3, 4, size, stride=stride, padding="SAME", rng=rng())
+    x = rng().normal(size=(side, side, 3))
+    padded = np.pad(x, [(before, behind), (before, behind), (0, 0)])
+    wanted = convolution(padded, layer.kernel.numpy().astype(float), pad=0, stride=stride)
+    y = layer(tf.constant(x[None], tf.float32))[0]
+    assert y.shape == wanted.shape == (-(-side // stride), -(-side // stride), 4)
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [9, 12])
+@pytest.mark.parametrize("size, stride, dilation", [(3, 1, 1), (3, 2, 1), (5, 2, 1), (3, 1, 2), (5, 1, 4)])
+def test_a_depthwise_convolution_sees_each_channel_alone(size, stride, dilation, side):
+    layer = DepthwiseConv(6, size, stride=stride, dilation=dilation, rng=rng())
+    x = rng().normal(size=(side, side, 6))
+    pads = same_padding(side, dilation * (size - 1) + 1, stride)
+    kernel = layer.kernel.numpy().astype(float).transpose(0, 1, 3, 2)  # of 6 groups with one channel each
+    wanted = convolution(np.pad(x, [pads, pads, (0, 0)]), kernel, pad=0, stride=stride, dilation=dilation, groups=6)
+    y = layer(tf.constant(x[None], tf.float32))[0]
+    assert y.shape == wanted.shape
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+
+
+def test_depthwise_kernels_begin_with_the_variance_that_relu_keeps():
+    np.testing.assert_allclose(np.var(DepthwiseConv(4096, 3, rng=rng()).kernel), 2 / 9, rtol=0.03)
 
 
 def test_valid_padding_is_none():

