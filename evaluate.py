@@ -13,7 +13,7 @@ import nets
 import weights
 from cam_base import InputError, check_folder, check_new_file
 from cam_base.terminal import Table, printable, progress, run_program, say, show, warn
-from cam_evaluation.settings import AUTO, parse_evaluate
+from cam_evaluation.settings import AUTO, CROSSFIT, parse_evaluate
 from localization.settings import PAPER_THRESHOLD
 
 # Pictures of the training split by whose boxes --threshold auto chooses.
@@ -78,18 +78,39 @@ def evaluate_scores(settings, pictures):
 def evaluate_network(settings, pictures):
     device = nets.prepare_devices(settings.precision)
     options = settings.localizer_options()
-    if settings.threshold == AUTO:
+    if settings.threshold in (AUTO, CROSSFIT):
         options["threshold"] = PAPER_THRESHOLD  # until one is chosen
     localizer = localization.load(settings.weights, **options)
     say(f"judging {len(pictures)} pictures of {pictures.name} {device}")
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
-    records, warnings = cam_evaluation.evaluate_network(
-        localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
+    if settings.threshold == CROSSFIT:
+        records, warnings, chosen = crossfit(localizer, settings, pictures)
+    else:
+        records, warnings = cam_evaluation.evaluate_network(
+            localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {name: getattr(settings, name)
               for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
     return records, warnings, localizer.classes, about
+
+
+def crossfit(localizer, settings, pictures):
+    """As `evaluate_network`: each half of the pictures, every other one, at the threshold that is best on the other half."""
+    halves = [pictures.rows(np.arange(start, len(pictures), 2)) for start in (0, 1)]
+    found, warnings, thresholds = [], [], []
+    for half, other in (halves, halves[::-1]):
+        if not len(half):
+            raise InputError(f"{pictures.name} has one picture: there is no other half to choose a threshold by")
+        localizer.threshold, _ = cam_evaluation.best_box_threshold(
+            localizer, other, batch=settings.batch, progress=progress(len(other), "choosing"))
+        thresholds.append(localizer.threshold)
+        records, said = cam_evaluation.evaluate_network(
+            localizer, half, batch=settings.batch, progress=progress(len(half)))
+        found.append(records)
+        warnings += [line for line in said if line not in warnings]
+    return found[0].joined(found[1]), warnings, {
+        "threshold": thresholds, "threshold_chosen_on": f"each half of {pictures.name} by the other"}
 
 
 def about_boxes(rule, threshold, scale):

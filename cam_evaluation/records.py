@@ -60,6 +60,13 @@ class Records:
         of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", *self.metric_arrays)}
         return replace(self, **picked, **of_each, metric_arrays={name: array[rows] for name, array in self.metric_arrays.items()})
 
+    def joined(self, other):
+        """The records of these pictures and, behind them, of others that were evaluated in the same way."""
+        mine, theirs = self.arrays(), other.arrays()
+        both = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name != "thresholds"}
+        metric_arrays = {name: both.pop(name) for name in self.metric_arrays}
+        return replace(self, ids=self.ids + other.ids, truth=self.truth + other.truth, metric_arrays=metric_arrays, **both)
+
     def arrays(self):
         """{name: array} of all that there is."""
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None} | self.metric_arrays

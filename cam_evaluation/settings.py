@@ -7,18 +7,19 @@ from cam_base import InputError
 from cam_base.settings import option, parse
 from localization.settings import Looking, refuse
 
-AUTO = "auto"
+AUTO, CROSSFIT = "auto", "crossfit"
 
 
 def threshold(text):
-    return AUTO if text == AUTO else float(text)
+    return text if text in (AUTO, CROSSFIT) else float(text)
 
 
 @dataclass
 class EvaluateSettings(Looking):
     threshold: object = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "
                                "publication's 0.2; auto: the best on the boxes of --data's training split or of "
-                               "--threshold-metadata", kind=threshold, least=0, below=1)
+                               "--threshold-metadata; crossfit: of each half of the pictures, every other one, that "
+                               "which is best on the other half", kind=threshold, least=0, below=1)
     data: str = option(None, "folder of a data set, whose form is seen by looking, or of the pictures of --kit or "
                        "--metadata; or 'synthetic'", metavar="FOLDER", group="data to judge by")
     split: str = option("val", "which part of --data", choices=("train", "val"), group="data to judge by")
@@ -82,8 +83,8 @@ def _check(settings):
              "give one of --scores, --guesses and --submission"),
             (other_set and not settings.data and not (settings.guesses or settings.scores and settings.metadata),
              "--data is needed, too: the folder of the pictures"),
-            (auto and (not judging or without_network or settings.boxes == "authors"),
-             "--threshold auto needs --data with boxes to choose by, a network, and --boxes paper"),
+            (settings.threshold in (AUTO, CROSSFIT) and (not judging or without_network or settings.boxes == "authors"),
+             f"--threshold {settings.threshold} needs --data with boxes to choose by, a network, and --boxes paper"),
             (auto and (settings.split == "train" or same(settings.metadata, settings.threshold_metadata)),
              "--threshold auto never chooses by the pictures that it judges: judge others, or give a number"),
             (auto and other_set and not settings.threshold_metadata,

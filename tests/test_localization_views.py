@@ -193,6 +193,25 @@ def test_the_threshold_is_that_of_the_training_boxes(colours, tmp_path):
         evaluate(tmp_path / "out", "--data", tmp_path / "8", "--split", "train", "--threshold", "auto")
 
 
+def test_each_half_is_judged_at_the_threshold_of_the_other(colours, tmp_path):
+    """The halves' true boxes are of different sizes: what is best for one is not for the other."""
+    boxes = {}
+    for number in range(8):
+        y, x = np.mgrid[:SIDE, :SIDE]
+        red = np.clip(1 - np.maximum(abs(x + 0.5 - 32), abs(y + 0.5 - 32)) / 28, 0, 1)[..., None]
+        name, grow = f"{CLASSES[0].wnid}/{number}.png", (8, 24)[number % 2]
+        (tmp_path / "pictures" / CLASSES[0].wnid).mkdir(parents=True, exist_ok=True)
+        Image.fromarray((red * (255, 0, 0) + (1 - red) * 100).astype(np.uint8)).save(tmp_path / "pictures" / name)
+        boxes[name] = [[32 - grow, 32 - grow, 32 + grow, 32 + grow]]
+    metadata_folder(tmp_path / "metadata", boxes, [0] * 8)
+    arguments = ["--metadata", tmp_path / "metadata", "--data", tmp_path / "pictures", "--weights", colours]
+    found = evaluate(tmp_path / "out", *arguments, "--threshold", "crossfit")
+    assert found["pictures"] == 8 and found["gt_known_localization"] == 0 and found["max_box_acc"] == 0.5
+    first, second = found["threshold"]
+    assert first < second  # the first half has the small boxes, and the threshold of the large ones
+    assert evaluate(tmp_path / "plain", *arguments, "--threshold", str(second))["gt_known_localization"] == 0.5
+
+
 def test_a_threshold_needs_boxes(colours, tmp_path):
     for split in ("train", "val"):
         for number, colour in enumerate(COLOURS):
