@@ -48,11 +48,11 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
             pictures.check_size(maps.number, maps.size)
         except ValueError as error:
             return f"skipped {error}", None
-        boxes = None
+        boxes, refined = None, localizer.refined(maps.maps, maps.colours)
         if pictures.boxes:
-            boxes = RULES[localizer.rule](localizer.heat_maps(maps.maps), maps.maps, maps.size, localizer.threshold)
+            boxes = RULES[localizer.rule](localizer.heat_maps(refined), maps.maps, maps.size, localizer.threshold)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
-        return None, (collector.evaluate(maps.number, maps.size, boxes, localizer.cut_off(maps.maps[-1])),
+        return None, (collector.evaluate(maps.number, maps.size, boxes, refined[-1]),
                       rank, truth[maps.number], maps.classes[:guesses], boxes)
 
     every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),

@@ -28,7 +28,7 @@ def best_box_threshold(localizer, pictures, *, batch=BATCH, progress=iter):
     def evaluate(maps):
         if maps.error is not None:
             return None
-        heat_maps = localizer.heat_maps(maps.maps)
+        heat_maps = localizer.heat_maps(localizer.refined(maps.maps, maps.colours))
         boxes = np.stack([paper_boxes(heat_maps, maps.size, threshold)[0] for threshold in CANDIDATES])
         return (ops.iou(boxes[:, None], pictures.boxes[maps.number]) >= 0.5).any(1)
 

@@ -19,24 +19,27 @@ def load(name=None, **options):
     return from_weights(weights.load(weights.resolve(name)), **options)
 
 
-def from_weights(trained, *, output_stride=None, scale=None, threshold=None, **options):
+def from_weights(trained, *, output_stride=None, scale=None, refine=None, threshold=None, **options):
     """A Localizer of what `weights.load` gave.
 
-    output_stride     None, or a finer map: the network's strides become dilations
-    scale, threshold  of `Localizer`. These three are the weights' own where None is given and the
-                      weights have any; a threshold of their own holds for their own scale and
-                      stride alone. Else they are the publication's: min-max, 0.2
-    options           of `Localizer`
-    raises            as `load`
+    output_stride             None, or a finer map: the network's strides become dilations
+    scale, refine, threshold  of `Localizer`. These four are the weights' own where None is given and
+                              the weights have any; a threshold of their own holds for their own
+                              scale, stride and refinement alone. Else they are the publication's:
+                              min-max, none, 0.2
+    options                   of `Localizer`
+    raises                    as `load`
     """
     if not trained.classes:
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
     own = trained.looking
-    chosen = {"scale": scale or own.get("scale", "min-max"), "threshold": threshold}
+    chosen = {"scale": own.get("scale", "min-max") if scale is None else scale,
+              "refine": own.get("refine", 0) if refine is None else refine}
     stride = output_stride or own.get("output_stride")
+    as_they_like = (chosen["scale"], chosen["refine"], stride) == (
+        own.get("scale", "min-max"), own.get("refine", 0), own.get("output_stride"))
     if threshold is None:
-        as_they_like = chosen["scale"] == own.get("scale", "min-max") and stride == own.get("output_stride")
-        chosen["threshold"] = own.get("threshold", PAPER_THRESHOLD) if as_they_like else PAPER_THRESHOLD
+        threshold = own.get("threshold", PAPER_THRESHOLD) if as_they_like else PAPER_THRESHOLD
     config = dict(trained.network) | ({"output_stride": stride} if stride else {})
     try:
         network = nets.build(config, len(trained.classes), seed=None)
@@ -45,4 +48,4 @@ def from_weights(trained, *, output_stride=None, scale=None, threshold=None, **o
         nets.check_outputs(network, trained.preprocessing)
     except ValueError as error:
         raise InputError(f"the weights do not fit: {error}") from None
-    return Localizer(network, trained.classes, trained.preprocessing, **chosen, **options)
+    return Localizer(network, trained.classes, trained.preprocessing, threshold=threshold, **chosen, **options)

@@ -32,12 +32,17 @@ class ClassMaps(NamedTuple):
 
 
 class PictureMaps(NamedTuple):
-    """One picture's share of ClassMaps; `kept` is what was kept of its pixels. Of one that cannot be read only the error."""
+    """One picture's share of ClassMaps. Of one that cannot be read only the error.
+
+    kept     what was kept of its pixels for the caller
+    colours  uint8 [side, side, 3] for the refinement of its maps, where there is one
+    """
 
     number: int
     source: object
     size: tuple | None = None
     kept: np.ndarray | None = None
+    colours: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     classes: np.ndarray | None = None
     maps: np.ndarray | None = None
@@ -61,6 +66,7 @@ class Localizer:
     method         a name in METHODS
     boxes          "paper" (section 3.2) or "authors" (the program that they released)
     scale          of heat maps: "min-max", or "max", which cuts negative values off (`ops.normalise`)
+    refine         steps of a random walk along the picture's colours (`ops.random_walk`); 0: none
     threshold      of the paper's box, as a share of the map's maximum, in [0, 1)
     raises         ValueError for classes, a method, or a rule that make no sense
 
@@ -68,7 +74,7 @@ class Localizer:
     """
 
     def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), align=False,
-                 method="cam", boxes="paper", scale="min-max", threshold=0.2):
+                 method="cam", boxes="paper", scale="min-max", refine=0, threshold=0.2):
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
         for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
@@ -78,7 +84,7 @@ class Localizer:
         self.network = network
         self.classes = [_category(one) for one in classes]
         self.method, self.rule = method, boxes
-        self.scale, self.threshold = scale, check_threshold(threshold)
+        self.scale, self.refine, self.threshold = scale, refine, check_threshold(threshold)
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
@@ -185,7 +191,8 @@ class Localizer:
         try:
             picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
             kept = None if keep is None else keep(picture.pixels)
-            return PictureMaps(number, source, picture.size, kept), self._prepare(picture.pixels).numpy()
+            colours = ops.walk_colours(picture.pixels) if self.refine else None
+            return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels).numpy()
         except ValueError as error:  # of which InputError is one
             return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:
@@ -204,13 +211,15 @@ class Localizer:
         maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in outputs]
         return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
 
-    def heat_maps(self, class_maps):
-        """float32 [..., side, side] in [0, 1]: class maps [..., h, w] as large as the network's input."""
-        return self.scaled(ops.upsample(self.cut_off(class_maps), (self.viewing.size,) * 2))
+    def refined(self, class_maps, colours=None):
+        """What heat maps and boxes are made of, float32 [..., h', w']: class maps [..., h, w], without their negative
+        values where the scale cuts these off, and spread along the picture's colours where `refine` says so."""
+        maps = np.maximum(class_maps, 0) if self.scale == "max" else class_maps
+        return ops.random_walk(maps, colours, self.refine) if self.refine and colours is not None else maps
 
-    def cut_off(self, class_maps):
-        """The class maps, without what their scale takes for nothing."""
-        return np.maximum(class_maps, 0) if self.scale == "max" else class_maps
+    def heat_maps(self, refined):
+        """float32 [..., side, side] in [0, 1]: refined maps [..., h, w] as large as the network's input."""
+        return self.scaled(ops.upsample(refined, (self.viewing.size,) * 2))
 
     def scaled(self, class_maps):
         """float32 in [0, 1]: class maps [..., h, w] of any size, scaled."""

@@ -21,8 +21,14 @@ class Result:
         self.source, self.size, self.error = maps.source, maps.size, maps.error
         self._kept = maps.kept
         self.found = [] if maps.error is not None else [
-            Prediction(self, localizer, number, float(maps.probabilities[number]), class_map, threshold, full_size)
-            for number, class_map in zip(maps.classes.tolist(), maps.maps)]
+            Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
+            for place, number in enumerate(maps.classes.tolist())]
+        self._localizer, self._class_maps, self._colours = localizer, maps.maps, maps.colours
+
+    @cached_property
+    def _refined(self):
+        """Of all classes at once: they share the picture's colours."""
+        return self._localizer.refined(self._class_maps, self._colours)
 
     @cached_property
     def picture(self):
@@ -66,11 +72,19 @@ class Prediction:
     threshold    of boxes, segments and mask, as a share of the heat map's maximum
     """
 
-    def __init__(self, result, localizer, number, probability, class_map, threshold, full_size):
+    def __init__(self, result, localizer, number, probability, place, threshold, full_size):
         self._result, self._localizer, self._full_size = result, localizer, full_size
         self.number, self.probability = number, probability
         self.wnid, self.label = localizer.classes[number]
-        self.class_map, self.threshold = class_map, threshold
+        self._place, self.threshold = place, threshold
+
+    @property
+    def class_map(self):
+        return self._result._class_maps[self._place]
+
+    @property
+    def _refined(self):
+        return self._result._refined[self._place]
 
     @property
     def name(self):
@@ -80,18 +94,18 @@ class Prediction:
     @cached_property
     def input_heat_map(self):
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
-        return self._localizer.heat_maps(self.class_map)
+        return self._localizer.heat_maps(self._refined)
 
     @cached_property
     def heat_map(self):
-        """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid."""
+        """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid (that of the walk, where maps are refined)."""
         if self._full_size:
             return self._of_picture
-        return self._localizer.scaled(self.class_map)
+        return self._localizer.scaled(self._refined)
 
     @cached_property
     def _of_picture(self):
-        return self._localizer.scaled(ops.upsample(self._localizer.cut_off(self.class_map), self._result.size))
+        return self._localizer.scaled(ops.upsample(self._refined, self._result.size))
 
     @cached_property
     def box(self):
