@@ -6,7 +6,7 @@ import numpy as np
 
 from cam_base import InputError
 from cam_data.decoding import read_reduced
-from cam_data.preparation import normalise_pixels, prepare
+from cam_data.preparation import normalise_pixels, prepare, resize
 from ops.quiet_tensorflow import tf
 
 # Random resized crops (Szegedy et al., 2015, section 6), but milder: a crop of 8 %
@@ -139,8 +139,8 @@ def _augment(picture, size, preprocessing, seed):
         aspect_ratio_range=CROP_PROPORTIONS, area_range=CROP_AREA, use_image_if_no_bounding_boxes=True)
     crop = tf.slice(picture, *_rescaled(begin, extent, size, tf.shape(picture)))
     side = preprocessing.size
-    resized = tf.image.resize(crop, [side, side], preprocessing.interpolation, antialias=preprocessing.antialias)
-    return tf.image.stateless_random_flip_left_right(tf.ensure_shape(resized, [side, side, 3]), seed + 1)
+    resized = tf.ensure_shape(resize(crop, [side, side], preprocessing), [side, side, 3])
+    return tf.image.stateless_random_flip_left_right(resized, seed + 1)
 
 
 def _rescaled(begin, extent, size, shape):

@@ -10,7 +10,7 @@ def prepare(picture, preprocessing):
     own, so a box in the input is a box in the picture by two factors.
     """
     size = preprocessing.size
-    return normalise_pixels(_resize(picture, [size, size], preprocessing), preprocessing)
+    return normalise_pixels(resize(picture, [size, size], preprocessing), preprocessing)
 
 
 def prepare_centre_crop(picture, preprocessing):
@@ -25,7 +25,7 @@ def prepare_centre_crop(picture, preprocessing):
         return prepare(picture, preprocessing)
     sides = tf.shape(picture)[:2]
     sides = [shorter, shorter] if preprocessing.squashed else sides * shorter // tf.reduce_min(sides)
-    resized = _resize(picture, sides, preprocessing)
+    resized = resize(picture, sides, preprocessing)
     corner = tf.cast(tf.round((tf.cast(tf.shape(resized)[:2], tf.float64) - size) / 2), tf.int32)
     crop = tf.slice(resized, [corner[0], corner[1], 0], [size, size, 3])
     return normalise_pixels(crop, preprocessing)
@@ -39,11 +39,14 @@ def normalise_pixels(picture, preprocessing):
     return (picture - preprocessing.mean) / preprocessing.deviation
 
 
-def _resize(picture, size, preprocessing):
+def resize(picture, size, preprocessing):
+    """A picture of 0..255 at another size (height, width), as `preprocessing` interpolates: within 0..255, as Pillow's."""
     if preprocessing.interpolation == "nearest":
         rows, columns = (_nearest(tf.shape(picture)[axis], size[axis]) for axis in (0, 1))
         return tf.gather(tf.gather(picture, rows), columns, axis=1)
-    return tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)
+    resized = tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)
+    # At edges, a cubic curve goes beyond the pixels that it joins.
+    return tf.clip_by_value(resized, 0, 255) if preprocessing.interpolation == "bicubic" else resized
 
 
 def _nearest(old, new):

@@ -1,6 +1,7 @@
 """Every format gives the numbers that its own library wrote; what is of another meaning is refused by name."""
 
 import hashlib
+import importlib.util
 import os
 import pickle
 import pickletools
@@ -15,8 +16,9 @@ import pytest
 
 import cam_base
 import weights
-from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file
+from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file, torch_legacy
 
+import old_torch
 import python2_pickle
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
@@ -181,6 +183,7 @@ NUMBERS = [[1.5, -2.0, 3.140625], [0.0, 65280.0, -0.0078125]]
 
 
 @pytest.mark.parametrize("read, file", [(torch_file.read_arrays, "dtypes.pth"),
+                                        (torch_legacy.read_arrays, "before_1_6.pth"),
                                         (safetensors_file.read_arrays, "dtypes.safetensors")])
 def test_all_floating_point_types_of_genuine_files(read, file):
     arrays = read(os.path.join(FIXTURES, file))
@@ -209,8 +212,32 @@ def test_genuine_state_dictionary_with_strides_and_parameters():
         np.testing.assert_array_equal(tensor, theirs.tensors[name], err_msg=name)
 
 
-def test_format_of_pytorch_before_1_6_is_refused_by_name():
-    assert "from before 1.6" in refusal(os.path.join(FIXTURES, "before_1_6.pth"))
+@pytest.mark.parametrize("before_0_4", [False, True])
+def test_formats_of_older_pytorch_hold_the_same(before_0_4, tmp_path):
+    """torchvision's files from before July 2020 are of the one kind, those from before April 2018 of the other."""
+    arrays = torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+    old_torch.write(tmp_path / "x.pth", arrays, before_0_4)
+    for name, array in torch_legacy.read_arrays(tmp_path / "x.pth").items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    loaded, wanted = weights.load(tmp_path / "x.pth"), weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+    assert (loaded.network, loaded.preprocessing) == (wanted.network, wanted.preprocessing)
+    assert loaded.provenance["format"] == "PyTorch .pth from before 1.6"
+    for name, tensor in wanted.tensors.items():
+        np.testing.assert_array_equal(loaded.tensors[name], tensor, err_msg=name)
+
+
+@pytest.mark.parametrize("before_0_4", [False, True])
+def test_pytorch_itself_reads_the_old_files_that_the_tests_write(before_0_4, tmp_path):
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed; fixtures/before_1_6.pth, which it wrote, stands for it")
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(3), "c": np.ones(2, np.float16)}
+    old_torch.write(tmp_path / "x.pth", arrays, before_0_4)
+    code = ("import sys, torch, numpy as np; state = torch.load(sys.argv[1], weights_only=True)\n"
+            "np.savez(sys.argv[2], **{name: tensor.detach().numpy() for name, tensor in state.items()})")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "x.pth", tmp_path / "x.npz"], check=True)
+    with np.load(tmp_path / "x.npz") as found:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
 
 
 def test_resnets_of_other_kinds_are_refused(tmp_path):
@@ -240,9 +267,7 @@ def test_without_its_head_a_network_has_no_classes():
 
 def test_names_and_shapes_are_those_of_the_networks():
     import nets
-    from nets.resnet import BLOCKS
 
-    assert layout.RESNET_BLOCKS == BLOCKS
     loaded = weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
     variables = nets.named_variables(nets.build(loaded.network, len(loaded.classes)))
     assert {name: tuple(variable.shape) for name, variable in variables.items()} \

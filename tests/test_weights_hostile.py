@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from test_weights_formats import FIXTURES, refusal, write_keras_h5
 
 import cam_base
 import weights
-from weights import layout, torch_file, torchvision, toronto
+from weights import layout, torch_file, torch_legacy, torchvision, toronto
 
+import old_torch
 import python2_pickle
 
 NARROW = {"conv1": (3, 3, 3, 4), "conv2": (3, 3, 2, 8), "conv3": (1, 1, 8, 4), "conv4": (1, 1, 2, 4),
@@ -56,6 +58,8 @@ def write_narrow(kind, path):
                                     for name, shape in NARROW.items()})
     elif kind == "keras":
         write_keras_h5(path, width=1, depth=14)
+    elif kind == "old pth":
+        old_torch.write(path, torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth")))
     elif kind in ("pth", "safetensors"):
         with open(os.path.join(FIXTURES, f"narrow_resnet26.{kind}"), "rb") as file, open(path, "wb") as copy:
             copy.write(file.read())
@@ -69,7 +73,7 @@ def shapes(loaded):
     return {name: tensor.shape for name, tensor in loaded.tensors.items()}
 
 
-KINDS = ["toronto", "keras", "pth", "safetensors", "npz"]
+KINDS = ["toronto", "keras", "pth", "old pth", "safetensors", "npz"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,8 +88,8 @@ def test_truncated_at_every_tenth(kind, narrow_networks, tmp_path):
 
 
 @pytest.mark.parametrize("kind, flips", [
-    ("toronto", 1000), ("npz", 1000), ("safetensors", 100), ("pth", 100), ("keras", 100),
-    *(pytest.param(kind, 1000, marks=pytest.mark.slow) for kind in ("safetensors", "pth", "keras"))])
+    ("toronto", 1000), ("npz", 1000), ("safetensors", 100), ("pth", 100), ("old pth", 100), ("keras", 100),
+    *(pytest.param(kind, 1000, marks=pytest.mark.slow) for kind in ("safetensors", "pth", "old pth", "keras"))])
 def test_flipped_bytes_are_refused_or_load_with_the_declared_shapes(kind, flips, narrow_networks, tmp_path):
     path = tmp_path / "whole"
     write_narrow(kind, path)
@@ -100,6 +104,25 @@ def test_a_thousand_flips_in_the_containers(file, monkeypatch, tmp_path):
         (tmp_path / file).write_bytes(genuine.read())
     flip_and_read(tmp_path / file, 1000, lambda: all(
         array.shape == (2, 3) for array in weights.load(tmp_path / file).tensors.values()))
+
+
+def test_a_thousand_flips_in_pytorchs_old_format(monkeypatch, tmp_path):
+    """It has no checksums: what is read may be another part of a tensor's storage, and nothing beyond it."""
+    monkeypatch.setattr(torchvision, "convert", lambda arrays, *_: weights.Weights({}, arrays, [], None))
+    shutil.copy(os.path.join(FIXTURES, "before_1_6.pth"), tmp_path / "x.pth")
+    flip_and_read(tmp_path / "x.pth", 1000, lambda: all(
+        array.size <= 6 for array in weights.load(tmp_path / "x.pth").tensors.values()))
+
+
+def test_pytorchs_old_format_cut_short_anywhere_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(torchvision, "convert", lambda arrays, *_: weights.Weights({}, arrays, [], None))
+    with open(os.path.join(FIXTURES, "before_1_6.pth"), "rb") as file:
+        content = file.read()
+    for length in range(len(content)):
+        (tmp_path / "x.pth").write_bytes(content[:length])
+        refusal(tmp_path / "x.pth")
+    (tmp_path / "x.pth").write_bytes(content)
+    assert len(weights.load(tmp_path / "x.pth").tensors) == 5
 
 
 def flip_and_read(path, flips, good):
@@ -142,7 +165,18 @@ def torch_file_of(path, pickled):
     return path
 
 
-@pytest.mark.parametrize("write", [toronto_file, torch_file_of])
+def old_torch_file_of(path, pickled):
+    """Storages' ids have a part more, of views, than in the newer format."""
+    path.write_bytes(old_torch.document(pickled.replace(b"KdtQ", b"KdNtQ"), {"0": np.zeros(100, np.float32)}))
+    return path
+
+
+every_writer = pytest.mark.parametrize("write", [toronto_file, torch_file_of, old_torch_file_of])
+torch_formats = pytest.mark.parametrize("write, read", [(torch_file_of, torch_file.read_arrays),
+                                                        (old_torch_file_of, torch_legacy.read_arrays)])
+
+
+@every_writer
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_nothing_is_ever_executed(write, protocol, tmp_path):
     victim = tmp_path / "executed"
@@ -180,26 +214,27 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-@pytest.mark.parametrize("write", [toronto_file, torch_file_of])
+@every_writer
 def test_a_few_bytes_never_become_a_huge_object(bomb, write, tmp_path):
     refusal(write(tmp_path / "x", BOMBS[bomb]))
 
 
+@torch_formats
 @pytest.mark.parametrize("bomb, reason", [
     ("a million lists", "more than 400000 steps"), ("a giant string", "truncated"), ("a giant memo", "not a state"),
     ("a deep tuple as key", "dictionary key of type tuple"), ("an expanded tensor", "beyond its storage"),
     ("a tensor beyond its storage", "beyond its storage"), ("a tensor before its storage", "description is damaged"),
     ("a storage that is called", "makes a storage"), ("attributes of a function", "state of Admitted")])
-def test_bombs_are_refused_for_what_they_are(bomb, reason, tmp_path):
+def test_bombs_are_refused_for_what_they_are(bomb, reason, write, read, tmp_path):
     with pytest.raises(cam_base.InputError, match=reason):
-        torch_file.read_arrays(torch_file_of(tmp_path / "x", BOMBS[bomb]))
+        read(write(tmp_path / "x", BOMBS[bomb]))
 
 
-def test_a_tensor_inside_its_storage_is_read(tmp_path):
+@torch_formats
+def test_a_tensor_inside_its_storage_is_read(write, read, tmp_path):
     """The same pickle with honest numbers is fine."""
     honest = b"\x80\x02}X\1\0\0\0a" + REBUILD + STORAGE + b"K\0K\x64\x85K\x01\x85\x89NtRs."
-    arrays = torch_file.read_arrays(torch_file_of(tmp_path / "x", honest))
-    assert arrays["a"].shape == (100,)
+    assert read(write(tmp_path / "x", honest))["a"].shape == (100,)
 
 
 def test_a_storage_of_bfloat16_is_only_widened_once(tmp_path):
@@ -208,6 +243,75 @@ def test_a_storage_of_bfloat16_is_only_widened_once(tmp_path):
         archive.writestr("archive/data.pkl", b"\x80\x02(" + storage[:-1] * 1000 + b"t.")
         archive.writestr("archive/data/0", bytes(1_000_000))
     refusal(tmp_path / "x")
+
+
+# ---------------------------------------------------------------- PyTorch's format from before 1.6
+
+LIES = {
+    "a storage longer than the file": ({"count": 2**31 - 1}, {}, "not as long as it says"),
+    "a storage shorter than it is described": ({"count": 5}, {}, "not as long as it says"),
+    "a count below zero": ({"count": -1}, {}, "makes no sense"),
+    "a storage of no type": ({"kind": b"UntypedStorage"}, {}, "torch.UntypedStorage"),
+    "a storage that is missing": ({"key": "8"}, {}, "list of storages is damaged"),
+    "a storage that nobody names": ({}, {"storages": {"7": np.ones(6, np.float32), "8": np.ones(2, np.float32)}},
+                                    "list of storages is damaged"),
+    "a key twice": ({}, {"keys": ["7", "7"]}, "list of storages is damaged"),
+    "keys that are no text": ({}, {"keys": [7]}, "list of storages is damaged"),
+    "a million keys": ({}, {"keys": ["7"] * 1_000_000}, "more than 400000 steps"),
+    "no list of keys": ({}, {"keys": "7"}, "list of storages is damaged"),
+    "another magic number": ({}, {"magic": (old_torch.MAGIC, 1)}, "in front of its state dictionary"),
+    "another version": ({}, {"version": 1002}, "in front of its state dictionary"),
+    "a machine that is none": ({}, {"machine": []}, "in front of its state dictionary"),
+    "a big-endian machine": ({}, {"machine": {"little_endian": False}}, "big-endian"),
+}
+
+
+def old_file_that_lies(path, described, written):
+    """A state dictionary of one tensor with six elements in storage "7", some of it other than it is."""
+    described = {"key": "7", "kind": b"FloatStorage", "count": 6} | described
+    tensor = (b"ctorch._utils\n_rebuild_tensor_v2\n(" + old_torch.storage(**described) + old_torch.whole(0)
+              + old_torch.wholes([2, 3]) + old_torch.wholes([3, 1]) + b"\x89NtR")
+    written = {"storages": {"7": np.arange(6, dtype=np.float32)}} | written
+    path.write_bytes(old_torch.document(b"\x80\x02}(" + old_torch.text("a") + tensor + b"u.", **written))
+    return path
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_old_files_that_lie_are_refused_for_what_they_are(lie, tmp_path):
+    described, written, message = LIES[lie]
+    with pytest.raises(cam_base.InputError, match=message):
+        torch_legacy.read_arrays(old_file_that_lies(tmp_path / "x", described, written))
+    refusal(tmp_path / "x")
+
+
+def test_the_same_old_file_without_a_lie_is_read(tmp_path):
+    arrays = torch_legacy.read_arrays(old_file_that_lies(tmp_path / "x", {}, {}))
+    np.testing.assert_array_equal(arrays["a"], [[0, 1, 2], [3, 4, 5]])
+
+
+def test_what_follows_behind_the_storages_is_refused(tmp_path):
+    path = old_file_that_lies(tmp_path / "x", {}, {})
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert "something follows" in refusal(path)
+
+
+@pytest.mark.parametrize("identity, message", [
+    (b"(" + old_torch.text("module") + b"ccollections\nOrderedDict\nNNt", "not a storage"),
+    (old_torch.text("storage"), "not a storage"),
+    (b"(" + old_torch.text("storage") + b"ctorch\nFloatStorage\n" + old_torch.text("7") + old_torch.text("cpu") + b"K\x06"
+     + b"(" + old_torch.text("8") + b"K\0K\3tt", "of a type that is not read"),
+    (b"(" + old_torch.text("storage") + b"ctorch\nFloatStorage\nK\x07" + old_torch.text("cpu") + b"K\x06Nt", "of a type"),
+    (b"(" + old_torch.text("storage") + b"K\1" + old_torch.text("7") + old_torch.text("cpu") + b"K\x06Nt", "of a type")])
+def test_persistent_ids_that_are_no_whole_storages_are_refused(identity, message, tmp_path):
+    (tmp_path / "x").write_bytes(old_torch.document(b"\x80\x02" + identity + b"Q.", {"7": np.zeros(6, np.float32)}))
+    assert message in refusal(tmp_path / "x")
+
+
+def test_a_storage_that_is_described_twice_in_two_ways_is_refused(tmp_path):
+    twice = old_torch.storage("7", b"FloatStorage", 6) + b"0" + old_torch.storage("7", b"HalfStorage", 6)
+    state = b"\x80\x02(" + twice.replace(b"Q0", b"Q") + b"t."
+    (tmp_path / "x").write_bytes(old_torch.document(state, {"7": np.zeros(6, np.float32)}))
+    assert "makes no sense" in refusal(tmp_path / "x")
 
 
 # ---------------------------------------------------------------- zip files
