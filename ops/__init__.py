@@ -17,4 +17,5 @@ __getattr__ = exports(__name__, {
     "resize": "resize_bicubic resize_nearest",
     "segmentation": "Segment segments",
     "strips": "panel panels",
+    "walking": "random_walk walk_colours",
 })

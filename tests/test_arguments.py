@@ -49,11 +49,13 @@ GOOD = {
     ops.overlay: {"picture": PICTURE, "heat_map": MAP, "opacity": 0.5, "colour_map": "jet"},
     ops.panel: {"picture": PICTURE},
     ops.panels: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"]},
+    ops.random_walk: {"maps": MAPS, "colours": np.zeros((112, 112, 3), np.uint8), "steps": 2, "deviation": 0.05},
     ops.resize_bicubic: {"maps": MAPS, "size": (5, 6), "a": -0.5},
     ops.resize_nearest: {"masks": MASK, "size": (5, 6)},
     ops.segments: {"heat_map": MAP, "threshold": 0.2},
     ops.take_ten_crops: {"pictures": RNG.random((1, 8, 8, 3)), "crop_size": 6},
     ops.ten_crops: {"crop_size": 6, "frame": 8, "order": "columns"},
+    ops.walk_colours: {"picture": PICTURE},
     ops.upsample: {"maps": MAPS, "size": (5, 6), "grid": (1, 2)},
     added(metrics.MaxBoxAcc): {"thresholds": [0, 0.5], "class_map": MAP, "true_boxes": BOXES, "size": (6, 7)},
     added(metrics.MaxBoxAccV2): {"thresholds": [0, 0.5], "class_map": LEVELS, "true_boxes": BOXES},
@@ -74,7 +76,7 @@ GOOD = {
     bootstrap.mean_of: {"values": [1.0, 2.0]},
     bootstrap.pxap_of: {"histograms": np.ones((2, 3, 4))},
 }
-COMPILED = ops.class_activation_maps, ops.heat_maps  # by XLA for each shape: they are tried with less
+COMPILED = ops.class_activation_maps, ops.heat_maps, ops.random_walk  # by XLA for each shape: they are tried with less
 ODD = [None, 0, -1, 5, 2.5, 10**30, True, 1j, np.nan, np.inf, "x", "55", b"x", object(), [], (), {}, [None], ["a", "b"],
        [[1], [1, 2]], (0, 5), (5, -5), (2.5, 3), (3, 4, 5), [20, 300], [-1], [9], [0.5, 0.2], [np.nan], range(3),
        np.zeros(0), np.zeros((2, 0, 3)), np.zeros((0, 4)), np.zeros(3), np.array(3.0), np.array("a"),
