@@ -42,9 +42,9 @@ def random_walk(maps, colours, steps=50, deviation=DEVIATION):
     returns    float32 [k, 112, 112], NumPy
     raises     ValueError when an argument is not as it should be
     """
-    colours, deviation = rgb(colours), real(deviation, "deviation")
-    if colours.shape != (SIDE, SIDE, 3):
-        raise ValueError(f"colours must be uint8 [{SIDE}, {SIDE}, 3]; their shape is {colours.shape}")
+    colours, deviation = real_array(colours, "colours"), real(deviation, "deviation")
+    if colours.dtype != np.uint8 or colours.shape != (SIDE, SIDE, 3):
+        raise ValueError(f"colours must be uint8 [{SIDE}, {SIDE}, 3]; they are {colours.dtype} {colours.shape}")
     if not deviation > 0:
         raise ValueError(f"deviation must be above 0; it is {shown(deviation)}")
     if whole(steps, "steps", 0) > 1000:
