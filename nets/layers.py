@@ -134,11 +134,12 @@ class Linear(tf.Module):
 
 
 def dropout(x, rate):
-    """A share `rate` of the units is 0, the others divided by 1 - rate. The mask is drawn from the bits of `x` itself.
+    """A share `rate` of the units is 0, the others divided by 1 - rate, float32. The mask is drawn from the bits of `x`.
 
     So a step is a function of the batch and the weights alone, and a resumed
-    training draws the masks that it would have drawn. x: float32.
+    training draws the masks that it would have drawn.
     """
+    x = tf.cast(x, tf.float32)
     seed = tf.reduce_sum(tf.bitcast(x, tf.int32))
     return tf.nn.experimental.stateless_dropout(x, rate, tf.stack([seed, 0]))
 

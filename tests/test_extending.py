@@ -39,7 +39,7 @@ def test_a_network_is_a_file_a_line_and_a_line_in_the_conformance_list(monkeypat
     monkeypatch.setitem(nets.building.NETWORKS, "plain", example("nets/plain.py")["Plain"])
     monkeypatch.setitem(small_networks.NETWORKS, "plain", ({"name": "plain", "width": 4}, 32, 8))
     test_nets.test_mean_of_the_class_maps_plus_bias_is_the_logits("plain", "float32")
-    test_nets.test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees("plain", 65, monkeypatch)
+    test_nets.test_a_cell_lies_in_the_middle_of_the_pixels_that_it_sees("plain", 1, (65, 64), monkeypatch)
     test_nets.test_every_variable_has_one_path("plain")
     test_nets.test_every_trainable_variable_has_a_gradient("plain", "bfloat16")
     net = nets.build({"name": "plain"}, 3)

@@ -40,6 +40,16 @@ def test_bfloat16_is_float32_but_for_rounding(name):
     assert np.abs(exact - rounded).max() < 0.1 * np.abs(exact).max()
 
 
+@every_dtype
+@every_network
+def test_the_layers_behind_what_transfer_freezes_give_the_logits(name, dtype):
+    net = small_network(name)
+    logits, named = net(tf.cast(pictures(name), dtype))
+    frozen = tf.cast(named[net.frozen], dtype)
+    np.testing.assert_allclose(net.behind_frozen(frozen), logits, atol=1e-2 * np.abs(logits).max(), rtol=0)
+    assert np.isfinite(net.behind_frozen(frozen, training=True)).all()
+
+
 # ---------------------------------------------------------------- where the map's cells lie
 
 @pytest.mark.parametrize("axis, sides", [(1, (1501, 1504)), (2, (1502, 1536))])

@@ -230,6 +230,34 @@ def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
     assert trained.preprocessing.channels == "BGR"
 
 
+@pytest.mark.parametrize("options", [["--freeze-features", "--precision", "bfloat16"],
+                                     pytest.param(["--features-rate", "0.1"], marks=pytest.mark.slow)])
+def test_efficientnet_lite_is_a_start_by_its_name(options, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_loop, "report", lambda *_: None)
+    run = tmp_path / "run"
+    assert train_loop.main(["--init", "efficientnet-lite0", "--size", "64", "--output-stride", "16", "--data", folder,
+                            "--batch", "4", "--epochs", "3", "--learning-rate", "0.01", "--out", str(run), *options]) == 0
+    trained, given = weights.load(run / "weights.npz"), weights.load(weights.resolve("efficientnet-lite0"))
+    assert trained.network == {"name": "efficientnet-lite", "variant": 0, "output_stride": 16}
+    assert [category.label for category in trained.classes] == ["blue", "red"]
+    assert (trained.preprocessing.size, trained.preprocessing.interpolation) == (64, "bicubic")
+    kept = np.array_equal(trained.tensors["top/kernel"], given.tensors["top/kernel"].astype(np.float16))
+    frozen = "--freeze-features" in options
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert kept == frozen and last["accuracy"] > 0.7 and (last["validation_top1"] == 1 or not frozen)
+
+
+def test_networks_are_trained_from_nothing_as_they_say():
+    for name, known in nets.NETWORKS.items():
+        settings, _ = train_loop.parse(["--network", name])
+        assert settings.network == {"name": name} | known.defaults
+        assert settings.preprocessing["size"] == known.usual_size()
+    settings, _ = train_loop.parse(["--network", "efficientnet-lite", "--variant", "2", "--output-stride", "16"])
+    assert settings.network == {"name": "efficientnet-lite", "variant": 2, "output_stride": 16}
+    assert settings.preprocessing["size"] == 260
+    assert tuple(sorted(nets.NETWORKS)) == nets.NAMES
+
+
 def test_pictures_too_small_for_a_network_are_refused_before_there_is_a_run(folder, tmp_path):
     run = tmp_path / "run"
     with pytest.raises(InputError, match="alexnet needs pictures of at least 67 pixels, not 66"):
@@ -246,6 +274,8 @@ def test_options_that_contradict_each_other_are_refused(elsewhere, tmp_path):
                                (["--init", path, "--freeze-features", "--features-rate", "0"], "not trained with"),
                                (["--init", path, "--head", "star"], "--head is not an option of resnet"),
                                (["--network", "alexnet", "--depth", "50"], "--depth is not an option of alexnet"),
+                               (["--init", "efficientnet-lite0", "--variant", "1"], "--variant cannot be chosen with"),
+                               (["--variant", "1"], "--variant is not an option of resnet"),
                                (["--init", str(tmp_path / "none.npz")], "none.npz")):
         with pytest.raises(InputError, match=message):
             train_loop.parse([*arguments, "--out", str(tmp_path / "run")])

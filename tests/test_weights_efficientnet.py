@@ -16,6 +16,7 @@ import nets
 import weights
 from nets.tables import LITE_VARIANTS
 from weights import catalogue, efficientnet, published, torch_legacy
+from weights.values import check_statistics
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 CELLS = ((0, 0), (-1, -1), (3, 4))  # as fixtures/make_lite_goldens.py
@@ -182,6 +183,31 @@ def test_other_efficientnets_are_refused_by_name(arrays):
         changed = {name: array for name, array in (arrays | change).items() if array is not None}
         with pytest.raises(cam_base.InputError, match=message):
             efficientnet.convert(changed)
+
+
+def test_dead_units_are_believed_and_others_without_variance_are_not(arrays):
+    """A hundredth of the published units are dead: variance 0, mean 0 but for 0.00005. Flipped bits may make a variance 0."""
+    dead = [(name, unit) for name in arrays if name.endswith("running_var") for unit in np.flatnonzero(arrays[name] == 0)]
+    assert len(dead) > 100
+    loaded = efficientnet.convert(arrays)
+    check_statistics(loaded.network, loaded.tensors)
+    name = "stages/3/1/expand_norm"
+    for alive in (loaded.tensors[f"{name}/variance"] > 1).nonzero()[0][:3]:
+        variance, mean = loaded.tensors[f"{name}/variance"].copy(), loaded.tensors[f"{name}/mean"].copy()
+        variance[alive], mean[alive] = 0, 0.01
+        with pytest.raises(cam_base.InputError, match=f"{name}/variance holds 0 for a unit that is not dead"):
+            check_statistics(loaded.network, loaded.tensors | {f"{name}/variance": variance, f"{name}/mean": mean})
+        mean[alive] = 0.0005
+        check_statistics(loaded.network, loaded.tensors | {f"{name}/variance": variance, f"{name}/mean": mean})
+
+
+def test_a_units_gain_is_judged_with_the_networks_own_epsilon(arrays):
+    """A gamma of 300 at a variance of 0: 9,500 with an epsilon of 0.001, and 95,000 with ResNet's of 0.00001."""
+    network = {"name": "efficientnet-lite", "variant": 0}
+    tensors = {"a/variance": np.float32([0, 1]), "a/mean": np.float32([0, 0]), "a/gamma": np.float32([300, 1])}
+    check_statistics(network, tensors)
+    with pytest.raises(cam_base.InputError, match="no trained network scales by more"):
+        check_statistics({"name": "resnet"}, tensors)
 
 
 def test_a_head_of_other_classes_and_none(arrays):

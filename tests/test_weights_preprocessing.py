@@ -14,7 +14,7 @@ from PIL import Image
 import cam_base
 import cam_data
 import weights
-from weights import keras_h5, torchvision, toronto
+from weights import efficientnet, keras_h5, torchvision, toronto
 
 SAMPLES = sorted(glob.glob(os.path.join(os.path.dirname(__file__), "..", "samples", "*.jpg")))
 
@@ -61,6 +61,30 @@ def test_from_the_files_bytes_as_torchvision_prepares_it(centre_crop, files):
         here = cam_data.prepare_centre_crop(cam_data.read_picture(path), preprocessing)
         there = torchvision_by_pillow(Image.open(path).convert("RGB"), centre_crop)
         compare(path, here, there, 1 / 255 / np.array(preprocessing.deviation), worst=1.1)
+
+
+def test_bicubic_with_antialiasing_is_pillows(files):
+    """As EfficientNet-Lite's pictures are prepared. Of 8-bit pictures Pillow's is rounded twice, of floats never."""
+    for path in files:
+        pixels = cam_data.read_picture(path)
+        here = cam_data.prepare(pixels, efficientnet.preprocessing(2)).numpy() * 128 + 127
+        there = np.stack([Image.fromarray(channel.astype(np.float32)).resize((260, 260), Image.BICUBIC)
+                          for channel in np.moveaxis(pixels, 2, 0)], 2)
+        np.testing.assert_allclose(here, there.clip(0, 255), atol=0.01)
+
+
+def test_bicubic_pixels_stay_within_0_to_255_in_training_too(tmp_path):
+    """At the edge between black and white a cubic curve goes 20 levels beyond them."""
+    black_and_white = np.zeros((300, 300, 3), np.uint8)
+    black_and_white[:, 100:200] = 255
+    preprocessing = replace(efficientnet.preprocessing(0), size=32)
+    pictures = cam_data.PictureSet("drawn", [("n1", "a")], np.zeros(4, np.int64), [str(tmp_path / f"{n}.png") for n in range(4)])
+    for file in pictures.files:
+        Image.fromarray(black_and_white).save(file)
+    for batches in (cam_data.viewing_batches(pictures, preprocessing, 4),
+                    cam_data.training_batches(pictures, preprocessing, 4, seed=0, epoch=0)):
+        inputs = next(iter(batches))[0].numpy()
+        assert inputs.min() == -127 / 128 and inputs.max() == 1
 
 
 def torchvision_by_pillow(picture, shorter):
