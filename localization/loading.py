@@ -11,7 +11,7 @@ def load(name=None, *, output_stride=None, **options):
 
     name           a published name (`python -m weights list`), a file of any known format, or the
                    folder of a training run; None: the network that comes with this project
-    output_stride  None, or a finer map for a ResNet: its strides become dilations
+    output_stride  None, or a finer map, but for AlexNet: strides become dilations
     options        of `Localizer`
     raises         InputError for weights that cannot be read or have no classes, and
                    what `Localizer` raises
