@@ -1,11 +1,14 @@
 """tf.data pipelines: pictures as batches, for training and for looking at them."""
 
+import atexit
 import os
+import stat
+import weakref
 
 import numpy as np
 
 from cam_base import InputError
-from cam_data.decoding import read_reduced
+from cam_data.decoding import LARGE, read_reduced
 from cam_data.preparation import normalise_pixels, prepare, resize
 from ops.quiet_tensorflow import tf
 
@@ -17,6 +20,8 @@ PARALLEL_CALLS = os.cpu_count() or 1
 # Large pictures are read with so many pixels along a side for each that the network sees. A crop may be a quarter
 # of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
 VIEWING_PIXELS, TRAINING_PIXELS = 2, 8
+SMALL_FILE = 1 << 20  # bytes
+_running = weakref.WeakSet()
 
 
 def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
@@ -44,15 +49,16 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
 
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)
-    return (tf.data.Dataset.from_tensor_slices((positions, order[start:]))
-            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
-            .ignore_errors()
-            .batch(batch)
-            .enumerate()
-            .filter(lambda number, rows: (tf.size(rows[1]) == batch) | (number + start == 0))
-            .map(lambda _, rows: rows)
-            .prefetch(2)
-            .with_options(_without_tuner()))
+    return _run(
+        tf.data.Dataset.from_tensor_slices((positions, order[start:]))
+        .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        .ignore_errors()
+        .batch(batch)
+        .enumerate()
+        .filter(lambda number, rows: (tf.size(rows[1]) == batch) | (number + start == 0))
+        .map(lambda _, rows: rows)
+        .prefetch(2)
+        .with_options(_without_tuner()))
 
 
 def epoch_order(pictures, seed, epoch):
@@ -81,13 +87,34 @@ def viewing_batches(pictures, preprocessing, batch):
         inputs = tf.pad(inputs, [[0, missing], [0, 0], [0, 0], [0, 0]])
         return tf.ensure_shape(inputs, [batch, None, None, 3]), labels, rows, sizes
 
-    return (tf.data.Dataset.range(len(pictures))
-            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
-            .ignore_errors()
-            .batch(batch)
-            .map(fill)
-            .prefetch(2)
-            .with_options(_without_tuner()))
+    return _run(
+        tf.data.Dataset.range(len(pictures))
+        .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        .ignore_errors()
+        .batch(batch)
+        .map(fill)
+        .prefetch(2)
+        .with_options(_without_tuner()))
+
+
+def _run(dataset):
+    """An iterator over a dataset that is stopped, at the latest, before Python ends.
+
+    The threads of tf.data call Python to read pictures. One that does so while
+    Python comes to its end never returns, and the program with it.
+    """
+    def batches():
+        yield from dataset
+
+    running = batches()
+    _running.add(running)
+    return running
+
+
+@atexit.register
+def _stop_all():
+    for batches in list(_running):
+        batches.close()
 
 
 def _without_tuner():
@@ -113,7 +140,12 @@ def broken_files(pictures, rows):
 
 
 def _reader(pictures, epoch, reduce_to):
-    """A function of a row (scalar tensor) that gives its picture, uint8 [h, w, 3], and its full size, int32 [2]."""
+    """A function of a row (scalar tensor) that gives its picture, uint8 [h, w, 3], and its full size, int32 [2].
+
+    Ordinary JPEGs and PNGs are decoded in the graph: Python, whose lock only one
+    thread holds at a time, is asked about the others alone. Both ways give the
+    same pixels.
+    """
     def read(row):
         if pictures.draw is None:
             picture, size = read_reduced(pictures.files[row], reduce_to, pictures.largest)
@@ -122,11 +154,66 @@ def _reader(pictures, epoch, reduce_to):
             size = picture.shape[:2]
         return picture, np.array(size, np.int32)
 
-    def in_graph(row):
+    def in_python(row):
         picture, size = tf.numpy_function(read, [row], [tf.uint8, tf.int32])
         return tf.ensure_shape(picture, [None, None, 3]), tf.ensure_shape(size, [2])
 
-    return in_graph
+    if pictures.draw is not None:
+        return in_python
+    files = tf.constant([os.fsencode(file) for file in pictures.files])
+    small = tf.constant([_is_small_file(file) for file in pictures.files])
+
+    def decoded(contents, sides):
+        picture = tf.cond(tf.io.is_jpeg(contents),
+                          lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+                          lambda: tf.io.decode_png(contents, channels=3))
+        return picture, tf.ensure_shape(sides, [2])
+
+    def of_small_file(row):
+        contents = tf.io.read_file(tf.gather(files, row))
+        sides, ordinary = _sides(contents)
+        pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
+        ordinary &= (pixels > 0) & (pixels < min(LARGE, pictures.largest + 1)) & ~_may_be_turned(contents)
+        return tf.cond(ordinary, lambda: decoded(contents, sides), lambda: in_python(row))
+
+    return lambda row: tf.cond(tf.gather(small, row), lambda: of_small_file(row), lambda: in_python(row))
+
+
+def _is_small_file(path):
+    """Whether it is a regular file of at most SMALL_FILE bytes, which the graph may read whole."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= SMALL_FILE
+
+
+def _sides(contents):
+    """(int32 [2], height and width by the header, bool: whether it is a baseline JPEG or a PNG); zeros for other files."""
+    head = tf.io.decode_raw(tf.strings.substr(contents, 0, 24), tf.uint8)
+    is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    # Of a progressive JPEG the scans have to be counted first.
+    baseline = tf.io.is_jpeg(contents) & ~tf.strings.regex_full_match(contents, b"(?s).*\xff\xc2.*")
+
+    def of_png():
+        # Both sides are big-endian, behind the signature and the first chunk's length and name.
+        width, height = (tf.bitcast(tf.reverse(head[place:place + 4], [0]), tf.int32) for place in (16, 20))
+        return tf.stack([height, width])
+
+    return tf.cond(
+        baseline, lambda: tf.io.extract_jpeg_shape(contents)[:2],
+        lambda: tf.cond(is_png & (tf.size(head) == 24), of_png, lambda: tf.zeros([2], tf.int32))), baseline | is_png
+
+
+def _may_be_turned(contents):
+    """Whether the letters "exif", large or small, stand in it: of an orientation only Python knows.
+
+    A JPEG has "Exif", a PNG the chunk "eXIf" or, by ImageMagick, "Raw profile type exif".
+    """
+    small = tf.bitwise.bitwise_or(tf.io.decode_raw(contents, tf.uint8), 32)
+    size = tf.maximum(tf.size(small) - 3, 0)
+    e, x, i, f = (small[place:place + size] == ord(letter) for place, letter in enumerate("exif"))
+    return tf.reduce_any(e & x & i & f)
 
 
 def _augment(picture, size, preprocessing, seed):

@@ -22,7 +22,7 @@ def load(name=None, **options):
 def from_weights(trained, *, output_stride=None, scale=None, refine=None, threshold=None, **options):
     """A Localizer of what `weights.load` gave.
 
-    output_stride             None, or a finer map: the network's strides become dilations
+    output_stride             None, or a finer map, but for AlexNet: strides become dilations
     scale, refine, threshold  of `Localizer`. These four are the weights' own where None is given and
                               the weights have any; a threshold of their own holds for their own
                               scale, stride and refinement alone. Else they are the publication's:

@@ -29,7 +29,7 @@ class Looking:
     scales: list = option([], "see the picture at these sizes", kind=int, values="+", least=16, metavar="PIXELS")
     align: bool = option(False, "lay each cell of the map where the network saw it, not evenly over the picture as the "
                          "publication does")
-    output_stride: int = option(None, "resnet: another picture size over map size, for finer maps", kind=int, least=1)
+    output_stride: int = option(None, "another picture size over map size, for finer maps; not of alexnet", kind=int, least=1)
     precision: str = option("float32", "to compute in", choices=("float32", "bfloat16"))
     batch: int = option(32, "pictures that the network sees at once", least=1)
     largest_picture: float = option(150.0, "pictures with more pixels are refused", least=0.001, metavar="MEGAPIXELS")

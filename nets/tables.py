@@ -45,14 +45,11 @@ LITE_STEM, LITE_FEATURES, LITE_EPSILON = 32, 1280, 1e-3
 def lite_stages(variant):
     """The table's rows for variant 0, 1 or 2.
 
-    Widths are rounded to a multiple of 8, never by more than a tenth downwards;
-    numbers of blocks are rounded up, but for the first and the last stage, which keep theirs.
+    Widths are rounded to the nearest multiple of 8 (by the publication's code never by more than a tenth downwards:
+    of these variants' none would be); numbers of blocks are rounded up, but for the first and the last stage's.
     """
     factors, last = LITE_VARIANTS[variant], len(LITE_STAGES) - 1
     for number, stage in enumerate(LITE_STAGES):
-        width = stage.width * factors.width
-        rounded = max(8, int(width / 8 + 0.5) * 8)
-        if rounded < 0.9 * width:
-            rounded += 8
+        width = 8 * int(stage.width * factors.width / 8 + 0.5)
         blocks = stage.blocks if number in (0, last) else math.ceil(stage.blocks * factors.depth)
-        yield stage._replace(blocks=blocks, width=rounded)
+        yield stage._replace(blocks=blocks, width=width)

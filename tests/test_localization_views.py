@@ -90,6 +90,20 @@ def test_an_aligned_map_lies_where_the_network_saw_it(colours):
     assert seen.maps.shape == (1, 1, SIDE, SIDE)
 
 
+def test_each_scale_is_laid_by_the_grid_of_its_own_size(colours):
+    """Cells that are said to lie 2 pixels further right and below at 96 pixels, and nowhere else."""
+    localizer = localization.from_weights(weights.load(colours), align=True, scales=[96, 48])
+    asked = []
+    localizer.views.grid = lambda side: asked.append(side) or (3.0 if side == 96 else 1.0, 2)
+    maps = [np.zeros((1, 1, side // 2, side // 2), np.float32) for side in (96, 48)]
+    maps[0][..., 10, 10], maps[1][..., 10, 10] = 1, 1
+    merged = localizer.views.merge(maps, [96, 48])[0, 0]
+    assert asked == [96, 48]
+    # Cell 10 has its middle at 3 + 20 of 96 pixels, and at 1 + 20 of 48, which is 42 of 96.
+    assert merged[22:24, 22:24].min() > 0.2 and merged[41:43, 41:43].min() > 0.2
+    assert merged[20, 20] == 0
+
+
 @pytest.mark.parametrize("more, said", [
     ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": [], "map_scale": "min-max"}),
     (["--crops", "2"], {"crops": 2}), (["--crops", "10"], {"crops": 10}), (["--scales", "64", "96"], {"scales": [64, 96]}),

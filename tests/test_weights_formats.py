@@ -12,13 +12,13 @@ import zipfile
 
 import h5py
 import numpy as np
+import old_torch
 import pytest
 
 import cam_base
 import weights
 from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file, torch_legacy
 
-import old_torch
 import python2_pickle
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")

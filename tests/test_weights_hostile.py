@@ -13,6 +13,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import old_torch
 import pytest
 from test_weights_formats import FIXTURES, refusal, write_keras_h5
 
@@ -20,7 +21,6 @@ import cam_base
 import weights
 from weights import layout, torch_file, torch_legacy, torchvision, toronto
 
-import old_torch
 import python2_pickle
 
 NARROW = {"conv1": (3, 3, 3, 4), "conv2": (3, 3, 2, 8), "conv3": (1, 1, 8, 4), "conv4": (1, 1, 2, 4),
