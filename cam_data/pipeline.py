@@ -21,6 +21,7 @@ PARALLEL_CALLS = os.cpu_count() or 1
 # of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
 VIEWING_PIXELS, TRAINING_PIXELS = 2, 8
 SMALL_FILE = 1 << 20  # bytes
+PROGRESSIVE = 0xc2  # behind 0xff, the marker of a JPEG whose scans refine each other
 _running = weakref.WeakSet()
 
 
@@ -193,7 +194,8 @@ def _sides(contents):
     head = tf.io.decode_raw(tf.strings.substr(contents, 0, 24), tf.uint8)
     is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
     # Of a progressive JPEG the scans have to be counted first.
-    baseline = tf.io.is_jpeg(contents) & ~tf.strings.regex_full_match(contents, b"(?s).*\xff\xc2.*")
+    every = tf.io.decode_raw(contents, tf.uint8)
+    baseline = tf.io.is_jpeg(contents) & ~tf.reduce_any((every[:-1] == 0xff) & (every[1:] == PROGRESSIVE))
 
     def of_png():
         # Both sides are big-endian, behind the signature and the first chunk's length and name.

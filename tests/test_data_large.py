@@ -39,6 +39,7 @@ WIDTH, HEIGHT = 1000, 700
 def large_is_small(monkeypatch):
     """Pictures of half a megapixel are large."""
     monkeypatch.setattr(decoding, "LARGE", 500_000)
+    monkeypatch.setattr("cam_data.pipeline.LARGE", 500_000)
 
 
 def photograph(width=WIDTH, height=HEIGHT):
