@@ -141,6 +141,7 @@ def test_a_crop_is_of_the_same_part_of_a_large_picture_as_of_all_its_pixels(monk
 
     def crops(large):
         monkeypatch.setattr(decoding, "LARGE", large)
+        monkeypatch.setattr("cam_data.pipeline.LARGE", large)
         return [batch[0].numpy() for epoch in range(4) for batch in training_batches(pictures, preprocessing, 3, seed=1, epoch=epoch)]
 
     for whole, reduced in zip(crops(10_000_000), crops(500_000)):
