@@ -1,6 +1,8 @@
 """tf.data pipelines: pictures as batches, for training and for looking at them."""
 
+import atexit
 import os
+import weakref
 
 import numpy as np
 
@@ -17,6 +19,7 @@ PARALLEL_CALLS = os.cpu_count() or 1
 # Large pictures are read with so many pixels along a side for each that the network sees. A crop may be a quarter
 # of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
 VIEWING_PIXELS, TRAINING_PIXELS = 2, 8
+_running = weakref.WeakSet()
 
 
 def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
@@ -44,7 +47,8 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
 
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)
-    return (tf.data.Dataset.from_tensor_slices((positions, order[start:]))
+    return _run(
+            tf.data.Dataset.from_tensor_slices((positions, order[start:]))
             .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
             .batch(batch)
@@ -81,13 +85,34 @@ def viewing_batches(pictures, preprocessing, batch):
         inputs = tf.pad(inputs, [[0, missing], [0, 0], [0, 0], [0, 0]])
         return tf.ensure_shape(inputs, [batch, None, None, 3]), labels, rows, sizes
 
-    return (tf.data.Dataset.range(len(pictures))
+    return _run(
+            tf.data.Dataset.range(len(pictures))
             .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             .ignore_errors()
             .batch(batch)
             .map(fill)
             .prefetch(2)
             .with_options(_without_tuner()))
+
+
+def _run(dataset):
+    """An iterator over a dataset that is stopped, at the latest, before Python ends.
+
+    The threads of tf.data call Python to read pictures. One that does so while
+    Python comes to its end never returns, and the program with it.
+    """
+    def batches():
+        yield from dataset
+
+    running = batches()
+    _running.add(running)
+    return running
+
+
+@atexit.register
+def _stop_all():
+    for batches in list(_running):
+        batches.close()
 
 
 def _without_tuner():
