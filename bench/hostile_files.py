@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 import h5py
 import numpy as np
+from hostile_worker import NARROW
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -38,8 +39,6 @@ from rich.table import Table
 import weights
 from weights import keras_h5
 from weights.layout import resnet_units
-
-from hostile_worker import NARROW
 
 SECONDS = 20
 AT_THE_EDGE = 2048

@@ -29,9 +29,9 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     [batch], places in this epoch's order. The order and every crop depend on
     `seed`, `epoch` and the row alone, so an epoch can go on from any position
     `start`. Files that cannot be read, or are larger than `pictures.largest`, are
-    left out: see `broken_files`. A last
-    batch that is not full is dropped, unless it is the only one. Drawn pictures
-    are new in every epoch: they are seen whole, as they will be judged.
+    left out: see `broken_files`. A last batch that is not full is dropped, unless
+    it is the only one. Drawn pictures are new in every epoch: they are seen whole,
+    as they will be judged.
     """
     order = epoch_order(pictures, seed, epoch)
     read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
@@ -48,15 +48,15 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)
     return _run(
-            tf.data.Dataset.from_tensor_slices((positions, order[start:]))
-            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
-            .ignore_errors()
-            .batch(batch)
-            .enumerate()
-            .filter(lambda number, rows: (tf.size(rows[1]) == batch) | (number + start == 0))
-            .map(lambda _, rows: rows)
-            .prefetch(2)
-            .with_options(_without_tuner()))
+        tf.data.Dataset.from_tensor_slices((positions, order[start:]))
+        .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        .ignore_errors()
+        .batch(batch)
+        .enumerate()
+        .filter(lambda number, rows: (tf.size(rows[1]) == batch) | (number + start == 0))
+        .map(lambda _, rows: rows)
+        .prefetch(2)
+        .with_options(_without_tuner()))
 
 
 def epoch_order(pictures, seed, epoch):
@@ -86,13 +86,13 @@ def viewing_batches(pictures, preprocessing, batch):
         return tf.ensure_shape(inputs, [batch, None, None, 3]), labels, rows, sizes
 
     return _run(
-            tf.data.Dataset.range(len(pictures))
-            .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
-            .ignore_errors()
-            .batch(batch)
-            .map(fill)
-            .prefetch(2)
-            .with_options(_without_tuner()))
+        tf.data.Dataset.range(len(pictures))
+        .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        .ignore_errors()
+        .batch(batch)
+        .map(fill)
+        .prefetch(2)
+        .with_options(_without_tuner()))
 
 
 def _run(dataset):

@@ -20,7 +20,16 @@ from test_data_decode import exif
 
 import cam_data
 from cam_base import Category, Preprocessing
-from cam_data import PictureSet, broken_files, decoding, prepare, read_picture, read_reduced, training_batches, viewing_batches
+from cam_data import (
+    PictureSet,
+    broken_files,
+    decoding,
+    prepare,
+    read_picture,
+    read_reduced,
+    training_batches,
+    viewing_batches,
+)
 
 PLAIN = {"scale": 1.0, "mean": (0, 0, 0), "deviation": (1, 1, 1)}
 WIDTH, HEIGHT = 1000, 700

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from cam_base import Preprocessing
-from cam_data import prepare
-from cam_data import prepare_centre_crop
+from cam_data import prepare, prepare_centre_crop
 
 PLAIN = {"scale": 1.0, "mean": (0, 0, 0), "deviation": (1, 1, 1)}
 # Pillow rounds to whole numbers, and cuts off at 0 and 255, once for each axis.
