@@ -32,9 +32,9 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     [batch], places in this epoch's order. The order and every crop depend on
     `seed`, `epoch` and the row alone, so an epoch can go on from any position
     `start`. Files that cannot be read, or are larger than `pictures.largest`, are
-    left out: see `broken_files`. A last
-    batch that is not full is dropped, unless it is the only one. Drawn pictures
-    are new in every epoch: they are seen whole, as they will be judged.
+    left out: see `broken_files`. A last batch that is not full is dropped, unless
+    it is the only one. Drawn pictures are new in every epoch: they are seen whole,
+    as they will be judged.
     """
     order = epoch_order(pictures, seed, epoch)
     read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)

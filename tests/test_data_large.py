@@ -144,7 +144,8 @@ def test_a_crop_is_of_the_same_part_of_a_large_picture_as_of_all_its_pixels(monk
         monkeypatch.setattr("cam_data.pipeline.LARGE", large)
         return [batch[0].numpy() for epoch in range(4) for batch in training_batches(pictures, preprocessing, 3, seed=1, epoch=epoch)]
 
-    for whole, reduced in zip(crops(10_000_000), crops(500_000)):
+    for whole, reduced in zip(crops(10_000_000), crops(500_000), strict=True):
+        assert whole.shape == reduced.shape == (3, 32, 32, 3)
         assert np.abs(whole - reduced).mean() < 2.5  # a crop that is elsewhere differs by 30
         assert (whole != reduced).any()
 

@@ -1,6 +1,8 @@
 """The pipelines: the same batches for the same seed, every row once, and broken files left out by name."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -249,3 +251,29 @@ def test_a_set_whose_every_file_is_broken_gives_no_batch(pictures):
     assert batches(pictures, SMALL, 4, seed=0, epoch=0) == []
     assert list(viewing_batches(pictures, SMALL, 4)) == []
     assert len(broken_files(pictures, range(12))) == 12
+
+
+# ---------------------------------------------------------------- the end
+
+LEFT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import cam_data
+from cam_base import Preprocessing
+pictures = cam_data.open_set(sys.argv[2], "train")
+batches = iter(cam_data.training_batches(pictures, Preprocessing(size=224), 2, seed=0, epoch=0))
+next(batches)
+sys.exit(7)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_amid_an_epoch_ends(tmp_path):
+    """Threads that read a picture while Python comes to its end used to hang, three times in five."""
+    class_folders(tmp_path / "train", {"cat": 100, "dog": 100})
+    for folder, _, names in os.walk(tmp_path):
+        for name in names:
+            write_picture(os.path.join(folder, name), 0, size=(900, 700))
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for _ in range(5):
+        assert subprocess.run([sys.executable, "-c", LEFT, root, str(tmp_path)], timeout=120).returncode == 7

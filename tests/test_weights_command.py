@@ -112,6 +112,20 @@ def test_toronto_file_of_full_size_is_converted_in_seconds_and_little_memory(tmp
     path.unlink()
 
 
+def test_names_that_are_not_utf_8_or_command_the_terminal_are_written_out(tmp_path):
+    for name, shown in ((b"caf\xe9.npz", "caf\\udce9.npz"), (b"\x1b[31mred.npz", "\\x1b[31mred.npz")):
+        out = os.path.join(os.fsencode(tmp_path), name)
+        for arguments in (["convert", GENUINE, "--out", out], ["inspect", out]):
+            done = subprocess.run([sys.executable, "-m", "weights", *arguments], capture_output=True,
+                                  env=os.environ | {"LC_ALL": "C.UTF-8", "COLUMNS": "200"})
+            assert done.returncode == 0 and shown in done.stdout.decode() and b"\x1b" not in done.stdout + done.stderr
+
+
+def test_a_closed_output_is_no_mistake(tmp_path):
+    done = subprocess.run(f"{sys.executable} -m weights convert {GENUINE} --out {tmp_path}/x.npz >&- 2>&-", shell=True)
+    assert done.returncode == 0 and weights.load(tmp_path / "x.npz").network["depth"] == 26
+
+
 def test_output_that_is_cut_short_is_no_mistake():
     done = subprocess.run(f"{sys.executable} -m weights inspect {GENUINE} | head -1", shell=True,
                           capture_output=True, text=True)

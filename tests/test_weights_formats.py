@@ -383,6 +383,9 @@ def test_unknown_and_missing_files_are_refused_in_one_line(tmp_path):
     assert "bare pickle" in refusal(tmp_path / "x")
     assert "No such file" in refusal(tmp_path / "nothing")
     assert "not a file" in refusal(tmp_path)
+    with open(tmp_path / "x", "wb") as file:
+        file.truncate(10_000_000_000_000)  # it takes no room, and an hour to read
+    assert "it has 10,000,000,000,000 bytes; at most 8,589,934,592 are read" in refusal(tmp_path / "x")
     os.mkfifo(tmp_path / "pipe")
     for endless in (tmp_path / "pipe", "/dev/zero"):
         assert "not a file" in refusal(endless)

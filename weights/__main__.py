@@ -3,17 +3,15 @@
 import argparse
 import math
 import os
-import sys
 
 from rich.console import Console
 from rich.table import Table
 
 from cam_base import InputError
+from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
 from weights import formats, published
 from weights.catalogue import CATALOGUE
 from weights.store import save
-
-INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 
 
 def parse(arguments):
@@ -38,7 +36,7 @@ def main(arguments):
     if options.command == "list":
         show_list()
     elif options.command == "fetch":
-        print(published.fetch(options.name, options.mirror))
+        say(published.fetch(options.name, options.mirror))
     elif options.command == "convert":
         convert(published.resolve(options.file), options.out)
     else:
@@ -54,7 +52,7 @@ def show_list():
     for name, path in published.OWN.items():
         table.add_row(name, f"{os.path.getsize(path) / 1e6:.0f}", os.path.basename(path), "yes")
     Console().print(table)
-    print(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
+    say(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 
 
 def convert(path, out):
@@ -65,7 +63,7 @@ def convert(path, out):
         save(out, weights, dtype="float32")
     except OSError as error:
         raise InputError(f"{out} could not be written: {error.strerror or error}") from None
-    print(f"{out}: {len(weights.tensors)} tensors, {os.path.getsize(out) / 1e6:.1f} MB")
+    say(f"{out}: {len(weights.tensors)} tensors, {os.path.getsize(out) / 1e6:.1f} MB")
 
 
 def inspect(path):
@@ -73,7 +71,7 @@ def inspect(path):
     is_checkpoint = not os.path.isfile(path) or path.endswith(".index")
     table = Table("tensor", "shape", "type")
     for name, tensor in weights.tensors.items():
-        table.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype))
+        table.add_row(printable(name), " x ".join(map(str, tensor.shape)), str(tensor.dtype))
     console = Console(markup=False, emoji=False, highlight=False)
     console.print(table)
     sizes = {name: math.prod(tensor.shape) for name, tensor in weights.tensors.items()}
@@ -93,25 +91,20 @@ def inspect(path):
         "provenance": _pairs(weights.provenance),
     }
     for name, value in facts.items():
-        console.print(f"{name:14} {value}", soft_wrap=True)
+        console.print(printable(f"{name:14} {value}"), soft_wrap=True)
 
 
 def _pairs(dictionary):
     return ", ".join(f"{key}={value}" for key, value in dictionary.items())
 
 
-if __name__ == "__main__":
+def run(arguments):
     try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        print(f"python -m weights: {error}", file=sys.stderr)
-        sys.exit(2)
+        return main(arguments)
     except KeyboardInterrupt:
-        print("\nstopped; the same command resumes a download that was under way", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        print(f"python -m weights: {error.filename or 'this system'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        warn("\nstopped; the same command resumes a download that was under way")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    run_program("python -m weights", run)

@@ -12,6 +12,7 @@ from weights.catalogue import by_file, by_sha256, check_hash
 from weights.values import check_statistics
 
 OWN = "cam-weights .npz"
+LARGEST_FILE = 8 << 30  # the widest ResNet-152 that can be built has seven of these eight gigabytes
 
 
 def load(path):
@@ -45,6 +46,8 @@ def _read(path):
         return checkpoint.read(prefix)
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError("it is not a file")
+    if os.path.isfile(path) and os.path.getsize(path) > LARGEST_FILE:
+        raise InputError(f"it has {os.path.getsize(path):,} bytes; at most {LARGEST_FILE:,} are read")
     sha256 = checked_sha256(path)
     kind = recognise(path)
     weights = READERS[kind](path, sha256)

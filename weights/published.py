@@ -3,12 +3,12 @@
 import difflib
 import importlib.metadata
 import os
-import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from cam_base import InputError, replacing
+from cam_base.terminal import warn
 from weights import formats
 from weights.catalogue import CATALOGUE, check_hash
 from weights.download import download
@@ -84,9 +84,9 @@ def fetch(name, mirror=None):
             accept(published, target, target)
             return target
         except InputError as error:
-            print(f"{target} is not whole ({error}); fetching it again", file=sys.stderr)
+            warn(f"{target} is not whole ({error}); fetching it again")
     source = address(published, mirror)
-    print(f"{name}: {published.megabytes:g} MB from {source} to {target}", file=sys.stderr)
+    warn(f"{name}: {published.megabytes:g} MB from {source} to {target}")
     try:
         with _progress() as bar:
             task = bar.add_task(published.file, total=published.size)
@@ -135,8 +135,7 @@ def accept(published, path, target):
     except OSError as error:
         if path != target:
             raise
-        print(f"{record} could not be written ({error.strerror}): if the file changes, nothing will tell",
-              file=sys.stderr)
+        warn(f"{record} could not be written ({error.strerror}): if the file changes, nothing will tell")
 
 
 def _progress():
