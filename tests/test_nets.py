@@ -257,7 +257,7 @@ def test_weights_whose_outputs_are_not_finite_are_noticed_by_one_small_picture(n
     for path, variable in nets.named_variables(net).items():
         if path.endswith(("kernel", "gamma")):
             # Of a ResNet, each number is one that a file may have.
-            variable.assign(tf.fill(variable.shape, 60_000.0 if name.startswith("resnet") else 1e12))
+            variable.assign(tf.fill(variable.shape, 60_000.0 if name.startswith("resnet") else 1e25))
     with pytest.raises(ValueError, match=r"what it computes \(\w+\) is not finite: the weights are damaged$"):
         nets.check_outputs(net, preprocessing)
 
