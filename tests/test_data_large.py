@@ -1,4 +1,4 @@
-"""Large pictures: read with fewer pixels where that is enough, one at a time, in little memory, and still as large as they are.
+"""Large pictures: read with fewer pixels where that is enough, one at a time, in little memory, and of their full size.
 
 What counts as large is made small for most of these tests.
 """
@@ -63,8 +63,8 @@ def shares(old, new):
 
 def assert_means(reduced, whole):
     """Each pixel is the mean of those that it stands for; nearly so where a JPEG's decoder took part."""
-    means = np.einsum("ij,jkc,lk->ilc", shares(len(whole), len(reduced)), whole, shares(*(x.shape[1] for x in (whole, reduced))),
-                      optimize=True)
+    rows, columns = (shares(whole.shape[axis], reduced.shape[axis]) for axis in (0, 1))
+    means = np.einsum("ij,jkc,lk->ilc", rows, whole, columns, optimize=True)
     assert np.abs(reduced - means).mean() < 1.5 and np.abs((reduced - means).mean()) < 0.1
 
 
@@ -84,7 +84,8 @@ def set_of(*contents, folder):
 # ---------------------------------------------------------------- what is read
 
 @pytest.mark.parametrize("form, options", FORMS)
-@pytest.mark.parametrize("reduce_to, shape", [(100, (100, 100)), (300, (300, 300)), (701, (700, 701)), (2000, (700, 1000))])
+@pytest.mark.parametrize("reduce_to, shape", [(100, (100, 100)), (300, (300, 300)), (701, (700, 701)),
+                                              (2000, (700, 1000))])
 def test_a_large_picture_has_the_sides_that_are_asked_for_and_the_means_of_its_pixels(
         form, options, reduce_to, shape, large_is_small):
     contents = saved(photograph(), form, **options)
@@ -116,7 +117,8 @@ def test_a_large_picture_is_turned_upright(orientation, large_is_small):
 def test_what_the_network_sees_is_as_good_as_from_all_pixels(options, large_is_small):
     preprocessing = Preprocessing(size=64, **options, **PLAIN)
     contents = saved(photograph(), "JPEG", quality=95)
-    whole, reduced = prepare(read_picture(contents), preprocessing), prepare(read_reduced(contents, 128)[0], preprocessing)
+    whole, reduced = (prepare(pixels, preprocessing)
+                      for pixels in (read_picture(contents), read_reduced(contents, 128)[0]))
     assert np.abs(whole - reduced).mean() < 1  # of 255
 
 
@@ -135,12 +137,14 @@ def test_sizes_and_inputs_of_large_pictures_are_those_of_all_their_pixels(large_
 
 def test_a_crop_is_of_the_same_part_of_a_large_picture_as_of_all_its_pixels(monkeypatch, tmp_path):
     """Even of a long one, whose sides are reduced by different factors."""
-    pictures = set_of(*[saved(photograph(*size), "PNG") for size in ((1000, 700), (2400, 300), (500, 1100))], folder=tmp_path)
+    sizes = (1000, 700), (2400, 300), (500, 1100)
+    pictures = set_of(*[saved(photograph(*size), "PNG") for size in sizes], folder=tmp_path)
     preprocessing = Preprocessing(size=32, **PLAIN)
 
     def crops(large):
         monkeypatch.setattr(decoding, "LARGE", large)
-        return [batch[0].numpy() for epoch in range(4) for batch in training_batches(pictures, preprocessing, 3, seed=1, epoch=epoch)]
+        return [batch[0].numpy() for epoch in range(4)
+                for batch in training_batches(pictures, preprocessing, 3, seed=1, epoch=epoch)]
 
     for whole, reduced in zip(crops(10_000_000), crops(500_000), strict=True):
         assert whole.shape == reduced.shape == (3, 32, 32, 3)
@@ -173,10 +177,12 @@ def test_pipes_and_devices_in_a_set_are_left_out_and_named(tmp_path):
 # ---------------------------------------------------------------- threads
 
 def test_threads_read_what_one_reads(large_is_small):
-    contents = [saved(photograph(), "JPEG", exif=exif(3)), saved(photograph(300, 200), "JPEG"), saved(photograph(), "PNG")]
+    contents = [saved(photograph(), "JPEG", exif=exif(3)), saved(photograph(300, 200), "JPEG"),
+                saved(photograph(), "PNG")]
     alone = [read_reduced(content, 100)[0] for content in contents]
     with ThreadPoolExecutor(4) as pool:
-        for number, (found, _) in enumerate(pool.map(lambda number: read_reduced(contents[number % 3], 100), range(24))):
+        reading = pool.map(lambda number: read_reduced(contents[number % 3], 100), range(24))
+        for number, (found, _) in enumerate(reading):
             np.testing.assert_array_equal(found, alone[number % 3])
 
 
@@ -237,7 +243,8 @@ small, largest, *files = sys.argv[2:]
 def look(files, largest):
     pictures = cam_data.PictureSet("x", [Category(None, "x")], np.zeros(len(files), np.int32), files, largest=largest)
     seen = [sizes.numpy().tolist() for *_, sizes in cam_data.viewing_batches(pictures, Preprocessing(size=224), 4)]
-    trained = [len(labels) for _, labels, _ in cam_data.training_batches(pictures, Preprocessing(size=224), 4, seed=0, epoch=0)]
+    trained = [len(labels) for _, labels, _ in cam_data.training_batches(
+        pictures, Preprocessing(size=224), 4, seed=0, epoch=0)]
     return sum(seen, []), sum(trained)
 
 def peak():
@@ -253,7 +260,7 @@ print(json.dumps([seen, trained, peak() - usual]))
 
 
 def hungry(files, small, largest=cam_data.LARGEST_PICTURE):
-    """(sizes seen, how many were trained on, megabytes beyond the usual) of a program that looks at files and trains on them."""
+    """(sizes seen, how many were trained on, megabytes beyond the usual) of a program that views and trains on files."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = subprocess.run([sys.executable, "-c", MEASURE, root, str(small), str(largest), *map(str, files)],
                          capture_output=True, text=True, check=True, timeout=300)
