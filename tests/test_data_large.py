@@ -260,7 +260,7 @@ print(json.dumps([seen, trained, peak() - usual]))
 
 
 def hungry(files, small, largest=cam_data.LARGEST_PICTURE):
-    """(sizes seen, how many were trained on, megabytes beyond the usual) of a program that views and trains on files."""
+    """(sizes seen, how many were trained on, megabytes beyond the usual) of a program that reads these files."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = subprocess.run([sys.executable, "-c", MEASURE, root, str(small), str(largest), *map(str, files)],
                          capture_output=True, text=True, check=True, timeout=300)
