@@ -101,7 +101,8 @@ def good_pictures():
         picture.convert(mode).save(file, form, **options)
         return file.getvalue()
 
-    return {"JPEG": [saved("JPEG", exif=tags), saved("JPEG", progressive=True), saved("JPEG", "CMYK"), saved("JPEG", "L")],
+    return {"JPEG": [saved("JPEG", exif=tags), saved("JPEG", progressive=True), saved("JPEG", "CMYK"),
+                     saved("JPEG", "L")],
             "PNG": [saved("PNG", exif=tags), saved("PNG", "P"), saved("PNG", "RGBA"), saved("PNG", "1")],
             "GIF": [saved("GIF", "P"), saved("GIF", "P", **frames)],
             "BMP": [saved("BMP"), saved("BMP", "L")]}
@@ -124,7 +125,8 @@ def damage_entry(content, others, rng):
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(buffer, "w") as packed:
         names = archive.namelist()
-        chosen = rng.choice((rng.choice(names), next(name for name in names if name.endswith(("meta.npy", "data.pkl")))))
+        description = next(name for name in names if name.endswith(("meta.npy", "data.pkl")))
+        chosen = rng.choice((rng.choice(names), description))
         for name in names:
             entry = archive.read(name)
             packed.writestr(name, damage_bytes(entry, others, rng) if name == chosen else entry)
@@ -196,7 +198,8 @@ def join(content, others, rng):
 
 def extreme(content, _, rng):
     length, order = rng.choice((1, 2, 4, 8)), rng.choice(("little", "big"))
-    number = rng.choice((0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1, len(content), rng.randrange(len(content) + 1)))
+    number = rng.choice((0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1, len(content),
+                         rng.randrange(len(content) + 1)))
     place = somewhere(content, rng)
     content[place:place + length] = (number % 256**length).to_bytes(length, order)
 

@@ -30,7 +30,8 @@ BESIDES = 64 << 20
 BACKSTOP = 12 << 30  # of addresses: a file that asks for more fails instead of filling the machine
 RUNNING = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
            "subprocess.Popen", "pickle.find_class", "ctypes.dlopen", "socket.", "os.remove",
-           "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate", "shutil.")
+           "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate",
+           "shutil.")
 seen, watching = [], False
 
 

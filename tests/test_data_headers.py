@@ -132,7 +132,7 @@ def gif_of(*frames):
 
 
 def test_of_an_animation_no_more_is_decoded_than_a_few_frames():
-    """The decoder takes memory for all frames of a file, though one is shown: a thousand blank ones are a small file."""
+    """The decoder takes memory for all frames of a file, though one is shown; a thousand blank ones are small."""
     contents, ends = gif_of(*[(4000, 2000)] * 1000)
     assert GIF_PIXELS == 2 * 4000 * 2000
     assert header_of(contents) == Header("GIF", 2000, 4000, 1, ends[1] + 8)
@@ -179,7 +179,8 @@ def test_a_pipe_a_device_and_a_socket_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     os.symlink("/dev/zero", tmp_path / "zero.png")
     os.symlink(tmp_path / "pipe.jpg", tmp_path / "link.jpg")
-    for path in (str(tmp_path / "pipe.jpg"), str(tmp_path / "zero.png"), str(tmp_path / "link.jpg"), "/dev/zero", "/dev/null"):
+    made = [str(tmp_path / name) for name in ("pipe.jpg", "zero.png", "link.jpg")]
+    for path in (*made, "/dev/zero", "/dev/null"):
         assert refusal(path) == f"{path}: not a regular file"
     with socket.socket(socket.AF_UNIX) as listener:
         here = os.getcwd()

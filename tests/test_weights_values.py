@@ -1,4 +1,4 @@
-"""Numbers that no trained network has are refused in one line that names the tensor, whatever the format; dead units are not."""
+"""Numbers that no trained network has are refused in one line that names the tensor, whatever the format."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def narrow():
     return safetensors_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.safetensors"))
 
 
-# Each writes a file with `change` made in one kernel, bias or variance, and returns the name that the message must have.
+# Each writes a file with `change` made in one kernel, bias or variance, and returns the tensor's name in the message.
 
 def write_npz(path, what, change):
     loaded = weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
@@ -53,7 +53,8 @@ def write_pth(path, what, change):
     """The fixture with one of its storages changed, found by its content."""
     name = {"kernel": "layer2.0.conv2.weight", "bias": "fc.bias", "variance": "layer2.0.bn2.running_var"}[what]
     array = narrow()[name]
-    with zipfile.ZipFile(os.path.join(FIXTURES, "narrow_resnet26.pth")) as genuine, zipfile.ZipFile(path, "w") as changed:
+    fixture = os.path.join(FIXTURES, "narrow_resnet26.pth")
+    with zipfile.ZipFile(fixture) as genuine, zipfile.ZipFile(path, "w") as changed:
         found = 0
         for entry in genuine.namelist():
             content = genuine.read(entry)

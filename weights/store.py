@@ -171,4 +171,5 @@ def _refuse_larger_network(network, held):
     if network.get("name") == "resnet" and depth in RESNET_BLOCKS and isinstance(width, int):
         needed = sum(math.prod(kernel) for path, *_, kernel in resnet_units(depth, width) if path is not None)
         if needed > held:
-            raise InputError(f"its network's convolutions have {needed:,} weights, and it holds {held:,}: it is not complete")
+            raise InputError(f"its network's convolutions have {needed:,} weights, and it holds {held:,}: "
+                             "it is not complete")
