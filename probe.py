@@ -5,7 +5,7 @@ import os
 # Beside another program on the same cores, NumPy's threads wait for each other ten times as long as they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class ProbeSettings:
     classifier: str = option("svm", "linear SVM or logistic regression", choices=("logistic", "svm"))
     crops: bool = option(False, "also of what the maps cut out, of true boxes, and by the network's own last layer")
     seed: int = option(0, "draws the splits", least=0)
+    largest_picture: float = option(150.0, "pictures with more pixels are left out", least=0.001, metavar="MEGAPIXELS")
     out: str = option("out", "folder for probe.json")
 
 
@@ -46,7 +47,8 @@ class ProbeSettings:
 
 def open_pictures(options):
     """(pictures, held_out): the PictureSet to draw from; bool [rows], or None where any picture may be tested."""
-    sets = [cam_data.open_set(options.data, split) for split in (("val",) if options.draw == "val" else ("train", "val"))]
+    sets = [replace(cam_data.open_set(options.data, split), largest=round(options.largest_picture * 1e6))
+            for split in (("val",) if options.draw == "val" else ("train", "val"))]
     if options.classes:
         sets = [pictures.first_classes(options.classes) for pictures in sets]
     pictures = sets[0] if len(sets) == 1 else joined(*sets)

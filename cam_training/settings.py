@@ -28,6 +28,8 @@ class Common:
     classes: int | None = option(None, "only the first so many classes", kind=int, least=2, below=WHOLE, group=DATA)
     rows: int | None = option(None, "only so many training pictures, spread over the classes", kind=int, least=1,
                               below=WHOLE, group=DATA)
+    largest_picture: float = option(150.0, "pictures with more pixels are left out", least=0.001, below=1e6,
+                                    metavar="MEGAPIXELS", group=DATA)
     out: str | None = option(None, "folder of this run (default: runs/<data>-<network>)", group=DATA)
     init: str | None = option(None, "start from these weights: a file, or a name of `python -m weights list`",
                               metavar="FILE", group=TRANSFER)

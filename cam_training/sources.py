@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from ops.quiet_tensorflow import tf
 
 def open_data(settings):
     """The training and validation PictureSet; InputError where there is nothing to tell apart."""
-    sets = [cam_data.open_set(settings.data, split) for split in ("train", "val")]
+    sets = [replace(cam_data.open_set(settings.data, split), largest=round(settings.largest_picture * 1e6))
+            for split in ("train", "val")]
     for _, label in sets[0].categories:
         if not is_utf8(label):  # as weights files hold the names of classes
             raise InputError(f"{settings.data}: the class {label!r} has a name that is not UTF-8: rename its folder")

@@ -26,7 +26,7 @@ def sources(*folders):
     trees = {}
     for folder, subfolders, names in os.walk(ROOT):
         below = os.path.relpath(folder, ROOT).split(os.sep)
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "__pycache__"]
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in ("__pycache__", "build")]
         if below[0] in folders if folders else below[0] not in COMPARING:
             for name in names:
                 if name.endswith(".py"):
