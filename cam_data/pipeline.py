@@ -1,6 +1,7 @@
 """tf.data pipelines: pictures as batches, for training and for looking at them."""
 
 import atexit
+import functools
 import os
 import stat
 import weakref
@@ -39,13 +40,15 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     order = epoch_order(pictures, seed, epoch)
     read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
 
+    augment, see = _traced(_augment, preprocessing), _traced(prepare, preprocessing)
+
+    @tf.autograph.experimental.do_not_convert
     def load(position, row):
         picture, size = read(row)
         if pictures.draw is None:
-            picture = _augment(picture, size, preprocessing, tf.stack([seed * 100_003 + epoch, row]))
-            picture = normalise_pixels(picture, preprocessing)
+            picture = augment(picture, size, tf.stack([seed * 100_003 + epoch, row]))
         else:
-            picture = prepare(picture, preprocessing)
+            picture = see(picture)
         return picture, tf.gather(labels, row), position
 
     labels = tf.constant(pictures.labels)
@@ -77,12 +80,14 @@ def viewing_batches(pictures, preprocessing, batch):
     pictures. Files that cannot be read are left out.
     """
     read = _reader(pictures, 0, VIEWING_PIXELS * preprocessing.size)
-    labels = tf.constant(pictures.labels)
+    labels, see = tf.constant(pictures.labels), _traced(prepare, preprocessing)
 
+    @tf.autograph.experimental.do_not_convert
     def load(row):
         picture, size = read(row)
-        return prepare(picture, preprocessing), tf.gather(labels, row), row, size
+        return see(picture), tf.gather(labels, row), row, size
 
+    @tf.autograph.experimental.do_not_convert
     def fill(inputs, labels, rows, sizes):
         missing = batch - tf.shape(inputs)[0]
         inputs = tf.pad(inputs, [[0, missing], [0, 0], [0, 0], [0, 0]])
@@ -96,6 +101,13 @@ def viewing_batches(pictures, preprocessing, batch):
         .map(fill)
         .prefetch(2)
         .with_options(_without_tuner()))
+
+
+@functools.lru_cache(32)
+def _traced(function, preprocessing):
+    """`function(pixels, ..., preprocessing)`, traced once for all epochs and sets: that takes longer than a small one."""
+    return tf.function(lambda pixels, *others: function(pixels, *others, preprocessing), autograph=False,
+                       reduce_retracing=True)
 
 
 def _run(dataset):
@@ -164,18 +176,10 @@ def _reader(pictures, epoch, reduce_to):
     files = tf.constant([os.fsencode(file) for file in pictures.files])
     small = tf.constant([_is_small_file(file) for file in pictures.files])
 
-    def decoded(contents, sides):
-        picture = tf.cond(tf.io.is_jpeg(contents),
-                          lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
-                          lambda: tf.io.decode_png(contents, channels=3))
-        return picture, tf.ensure_shape(sides, [2])
-
     def of_small_file(row):
         contents = tf.io.read_file(tf.gather(files, row))
-        sides, ordinary = _sides(contents)
-        pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
-        ordinary &= (pixels > 0) & (pixels < min(LARGE, pictures.largest + 1)) & ~_may_be_turned(contents)
-        return tf.cond(ordinary, lambda: decoded(contents, sides), lambda: in_python(row))
+        sides = _ordinary_sides(contents, min(LARGE, pictures.largest + 1))
+        return tf.cond(sides[0] > 0, lambda: (_decode(contents), sides), lambda: in_python(row))
 
     return lambda row: tf.cond(tf.gather(small, row), lambda: of_small_file(row), lambda: in_python(row))
 
@@ -189,8 +193,26 @@ def _is_small_file(path):
     return stat.S_ISREG(status.st_mode) and status.st_size <= SMALL_FILE
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+def _decode(contents):
+    """uint8 [h, w, 3] of an ordinary JPEG or PNG."""
+    return tf.cond(tf.io.is_jpeg(contents),
+                   lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+                   lambda: tf.io.decode_png(contents, channels=3))
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)], autograph=False)
+def _ordinary_sides(contents, limit):
+    """int32 [2], height and width of what the graph may decode: a baseline JPEG or a PNG that lies as it is to be
+    seen, of less than `limit` pixels. Zeros for other files."""
+    sides = tf.ensure_shape(_sides(contents), [2])
+    pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
+    ordinary = (pixels > 0) & (pixels < limit) & ~_may_be_turned(contents)
+    return tf.where(ordinary, sides, 0)
+
+
 def _sides(contents):
-    """(int32 [2], height and width by the header, bool: whether it is a baseline JPEG or a PNG); zeros for other files."""
+    """int32 [2], height and width by the header of a baseline JPEG or a PNG; zeros for other files."""
     head = tf.io.decode_raw(tf.strings.substr(contents, 0, 24), tf.uint8)
     is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
     # Of a progressive JPEG the scans have to be counted first.
@@ -204,7 +226,7 @@ def _sides(contents):
 
     return tf.cond(
         baseline, lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        lambda: tf.cond(is_png & (tf.size(head) == 24), of_png, lambda: tf.zeros([2], tf.int32))), baseline | is_png
+        lambda: tf.cond(is_png & (tf.size(head) == 24), of_png, lambda: tf.zeros([2], tf.int32)))
 
 
 def _may_be_turned(contents):
@@ -218,8 +240,8 @@ def _may_be_turned(contents):
     return tf.reduce_any(e & x & i & f)
 
 
-def _augment(picture, size, preprocessing, seed):
-    """A random crop of random proportions, resized to the network's input, mirrored half the time.
+def _augment(picture, size, seed, preprocessing):
+    """A random crop of random proportions, prepared as the network's input, mirrored half the time.
 
     The crop is drawn in the picture of full `size`, and cut out of `picture`, which may have fewer pixels.
     """
@@ -229,7 +251,7 @@ def _augment(picture, size, preprocessing, seed):
     crop = tf.slice(picture, *_rescaled(begin, extent, size, tf.shape(picture)))
     side = preprocessing.size
     resized = tf.ensure_shape(resize(crop, [side, side], preprocessing), [side, side, 3])
-    return tf.image.stateless_random_flip_left_right(resized, seed + 1)
+    return normalise_pixels(tf.image.stateless_random_flip_left_right(resized, seed + 1), preprocessing)
 
 
 def _rescaled(begin, extent, size, shape):

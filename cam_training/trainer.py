@@ -31,7 +31,7 @@ class Trainer(tf.Module):
         self.compute_dtype = tf.as_dtype(settings.precision)
         # On a CPU, XLA makes this step four times slower.
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self.step = tf.function(self._step, jit_compile=on_gpu)
+        self.step = tf.function(self._step, jit_compile=on_gpu, autograph=False)
         self.classify = tf.function(lambda inputs: self._logits(inputs, False), autograph=False)
 
     def trained(self):

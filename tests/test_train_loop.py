@@ -56,6 +56,7 @@ def finished(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch, capsys):
     """With the momenta and the statistics of batch normalisation that a network in use has."""
     run = str(tmp_path / "run")
@@ -282,7 +283,10 @@ def test_tensorboards_scalars_are_those_of_the_log(finished):
     assert drawn == {(line["epoch"], name): pytest.approx(line[name]) for line in log_of(finished) for name in names}
 
 
-def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
+@pytest.mark.parametrize("batch, steps", [
+    pytest.param("2", 5, marks=pytest.mark.slow),
+    ("12", 1)])  # all there is, and one of them is broken
+def test_a_broken_file_is_named_and_skipped(batch, steps, tmp_path, capfd):
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         for name in ("cat", "dog"):
@@ -292,17 +296,15 @@ def test_a_broken_file_is_named_and_skipped(tmp_path, capfd):
                 Image.fromarray(rng.integers(0, 255, (40, 30, 3), np.uint8)).save(folder / f"{number}.png")
     (tmp_path / "set" / "train" / "cat" / "3.png").write_bytes(b"not a picture")
     (tmp_path / "set" / "val" / "dog" / "5.png").write_bytes(b"nor is this one")
-    # A batch of 12 is all there is, and one of them is broken.
-    for batch in ("2", "12"):
-        run = tmp_path / batch
-        assert train_loop.main(["--data", str(tmp_path / "set"), "--width", "8", "--size", "32", "--batch", batch,
-                                "--epochs", "1", "--out", str(run)]) == 0
-        said = capfd.readouterr().err
-        assert os.path.join("cat", "3.png") in said and "1 of 12 files" in said
-        assert os.path.join("dog", "5.png") in said
-        metrics = json.loads((run / "metrics.json").read_text())
-        assert metrics["pictures"] == 11 and metrics["left_out"] == 1
-        assert log_of(run)[0]["step"] == {"2": 5, "12": 1}[batch]
+    run = tmp_path / "run"
+    assert train_loop.main(["--data", str(tmp_path / "set"), "--width", "8", "--size", "32", "--batch", batch,
+                            "--epochs", "1", "--out", str(run)]) == 0
+    said = capfd.readouterr().err
+    assert os.path.join("cat", "3.png") in said and "1 of 12 files" in said
+    assert os.path.join("dog", "5.png") in said
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["pictures"] == 11 and metrics["left_out"] == 1
+    assert log_of(run)[0]["step"] == steps
 
 
 def test_wrong_settings_are_refused_in_one_line(finished, tmp_path):

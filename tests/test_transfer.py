@@ -81,7 +81,7 @@ def test_a_head_of_the_same_classes_is_kept_and_of_others_is_not(elsewhere, tmp_
 def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhere, tmp_path, capsys):
     path, tensors = elsewhere
     run = str(tmp_path / "run")
-    arguments = ["--init", path, "--freeze-features", "--data", folder, "--batch", "4", "--epochs", "30",
+    arguments = ["--init", path, "--freeze-features", "--data", folder, "--batch", "4", "--epochs", "15",
                  "--learning-rate", "0.5", "--precision", "float32", "--out", run]
     assert train_loop.main(arguments) == 0
     said = capsys.readouterr().out
@@ -151,6 +151,7 @@ ALTERATIONS = {
 }
 
 
+@pytest.mark.slow
 def test_frozen_maps_that_were_altered_are_computed_again(folder, tmp_path, capfd):
     pictures, computed = cam_data.open_set(folder, "train"), []
 

@@ -87,6 +87,7 @@ def keras_file(keras_resnet, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_keras_resnet50_has_the_same_features_and_logits(keras_resnet, keras_file):
     import keras
 
@@ -103,6 +104,7 @@ def test_keras_resnet50_has_the_same_features_and_logits(keras_resnet, keras_fil
         assert_close(logits, logits_there, f"logits {picture.shape}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["model.save", "weights.h5", "notop"])
 def test_all_forms_of_keras_files_hold_the_same_tensors(form, keras_resnet, keras_file, tmp_path):
     top, features = keras_resnet
