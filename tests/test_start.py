@@ -45,6 +45,7 @@ def test_a_room_that_is_imported_alone_is_quiet(room):
     assert ran.returncode == 0 and ran.stdout == ran.stderr == ""
 
 
+@pytest.mark.slow
 def test_no_room_needs_a_module_that_windows_has_not():
     code = ("import sys, tensorflow, multiprocessing.pool, asyncio, concurrent.futures, rich.console\n"
             "sys.modules['fcntl'] = None\nsys.modules['msvcrt'] = sys\n"
