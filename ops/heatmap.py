@@ -41,11 +41,16 @@ def upsample(maps, size, grid=None):
         columns = interpolation_matrix(maps.shape[-1], width, grid)
         return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
     maps = finite_maps(maps, "maps")
-    left, right, fraction = _neighbours(maps.shape[-2], height, grid)
     # No product with a matrix: NumPy spreads it over threads, which are in use already.
-    maps = maps[..., left, :] * (1 - fraction)[:, None] + maps[..., right, :] * fraction[:, None]
-    left, right, fraction = _neighbours(maps.shape[-1], width, grid)
-    return maps[..., left] * (1 - fraction) + maps[..., right] * fraction
+    if grid is None and maps.shape[-2:] == (height, width):
+        return maps.copy()
+    if grid is not None or maps.shape[-2] != height:
+        left, right, fraction = _neighbours(maps.shape[-2], height, grid)
+        maps = maps[..., left, :] * (1 - fraction)[:, None] + maps[..., right, :] * fraction[:, None]
+    if grid is not None or maps.shape[-1] != width:
+        left, right, fraction = _neighbours(maps.shape[-1], width, grid)
+        maps = maps[..., left] * (1 - fraction) + maps[..., right] * fraction
+    return maps
 
 
 SCALES = "min-max", "max"
@@ -73,16 +78,17 @@ def normalise(maps, scale="min-max"):
 
 
 def _by_maximum(maps):
-    """A border of zeros makes the minimum 0, and changes nothing else."""
     if tf.is_tensor(maps):
         maps = maps_tensor(maps, "maps")
         # XLA's and NumPy's maximum differ on NaN: it must stay.
         maps = tf.where(maps < 0, tf.zeros_like(maps), maps)
+        # A border of zeros makes the minimum 0, and changes nothing else.
         border = [[0, 0]] * (len(maps.shape) - 2) + [[0, 1], [0, 0]]
         return _by_extremes(tf.pad(maps, border))[..., :-1, :]
     maps = real_maps(maps, "maps")
-    maps = np.where(maps < 0, 0, maps)
-    return _by_extremes(np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(0, 1), (0, 0)]))[..., :-1, :]
+    maps = np.maximum(maps, maps.dtype.type(0))  # NaN stays
+    high = maps.max((-2, -1), keepdims=True)
+    return _rescaled(maps, np.zeros_like(high), high)
 
 
 def _by_extremes(maps):
@@ -94,7 +100,11 @@ def _by_extremes(maps):
         maps = tf.cast(maps, tf.float32)
         return nan_unless_finite(maps, rescale(*within_range(maps, *extremes(maps))))
     maps = real_maps(maps, "maps")
-    low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)  # NaN if there is one
+    return _rescaled(maps, maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True))
+
+
+def _rescaled(maps, low, high):
+    """`rescale` for NumPy arrays of any real dtype, whose extremes are NaN where a map has one."""
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise ValueError("maps have values that are not finite")
     exponent = power_of_two(low, high)
@@ -128,6 +138,8 @@ def rescale(maps, low, high):
     constant = spread <= ROUNDING * library.maximum(library.abs(low), library.abs(high))
     # Both branches of `where` have a gradient: the second must not divide by 0.
     scaled = (maps - low) / library.where(constant, library.ones_like(spread), spread)
+    if library is np and not constant.any():
+        return scaled
     return library.where(constant, library.zeros_like(maps), scaled)
 
 

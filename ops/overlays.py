@@ -26,12 +26,21 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
         raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
     if heat_map.shape != picture.shape[:2]:
         heat_map = upsample(heat_map, picture.shape[:2])
-    levels = (heat_map * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    # Colours with their share and the half that rounds: only two passes over the picture are left.
-    colours = np.float32(opacity) * _colours(colour_map) + np.float32(0.5)
-    mixed = np.take(colours, levels, axis=0)
-    mixed += picture * np.float32(1 - opacity)
+    share = round(256 * opacity)
+    # In 256ths of a level, for which 16 bits are enough; 128 rounds.
+    mixed = np.multiply(coloured(heat_map, colour_map), share, dtype=np.uint16)
+    mixed += np.multiply(picture, 256 - share, dtype=np.uint16)
+    mixed += 128
+    mixed >>= 8
     return mixed.astype(np.uint8)
+
+
+def coloured(heat_map, colour_map="jet"):
+    """The colours of a heat map: float [h, w] in [0, 1] to uint8 [h, w, 3], by a colour map that matplotlib knows."""
+    from PIL import Image
+    levels = Image.fromarray((heat_map * np.float32(255) + np.float32(0.5)).astype(np.uint8))
+    levels.putpalette(_palette(colour_map))  # a fifth of NumPy's time for looking up
+    return np.asarray(levels.convert("RGB"))
 
 
 def rgb(picture):
@@ -74,8 +83,8 @@ def outline(pen, box):
     pen.rectangle(corners, outline=LIGHT, width=2)
 
 
-def _colours(name):
-    """float32 [256, 3], 0 to 255: the colours from 0 to 1."""
+def _palette(name):
+    """768 bytes: the red, green and blue of each level."""
     import matplotlib  # only pictures need it
 
     if not isinstance(name, str) or name not in matplotlib.colormaps:
@@ -86,4 +95,4 @@ def _colours(name):
 @functools.lru_cache(maxsize=8)
 def _table(name):
     import matplotlib
-    return 255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3].astype(np.float32)
+    return np.rint(255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8).tobytes()

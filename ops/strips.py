@@ -7,7 +7,8 @@ import numpy as np
 from ops.arguments import listed, real_array, real_boxes, shown
 from ops.overlays import DARK, LIGHT, outline, overlay, rgb, unit_map
 
-PANEL_HEIGHT = 320
+PANEL_HEIGHT = 240
+LETTERS, LINE = 16, 26  # of a caption: height of its letters and of its line
 GAP = 6
 
 
@@ -42,9 +43,8 @@ def _drawn(picture, heat_maps, boxes, captions):
     height, width = picture.shape[:2]
     shrunk = panel(picture)
     panel_width = shrunk.shape[1]
-    font = ImageFont.load_default(PANEL_HEIGHT // 20)
-    caption_height = PANEL_HEIGHT // 12
-    strip = Image.new("RGB", ((panel_width + GAP) * (1 + len(boxes)) - GAP, PANEL_HEIGHT + caption_height), LIGHT)
+    font = ImageFont.load_default(LETTERS)
+    strip = Image.new("RGB", ((panel_width + GAP) * (1 + len(boxes)) - GAP, PANEL_HEIGHT + LINE), LIGHT)
     strip.paste(Image.fromarray(shrunk), (0, 0))
     for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
         drawn = Image.fromarray(overlay(shrunk, heat_map))
@@ -57,7 +57,7 @@ def _drawn(picture, heat_maps, boxes, captions):
 
 
 def panel(picture):
-    """The picture at the size of a panel: uint8 [H, W, 3] to [320, w, 3], w from 106 to 960."""
+    """The picture at the size of a panel: uint8 [H, W, 3] to [240, w, 3], w from 80 to 720."""
     from PIL import Image
     picture = rgb(picture)
     height, width = picture.shape[:2]
@@ -65,8 +65,8 @@ def panel(picture):
     panel_width = int(np.clip(round(width * PANEL_HEIGHT / height), PANEL_HEIGHT // 3, 3 * PANEL_HEIGHT))
     if (height, width) == (PANEL_HEIGHT, panel_width):
         return picture
-    return np.asarray(Image.fromarray(picture).resize((panel_width, PANEL_HEIGHT), Image.Resampling.BICUBIC,
-                                                      reducing_gap=2.0))
+    return np.asarray(Image.fromarray(picture).resize((panel_width, PANEL_HEIGHT), Image.Resampling.HAMMING,
+                                                      reducing_gap=1.01))
 
 
 def _fit(text, font, width):

@@ -128,8 +128,8 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
             assert 0 <= x0 < x1 <= entry["width"] and 0 <= y0 < y1 <= entry["height"]
             assert 0 <= prediction["peak"][0] < entry["width"]
     # Two pictures of one name keep two overlays, and an overlay can be decoded.
-    assert sorted(os.listdir(tmp_path / "out")) == ["localizations.json", "same-2.png", "same.png"]
-    assert cam_data.read_picture(str(tmp_path / "out" / "same.png")).ndim == 3
+    assert sorted(os.listdir(tmp_path / "out")) == ["localizations.json", "same-2.jpg", "same.jpg"]
+    assert cam_data.read_picture(str(tmp_path / "out" / "same.jpg")).ndim == 3
 
 
 def test_no_picture_is_written_over(trained, tmp_path, capsys):
@@ -141,7 +141,7 @@ def test_no_picture_is_written_over(trained, tmp_path, capsys):
     assert localize.main([*files, "--weights", trained, "--out", str(tmp_path)]) == 0
     assert [open(file, "rb").read() for file in files] == before
     assert "b [bold] [i].png" in capsys.readouterr().out
-    assert {"a-2.png", "a-3.png", "b [bold] [i]-2.png", "localizations.json"} <= set(os.listdir(tmp_path))
+    assert {"a-2.jpg", "a-3.jpg", "b [bold] [i].jpg", "localizations.json"} <= set(os.listdir(tmp_path))
 
 
 def test_one_class_can_be_asked_for_by_name(trained, tmp_path):

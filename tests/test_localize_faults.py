@@ -119,10 +119,10 @@ def test_an_interrupted_call_keeps_what_it_found(colours, tmp_path, monkeypatch,
 
 def test_an_overlay_that_cannot_be_written_is_that_pictures_fault(colours, tmp_path, capsys):
     files = [save(tmp_path / name) for name in ("a.png", "b.png")]
-    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    (tmp_path / "out" / "a.jpg").mkdir(parents=True)
     assert localize.main([*files, "--out", str(tmp_path / "out")]) == 0
-    assert len(entries(tmp_path / "out")) == 2 and (tmp_path / "out" / "b.png").is_file()
-    assert "a.png could not be written (Is a directory)" in capsys.readouterr().err
+    assert len(entries(tmp_path / "out")) == 2 and (tmp_path / "out" / "b.jpg").is_file()
+    assert "a.jpg could not be written (Is a directory)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "\udcff"])
@@ -130,7 +130,7 @@ def test_long_names_in_two_folders_get_two_overlays(colours, tmp_path, letter):
     name = os.fsdecode(os.fsencode(letter) * (251 // len(os.fsencode(letter)))) + ".png"
     files = [save(os.path.join(tmp_path, folder, name)) for folder in "ab"]
     assert localize.main([*files, "--out", str(tmp_path / "out")]) == 0
-    assert len([name for name in os.listdir(tmp_path / "out") if name.endswith(".png")]) == 2
+    assert len([name for name in os.listdir(tmp_path / "out") if name.endswith(".jpg")]) == 2
     assert len(entries(tmp_path / "out")) == 2
 
 

@@ -16,7 +16,7 @@ def test_a_strip_has_the_picture_and_a_panel_for_each_class():
     one, three = strip(200, 300, [[0, 0, 300, 200]]), strip(200, 300, [[0, 0, 300, 200]] * 3)
     assert one.dtype == np.uint8 and one.shape[0] == three.shape[0]
     panel = three.shape[1] - strip(200, 300, [[0, 0, 300, 200]] * 2).shape[1]
-    assert panel == pytest.approx(1.5 * 320, abs=10)
+    assert panel == pytest.approx(1.5 * 240, abs=10)
 
 
 @pytest.mark.parametrize("height, width", [(20, 4000), (4000, 20), (1, 1), (64, 64)])
@@ -26,11 +26,11 @@ def test_extreme_pictures_are_drawn_at_a_size_that_can_be_looked_at(height, widt
 
 
 def test_the_box_is_drawn_where_it_is():
-    drawn = strip(320, 320, [[80, 160, 240, 240]])
-    panel = drawn[:320, -320:].astype(int)
+    drawn = strip(240, 240, [[60, 120, 180, 180]])
+    panel = drawn[:240, -240:].astype(int)
     white = (panel > 250).all(-1)
     rows, columns = np.flatnonzero(white.any(1)), np.flatnonzero(white.any(0))
-    assert [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] == [80, 160, 240, 240]
+    assert [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] == [60, 120, 180, 180]
 
 
 def test_a_long_caption_is_cut():
