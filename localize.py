@@ -104,7 +104,7 @@ def draw(result, path):
     encode = ops.encode_png if path.endswith(".png") else ops.encode_jpeg
     try:
         with replacing(path) as file:
-            file.write(encode(result.panels()))
+            file.write(encode(result.strip()))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise

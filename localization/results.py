@@ -50,9 +50,13 @@ class Result:
 
     def panels(self):
         """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption."""
-        return ops.panels(self.picture, [one.input_heat_map for one in self.found],
-                          [self.in_picture(one.box) for one in self.found],
-                          [f"{one.name} {one.probability:.0%}" for one in self.found])
+        return np.asarray(self.strip())
+
+    def strip(self):
+        """The same as an image of Pillow."""
+        return ops.strip(self.picture, [one.input_heat_map for one in self.found],
+                         [self.in_picture(one.box) for one in self.found],
+                         [f"{one.name} {one.probability:.0%}" for one in self.found])
 
     def in_picture(self, box):
         """The box in pixels of `picture`, which may show the whole one smaller: float [4]."""

@@ -16,6 +16,6 @@ __getattr__ = exports(__name__, {
     "pooling": "gap gmp",
     "resize": "resize_bicubic resize_nearest",
     "segmentation": "Segment segments",
-    "strips": "panel panels",
+    "strips": "panel panels strip",
     "walking": "random_walk walk_colours",
 })

@@ -28,19 +28,23 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
         heat_map = upsample(heat_map, picture.shape[:2])
     share = round(256 * opacity)
     # In 256ths of a level, for which 16 bits are enough; 128 rounds.
-    mixed = np.multiply(coloured(heat_map, colour_map), share, dtype=np.uint16)
+    mixed = np.multiply(np.asarray(coloured(levels(heat_map), colour_map)), share, dtype=np.uint16)
     mixed += np.multiply(picture, 256 - share, dtype=np.uint16)
     mixed += 128
     mixed >>= 8
     return mixed.astype(np.uint8)
 
 
-def coloured(heat_map, colour_map="jet"):
-    """The colours of a heat map: float [h, w] in [0, 1] to uint8 [h, w, 3], by a colour map that matplotlib knows."""
+def levels(heat_map):
+    """A heat map as an image of Pillow: float [h, w] in [0, 1] to 256 levels."""
     from PIL import Image
-    levels = Image.fromarray((heat_map * np.float32(255) + np.float32(0.5)).astype(np.uint8))
-    levels.putpalette(_palette(colour_map))  # a fifth of NumPy's time for looking up
-    return np.asarray(levels.convert("RGB"))
+    return Image.fromarray((heat_map * np.float32(255) + np.float32(0.5)).astype(np.uint8))
+
+
+def coloured(levels, colour_map="jet"):
+    """The colours of levels, by a colour map that matplotlib knows: Pillow needs a fifth of NumPy's time to look them up."""
+    levels.putpalette(_palette(colour_map))
+    return levels.convert("RGB")
 
 
 def rgb(picture):
@@ -54,7 +58,7 @@ def rgb(picture):
 def unit_map(heat_map, name):
     """The heat map as an array [h, w], which must be in [0, 1] but for rounding."""
     heat_map = real_map(heat_map, name)
-    if not (abs(heat_map - 0.5) <= 0.5 + ROUNDING).all():
+    if not (heat_map.min() >= -ROUNDING and heat_map.max() <= 1 + ROUNDING):  # fails for NaN, too
         raise ValueError(f"{name} must be [h, w] in [0, 1]; it has other values")
     return heat_map
 

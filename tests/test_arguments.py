@@ -49,6 +49,7 @@ GOOD = {
     ops.overlay: {"picture": PICTURE, "heat_map": MAP, "opacity": 0.5, "colour_map": "jet"},
     ops.panel: {"picture": PICTURE},
     ops.panels: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"]},
+    ops.strip: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"]},
     ops.random_walk: {"maps": MAPS, "colours": np.zeros((112, 112, 3), np.uint8), "steps": 2, "deviation": 0.05},
     ops.resize_bicubic: {"maps": MAPS, "size": (5, 6), "a": -0.5},
     ops.resize_nearest: {"masks": MASK, "size": (5, 6)},

@@ -47,3 +47,15 @@ def test_a_box_thinner_than_a_pixel_of_the_panel_is_drawn(box):
 def test_numbers_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match="2 boxes"):
         ops.panels(np.zeros((9, 9, 3), np.uint8), np.zeros((1, 2, 2)), [[0, 0, 1, 1]] * 2, ["a"])
+
+
+@pytest.mark.parametrize("size", [(240, 240), (7, 9), (480, 640)])
+def test_a_panel_shows_what_the_overlay_of_its_picture_shows(size):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (240, 320, 3), np.uint8)
+    heat = ops.upsample(rng.random((5, 6)), size)  # smooth: of a larger one, Pillow takes means
+    drawn = ops.panels(picture, heat[None], [[0, 0, 320, 240]], [""])
+    np.testing.assert_array_equal(drawn[:240, :320], picture)
+    inside = np.s_[6:-6, 6:-6]
+    difference = np.abs(drawn[:240, 326:].astype(int) - ops.overlay(picture, heat))[inside]
+    assert difference.max() <= 8 and difference.mean() < 1  # at most two of jet's levels beside
