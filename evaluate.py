@@ -90,7 +90,7 @@ def evaluate_network(settings, pictures):
             localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
-    about |= {"refine": localizer.refine} | {name: getattr(settings, name)
+    about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
               for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
     return records, warnings, localizer.classes, about
 

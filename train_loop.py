@@ -183,6 +183,7 @@ def run(settings, resumed):
     """A new run, or one that goes on from the folder `resumed`; returns the exit status."""
     device = nets.prepare_devices(settings.precision)
     training, validation = cam_training.open_data(settings)
+    settings.epochs = cam_training.epochs_of(settings, len(training))
     data = cam_training.of_sets(training, validation)
     description = weights.describe(cam_training.as_weights(settings, training, {}, None))
     trainer = cam_training.Trainer(build(settings, training.categories, resumed), settings,

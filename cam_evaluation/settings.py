@@ -95,7 +95,7 @@ def _check(settings):
             raise InputError(message)
 
 
-NETWORK = {"weights", "method", "refine", "crops", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+NETWORK = {"weights", "method", "refine", "refine_grid", "crops", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
 
 
 def _refuse_ignored(settings, given):

@@ -9,7 +9,7 @@ __getattr__ = exports(__name__, {
     "machine": "refusals_in_one_line",
     "run_folder": "begin go_on holding refuse_lost write_settings",
     "run_log": "RunLog",
-    "settings": "parse",
+    "settings": "epochs_of parse",
     "sources": "BrokenFiles open_data open_sources",
     "stopping": "StopAfterStep",
     "trainer": "Trainer",

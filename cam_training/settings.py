@@ -1,6 +1,7 @@
 """What a training run is asked to do: options, checked, and kept in the run's settings.json."""
 
 import json
+import math
 import os
 from dataclasses import dataclass, field, fields, replace
 
@@ -15,6 +16,14 @@ GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
 OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head")
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
+# What is not given: from nothing, with --init, and with --freeze-features. Features that are there already want
+# smaller steps than the layers behind them, and small sets more passes: see `epochs_of`.
+RECIPES = {
+    "from nothing": {"epochs": 12, "batch": 64, "learning_rate": 0.1, "features_rate": 1.0, "weight_decay": 5e-4},
+    "fine-tuning": {"epochs": None, "batch": 32, "learning_rate": 0.1, "features_rate": 0.1, "weight_decay": 1e-4},
+    "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.1, "features_rate": 1.0, "weight_decay": 1e-4},
+}
+LEAST_EPOCHS, LEAST_STEPS = {"fine-tuning": 5, "frozen": 20}, 400
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
 LARGEST_FILE = 1 << 20  # bytes of a settings.json
 KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
@@ -35,19 +44,22 @@ class Common:
                               metavar="FILE", group=TRANSFER)
     freeze_features: bool = option(False, "train only the layers that are not in --init", group=TRANSFER)
     no_mirror: bool = option(False, "frozen features of the pictures as they are only", group=TRANSFER)
-    features_rate: float = option(1.0, "learning rate of --init's layers, as a share", least=0, below=LARGE,
-                                  group=TRANSFER)
-    epochs: int = option(12, "passes over the training pictures", least=1, below=10**9, group=TRAINING)
-    batch: int = option(64, "pictures in a step", least=1, below=WHOLE, group=TRAINING)
-    learning_rate: float = option(0.1, "at its peak, after warm-up", least=0, below=LARGE, group=TRAINING)
+    features_rate: float | None = option(None, "learning rate of --init's layers, as a share (0.1)", kind=float, least=0,
+                                         below=LARGE, group=TRANSFER)
+    epochs: int | None = option(None, "passes over the training pictures (12; with --init 5, with --freeze-features 20, "
+                                "or as many more as make 400 steps)", kind=int, least=1, below=10**9, group=TRAINING)
+    batch: int | None = option(None, "pictures in a step (64; with --init 32)", kind=int, least=1, below=WHOLE,
+                               group=TRAINING)
+    learning_rate: float | None = option(None, "at its peak, after warm-up (0.1)", kind=float, least=0, below=LARGE,
+                                         group=TRAINING)
     warm_up: float = option(1.0, "epochs of linear warm-up; then a cosine down to 0", least=0, below=1e9,
                             group=TRAINING)
-    weight_decay: float = option(5e-4, "on kernels; never on biases and batch norm", least=0, below=LARGE,
-                                 group=TRAINING)
+    weight_decay: float | None = option(None, "on kernels; never on biases and batch norm (5e-4; with --init 1e-4)",
+                                        kind=float, least=0, below=LARGE, group=TRAINING)
     label_smoothing: float = option(0.0, "may classify better, and localizes worse: see README", least=0, below=1,
                                     group=TRAINING)
     clip: float = option(0.0, "largest global norm of the gradient; 0: any", least=0, below=LARGE, group=TRAINING)
-    precision: str = option("auto", "to compute in; auto: bfloat16 where the hardware has it",
+    precision: str = option("auto", "to compute in; auto: bfloat16 where it is faster",
                             choices=("auto", "float32", "bfloat16"), group=TRAINING)
     seed: int = option(0, "of the weights, the order and the crops", least=0, below=WHOLE, group=TRAINING)
 
@@ -60,7 +72,7 @@ class Common:
             raise InputError(f"{place}--freeze-features needs --init: random features are not worth freezing")
         if self.no_mirror and not self.freeze_features:
             raise InputError(f"{place}--no-mirror goes with --freeze-features")
-        if self.features_rate != 1 and (not self.init or self.freeze_features):
+        if self.features_rate not in (None, 1) and (not self.init or self.freeze_features):
             raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
                              "with --freeze-features")
 
@@ -123,9 +135,23 @@ def new_settings(options):
     settings.network, preprocessing = chosen_network(options, settings.init)
     settings.preprocessing = replace(preprocessing, size=options.size or preprocessing.size).to_dict()
     settings.out = options.out or os.path.join("runs", f"{os.path.basename(settings.data)}-{settings.network['name']}")
-    settings.precision = resolved_precision(options.precision)
+    settings.precision = resolved_precision(options.precision, settings.network)
+    for name, value in RECIPES[recipe_of(settings)].items():
+        if getattr(settings, name) is None:
+            setattr(settings, name, value)
     settings.check()
     return settings
+
+
+def recipe_of(settings):
+    """Which of the RECIPES."""
+    return "frozen" if settings.freeze_features else "fine-tuning" if settings.init else "from nothing"
+
+
+def epochs_of(settings, pictures):
+    """The epochs that were asked for, or those of the recipe for so many pictures."""
+    return settings.epochs or max(LEAST_EPOCHS[recipe_of(settings)],
+                                  math.ceil(LEAST_STEPS / max(1, pictures // settings.batch)))
 
 
 def chosen_network(options, init):
@@ -154,16 +180,14 @@ def resolved(init):
     return init and os.path.abspath(weights.resolve(init))
 
 
-def resolved_precision(precision):
-    if precision == "auto":
-        return "bfloat16" if nets.hardware_has_bfloat16() else "float32"
-    return precision
+def resolved_precision(precision, network):
+    return nets.fastest_precision(network) if precision == "auto" else precision
 
 
 def refuse_changes(options, given, settings):
     """InputError for the first of the options `given` whose value is not the one that the run has."""
     known = {"data": lambda: full_path(options.data), "init": lambda: resolved(options.init),
-             "precision": lambda: resolved_precision(options.precision)}
+             "precision": lambda: resolved_precision(options.precision, settings.network)}
     had = vars(settings) | {"size": settings.preprocessing["size"], "network": settings.network.get("name")}
     for name in sorted(given):
         asked = known[name]() if name in known else getattr(options, name)
@@ -184,13 +208,16 @@ def saved_settings(run):
         raise InputError(f"{path} is not of this version of train_loop.py: start a new run")
     settings = Settings(**held)
     settings.check(f"{path}: ")
+    for name in RECIPES["from nothing"]:
+        if getattr(settings, name) is None:
+            raise InputError(f"{path}: --{name.replace('_', '-')} is null; it must be a number")
     if not isinstance(settings.network, dict):
         raise InputError(f"{path}: network is not a dictionary")
     try:
         settings.preprocessing = Preprocessing.from_dict(settings.preprocessing).to_dict()
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    settings.precision = resolved_precision(settings.precision)
+    settings.precision = resolved_precision(settings.precision, settings.network)
     return settings
 
 

@@ -5,6 +5,7 @@ import weights
 from cam_base import InputError
 from localization.localizer import Localizer
 from localization.settings import PAPER_THRESHOLD
+from ops.walking import GRID
 
 
 def load(name=None, **options):
@@ -19,27 +20,31 @@ def load(name=None, **options):
     return from_weights(weights.load(weights.resolve(name)), **options)
 
 
-def from_weights(trained, *, output_stride=None, scale=None, refine=None, threshold=None, **options):
+def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine_grid=None, threshold=None, **options):
     """A Localizer of what `weights.load` gave.
 
-    output_stride             None, or a finer map, but for AlexNet: strides become dilations
-    scale, refine, threshold  of `Localizer`. These four are the weights' own where None is given and
-                              the weights have any; a threshold of their own holds for their own
-                              scale, stride and refinement alone. Else they are the publication's:
-                              min-max, none, 0.2
-    options                   of `Localizer`
-    raises                    as `load`
+    output_stride  None, or a finer map, but for AlexNet: strides become dilations
+    scale, refine, refine_grid, threshold
+                   of `Localizer`. These and the stride are the weights' own where None is given
+                   and the weights have any; a threshold of their own holds for their own scale
+                   and stride, and with or without refinement as they say. Else they are the
+                   publication's: min-max, no refinement, 0.2
+    options        of `Localizer`
+    raises         as `load`
     """
     if not trained.classes:
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
     own = trained.looking
-    chosen = {"scale": own.get("scale", "min-max") if scale is None else scale,
-              "refine": own.get("refine", 0) if refine is None else refine}
-    stride = output_stride or own.get("output_stride")
-    as_they_like = (chosen["scale"], chosen["refine"], stride) == (
-        own.get("scale", "min-max"), own.get("refine", 0), own.get("output_stride"))
+    liked = {"scale": "min-max", "refine": 0, "refine_grid": GRID, "output_stride": None} | own
+    liked.pop("chosen_on", None)
+    liked_threshold = liked.pop("threshold", PAPER_THRESHOLD)
+    asked = {"scale": scale, "refine": refine, "refine_grid": refine_grid, "output_stride": output_stride}
+    chosen = {name: liked[name] if value is None else value for name, value in asked.items()}
     if threshold is None:
-        threshold = own.get("threshold", PAPER_THRESHOLD) if as_they_like else PAPER_THRESHOLD
+        as_they_like = all(bool(chosen[name]) == bool(liked[name]) if name.startswith("refine") else chosen[name] == liked[name]
+                           for name in chosen)
+        threshold = liked_threshold if as_they_like else PAPER_THRESHOLD
+    stride = chosen.pop("output_stride")
     config = dict(trained.network) | ({"output_stride": stride} if stride else {})
     try:
         network = nets.build(config, len(trained.classes), seed=None)

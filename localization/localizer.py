@@ -67,6 +67,7 @@ class Localizer:
     boxes          "paper" (section 3.2) or "authors" (the program that they released)
     scale          of heat maps: "min-max", or "max", which cuts negative values off (`ops.normalise`)
     refine         steps of a random walk along the picture's colours (`ops.random_walk`); 0: none
+    refine_grid    pixels a side on which the walk goes
     threshold      of the paper's box, as a share of the map's maximum, in [0, 1)
     raises         ValueError for classes, a method, or a rule that make no sense
 
@@ -74,7 +75,8 @@ class Localizer:
     """
 
     def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), align=False,
-                 method="cam", boxes="paper", scale="min-max", refine=0, threshold=0.2):
+                 method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56,
+                 threshold=0.2):
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
         for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
@@ -84,7 +86,8 @@ class Localizer:
         self.network = network
         self.classes = [_category(one) for one in classes]
         self.method, self.rule = method, boxes
-        self.scale, self.refine, self.threshold = scale, refine, check_threshold(threshold)
+        self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
+        self.threshold = check_threshold(threshold)
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
@@ -191,7 +194,7 @@ class Localizer:
         try:
             picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
             kept = None if keep is None else keep(picture.pixels)
-            colours = ops.walk_colours(picture.pixels) if self.refine else None
+            colours = ops.walk_colours(picture.pixels, self.refine_grid) if self.refine else None
             return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels).numpy()
         except ValueError as error:  # of which InputError is one
             return PictureMaps(number, source, error=error), None

@@ -24,6 +24,8 @@ class Looking:
                         "none: the weights' own, else min-max", name="--map-scale", choices=SCALES)
     refine: int = option(None, "spread maps along the picture's own colours, in so many steps of a random walk; none: the "
                          "weights' own, else 0", kind=int, least=0, below=1001, metavar="STEPS")
+    refine_grid: int = option(None, "on which the walk goes; twice as many a side want four times the steps; none: the "
+                              "weights' own, else 56", kind=int, least=8, below=513, metavar="PIXELS")
     method: str = option("cam", "what makes maps of the network's features", choices=METHODS)
     crops: int = option(1, "1: the whole picture; 2: and its mirror image; 10: the paper's ten crops", choices=(1, 2, 10))
     scales: list = option([], "see the picture at these sizes", kind=int, values="+", least=16, metavar="PIXELS")
@@ -37,7 +39,8 @@ class Looking:
 
     def localizer_options(self):
         """What `localization.load` takes besides the weights."""
-        names = "boxes", "scale", "refine", "threshold", "method", "crops", "scales", "align", "output_stride", "precision"
+        names = ("boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "scales", "align", "output_stride",
+                 "precision")
         return {name: getattr(self, name) for name in names}
 
     def largest_pixels(self):

@@ -51,6 +51,7 @@ class EfficientNetLite(tf.Module):
     publication also leaves out whole blocks at random, and this one does not.
     """
 
+    depthwise = True  # its convolutions are: see `nets.fastest_precision`
     frozen = "pooled"  # the intermediate behind which transfer trains anew
     head_layers = ("head",)
     defaults = {"variant": 0, "output_stride": 32}

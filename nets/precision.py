@@ -1,6 +1,21 @@
-"""Which dtype the hardware computes fastest in."""
+"""Which dtype a network is fastest in."""
 
+from nets.building import class_of
 from ops.quiet_tensorflow import tf
+
+
+def fastest_precision(config):
+    """"bfloat16" or "float32", for the network of `nets.build`'s arguments.
+
+    TensorFlow has no fast depthwise convolution in bfloat16 on CPUs, nor its gradient: a
+    network that is made of them takes twice the time (bench/precision.py).
+    """
+    try:
+        depthwise = getattr(class_of(config), "depthwise", False)
+    except ValueError:  # whoever builds it will say why
+        depthwise = False
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return "bfloat16" if hardware_has_bfloat16() and (on_gpu or not depthwise) else "float32"
 
 
 def hardware_has_bfloat16():

@@ -7,44 +7,54 @@ from ops.heatmap import upsample
 from ops.overlays import rgb
 from ops.quiet_tensorflow import tf
 
-SIDE = 112  # of the grid on which the walk goes
+GRID = 56  # pixels a side on which the walk goes
+LARGEST_GRID = 512
+STEPS = 20
 DISTANCES = (1, 2, 4, 8)
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 REACH = max(DISTANCES)
+# Each is followed by the one that leads back.
 OFFSETS = [(sign * distance * y, sign * distance * x)
            for distance in DISTANCES for y, x in DIRECTIONS for sign in (1, -1)]
 LEAST = 1e-30  # sum of a pixel's affinities below which they say nothing
-DEVIATION = 0.05  # of colours, of which black and white are 1 apart in each channel
+DEVIATION = 0.03  # of colours, of which black and white are 1 apart
+# From linear RGB (the primaries and white of sRGB, IEC 61966-2-1) to XYZ over that of white.
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+XYZ /= XYZ.sum(axis=1, keepdims=True)
 
 
-def walk_colours(picture):
-    """A picture as `random_walk` asks for it: uint8 [H, W, 3] to uint8 [112, 112, 3]."""
+def walk_colours(picture, side=GRID):
+    """A picture as `random_walk` asks for it: uint8 [H, W, 3] to uint8 [side, side, 3]. Raises ValueError for any other."""
     from PIL import Image
-    return np.asarray(Image.fromarray(rgb(picture)).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    if whole(side, "side", 1) > LARGEST_GRID:
+        raise ValueError(f"side must be at most {LARGEST_GRID}; it is {side}")
+    return np.asarray(Image.fromarray(rgb(picture)).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def random_walk(maps, colours, steps=50, deviation=DEVIATION):
+def random_walk(maps, colours, steps=STEPS, deviation=DEVIATION):
     """Maps after some steps of a random walk between pixels of like colour.
 
-    From each pixel i of a 112 x 112 grid the walk goes to one of its 32 neighbours j, at
-    distances 1, 2, 4 and 8 in eight directions, with a probability in proportion to
-    exp(-|c_i - c_j|^2 / (2 deviation^2)). Each step replaces the map's value at i by the
-    mean of those at its neighbours, weighted so: m <- P m. Values stay between the
-    least and the largest of the map. (Affinities of colours, and walks along them, as
-    in Ahn and Kwak, CVPR 2018, where a network learns them.)
+    From each pixel i of a grid the walk goes to one of its 32 neighbours j, at distances 1,
+    2, 4 and 8 in eight directions, with a probability in proportion to
+    exp(-|c_i - c_j|^2 / (2 deviation^2)), c in hundredths of CIE 1976 L*a*b*. Each step
+    replaces the map's value at i by the mean of those at its neighbours, weighted so:
+    m <- P m. Values stay between the least and the largest of the map. (Affinities of
+    colours, and walks along them, as in Ahn and Kwak, CVPR 2018, where a network learns them.)
 
-    Compiled by XLA once for each number of maps.
+    A grid of twice the side needs four times the steps to spread as far.
+    Compiled by XLA once for each number of maps and each side.
 
     maps       [k, h, w], finite, of one picture; upsampled to the grid (bilinear)
-    colours    uint8 [112, 112, 3], see `walk_colours`
+    colours    uint8 [side, side, 3], of the whole picture, see `walk_colours`; side at most 512
     steps      of the walk, 0 to 1000
     deviation  of colours, above 0; a larger one crosses more borders
-    returns    float32 [k, 112, 112], NumPy
+    returns    float32 [k, side, side], NumPy
     raises     ValueError when an argument is not as it should be
     """
     colours, deviation = real_array(colours, "colours"), real(deviation, "deviation")
-    if colours.dtype != np.uint8 or colours.shape != (SIDE, SIDE, 3):
-        raise ValueError(f"colours must be uint8 [{SIDE}, {SIDE}, 3]; they are {colours.dtype} {colours.shape}")
+    side = colours.shape[0] if colours.ndim else 0
+    if colours.dtype != np.uint8 or colours.shape != (side, side, 3) or not 1 <= side <= LARGEST_GRID:
+        raise ValueError(f"colours must be uint8 [side, side, 3], side 1 to {LARGEST_GRID}; they are {colours.dtype} {colours.shape}")
     if not deviation > 0:
         raise ValueError(f"deviation must be above 0; it is {shown(deviation)}")
     if whole(steps, "steps", 0) > 1000:
@@ -52,25 +62,45 @@ def random_walk(maps, colours, steps=50, deviation=DEVIATION):
     maps = real_array(maps, "maps")
     if maps.ndim != 3 or not maps.size:
         raise ValueError(f"maps must be [k, h, w], none of them zero; their shape is {maps.shape}")
-    probabilities = _probabilities(colours.astype(np.float32) / 255, deviation)
-    return _walk(upsample(maps, SIDE), probabilities, tf.constant(steps, tf.int32)).numpy()
+    return _walk(upsample(maps, side), _probabilities(_lab(colours) / 100, deviation), tf.constant(steps, tf.int32)).numpy()
+
+
+def _lab(colours):
+    """CIE 1976 L*a*b* of sRGB: uint8 [h, w, 3] to float32 [3, h, w], L* from 0 to 100."""
+    level = np.arange(256) / 255
+    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    x, y, z = (_lightness(share) for share in np.einsum("cr,hwr->chw", XYZ.astype(np.float32), linear.astype(np.float32)[colours]))
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _lightness(share):
+    """CIE's f: the cube root of a share of white's, and a line near black."""
+    return np.where(share > (6 / 29) ** 3, np.cbrt(share), share * np.float32((29 / 6) ** 2 / 3) + np.float32(4 / 29))
 
 
 def _probabilities(colours, deviation):
-    """float32 [32, 112, 112]: of each pixel's step to its neighbour at each of the OFFSETS, NumPy."""
-    padded = np.pad(colours, [(REACH, REACH), (REACH, REACH), (0, 0)], constant_values=np.inf)
-    affinities = np.empty((len(OFFSETS), SIDE, SIDE), np.float32)
-    for number, (dy, dx) in enumerate(OFFSETS):
-        there = padded[REACH + dy:REACH + dy + SIDE, REACH + dx:REACH + dx + SIDE]
-        np.exp(np.square(there - colours).sum(axis=2) / np.float32(-2 * deviation ** 2), out=affinities[number])
+    """float32 [32, side, side]: of each pixel's step to its neighbour at each of the OFFSETS. colours: float32 [3, side, side]."""
+    side, scaled = colours.shape[-1], colours * np.float32(0.5 ** 0.5 / deviation)
+    affinities = np.zeros((len(OFFSETS), side, side), np.float32)
+    for number in range(0, len(OFFSETS), 2):
+        here, there = _overlap(OFFSETS[number], side), _overlap(OFFSETS[number + 1], side)
+        distance = np.square(scaled[:, *here] - scaled[:, *there]).sum(axis=0)
+        affinities[number, *here] = affinities[number + 1, *there] = np.exp(-distance)
     total = affinities.sum(axis=0)
-    # A pixel that is like none of its neighbours goes to any of them.
     lonely = total < LEAST
     if lonely.any():
-        affinities[:, lonely] = np.isfinite(np.stack([
-            padded[REACH + dy:REACH + dy + SIDE, REACH + dx:REACH + dx + SIDE, 0] for dy, dx in OFFSETS]))[:, lonely]
-        total = affinities.sum(axis=0)
-    return affinities / total
+        # A pixel that is like none of its neighbours goes to any of them.
+        for number, offset in enumerate(OFFSETS):
+            here = _overlap(offset, side)
+            affinities[number, *here][lonely[here]] = 1
+        total = np.maximum(affinities.sum(axis=0), LEAST)
+    affinities /= total
+    return affinities
+
+
+def _overlap(offset, side):
+    """Rows and columns of the pixels that have a neighbour at the offset."""
+    return tuple(slice(max(0, -step), max(0, side - max(0, step))) for step in offset)
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -12,13 +12,14 @@ from small_training import train, use_tiny_network
 import cam_training
 import train_loop
 from cam_base import Category, InputError
-from cam_training.settings import Common, Settings, saved_settings
+from cam_training.settings import RECIPES, Common, Settings, saved_settings
 
 from small_sets import class_folders
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPTIONS = [entry.name for entry in fields(Common)]
 # Right for no setting at all.
+TINY = "tiny-imagenet-100"  # weights in the repository
 NONSENSE = [[], {}, -1, float("inf"), float("nan"), 10**400, "\ud800", "", "a\0b"]
 
 
@@ -52,10 +53,21 @@ def test_settings_are_read_as_they_were_written(folder):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_setting_that_was_edited_to_nonsense_is_named(folder, name):
-    for value in NONSENSE + ([None] if getattr(Settings(), name) is not None else []):
+    needed = getattr(Settings(), name) is not None or name in RECIPES["from nothing"]
+    for value in NONSENSE + [None] * needed:
         edit(folder, **{name: value})
         said = one_line(saved_settings, str(folder))
         assert said.startswith(f"{folder}/settings.json: --{name.replace('_', '-')} is "), said
+
+
+@pytest.mark.parametrize("pictures, options, epochs", [
+    (50_000, [], 5), (5_000, [], 5), (640, [], 20), (20, [], 400), (20, ["--batch", "10"], 200),
+    (5_000, ["--epochs", "2"], 2), (5_000, ["--freeze-features"], 20), (640, ["--freeze-features"], 40)])
+def test_starting_from_weights_has_a_recipe_of_its_own(pictures, options, epochs):
+    settings, _ = cam_training.parse(["--init", TINY, *options])
+    assert (settings.learning_rate, settings.weight_decay) == (0.1, 1e-4)
+    assert settings.features_rate == (1 if settings.freeze_features else 0.1)
+    assert cam_training.epochs_of(settings, pictures) == epochs
 
 
 @pytest.mark.parametrize("changes", [

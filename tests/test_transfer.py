@@ -82,7 +82,7 @@ def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhe
     path, tensors = elsewhere
     run = str(tmp_path / "run")
     arguments = ["--init", path, "--freeze-features", "--data", folder, "--batch", "4", "--epochs", "15",
-                 "--learning-rate", "0.5", "--precision", "float32", "--out", run]
+                 "--learning-rate", "0.5", "--weight-decay", "5e-4", "--precision", "float32", "--out", run]
     assert train_loop.main(arguments) == 0
     said = capsys.readouterr().out
     assert "frozen maps of 18 pictures, 2 views: 0 MB in " + os.path.join(run, "frozen-training.npy") in said

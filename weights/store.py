@@ -26,6 +26,7 @@ LOOKING = {
     "threshold": lambda value: isinstance(value, float) and 0 <= value < 1,
     "output_stride": lambda value: type(value) is int and value > 0,
     "refine": lambda value: type(value) is int and 0 <= value <= 1000,
+    "refine_grid": lambda value: type(value) is int and 8 <= value <= 512,
     "chosen_on": lambda value: isinstance(value, str),
 }
 MOST_CLASSES = 100_000  # all of ImageNet has 21,841
