@@ -20,8 +20,8 @@ DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "net
 # smaller steps than the layers behind them, and small sets more passes: see `epochs_of`.
 RECIPES = {
     "from nothing": {"epochs": 12, "batch": 64, "learning_rate": 0.1, "features_rate": 1.0, "weight_decay": 5e-4},
-    "fine-tuning": {"epochs": None, "batch": 32, "learning_rate": 0.1, "features_rate": 0.1, "weight_decay": 1e-4},
-    "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.1, "features_rate": 1.0, "weight_decay": 1e-4},
+    "fine-tuning": {"epochs": None, "batch": 32, "learning_rate": 0.01, "features_rate": 0.1, "weight_decay": 1e-4},
+    "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.01, "features_rate": 1.0, "weight_decay": 1e-4},
 }
 LEAST_EPOCHS, LEAST_STEPS = {"fine-tuning": 5, "frozen": 20}, 400
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
@@ -50,7 +50,7 @@ class Common:
                                 "or as many more as make 400 steps)", kind=int, least=1, below=10**9, group=TRAINING)
     batch: int | None = option(None, "pictures in a step (64; with --init 32)", kind=int, least=1, below=WHOLE,
                                group=TRAINING)
-    learning_rate: float | None = option(None, "at its peak, after warm-up (0.1)", kind=float, least=0, below=LARGE,
+    learning_rate: float | None = option(None, "at its peak, after warm-up (0.1; with --init 0.01)", kind=float, least=0, below=LARGE,
                                          group=TRAINING)
     warm_up: float = option(1.0, "epochs of linear warm-up; then a cosine down to 0", least=0, below=1e9,
                             group=TRAINING)

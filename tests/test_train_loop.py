@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from small_networks import small_network
 from small_training import (
     EPOCHS,
     STEPS,
@@ -104,7 +105,7 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
     net = OneLayer()
     settings = types.SimpleNamespace(warm_up=1, epochs=4, precision="float32", clip=0, weight_decay=0.1,
                                      learning_rate=0.5, label_smoothing=0.3, freeze_features=False,
-                                     features_rate=1.0)
+                                     features_rate=1.0, init=None)
     trainer = Trainer(net, settings, 2, b"")
     x, labels = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32), np.array([2, 0], np.int32)
     kernel, bias = net.kernel.numpy(), net.bias.numpy()
@@ -137,7 +138,7 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine():
 def settings_of_a_step(**changes):
     return types.SimpleNamespace(**{"warm_up": 0, "epochs": 9, "precision": "float32", "clip": 0, "weight_decay": 0,
                                     "learning_rate": 0.5, "label_smoothing": 0, "freeze_features": False,
-                                    "features_rate": 1.0} | changes)
+                                    "features_rate": 1.0, "init": None} | changes)
 
 
 def test_clip_shortens_the_gradient_to_its_largest_norm():
@@ -169,6 +170,24 @@ def test_features_learn_at_their_share_of_the_rate_and_the_head_at_all_of_it(sha
         assert np.abs(whole).max() > 1e-3, name
         np.testing.assert_allclose(moved[share][name], whole * (1 if name.startswith("head") else share), atol=1e-6,
                                    err_msg=name)
+
+
+@pytest.mark.parametrize("init", [None, "weights.npz"])
+def test_batch_norm_in_layers_of_init_keeps_its_statistics_and_learns(init):
+    """And dropout in front of the head stays what it is in training."""
+    net = small_network("efficientnet-lite0")
+    net.dropout = 0.5
+    before = {name: variable.numpy() for name, variable in nets.named_variables(net).items()}
+    x, labels = tf.random.stateless_uniform([2, 32, 32, 3], [1, 2]), tf.constant([0, 1])
+    trainer = Trainer(net, settings_of_a_step(init=init), 2, b"")
+    assert np.abs(trainer._logits(x, True) - trainer._logits(x, False)).max() > 1e-3
+    trainer.step(x, labels)
+    for name, variable in nets.named_variables(net).items():
+        moved = not np.array_equal(variable, before[name])
+        if name.endswith(("/mean", "/variance")):
+            assert moved == (init is None), name
+        elif name in ("head/bias", "top_norm/beta", "stem_norm/gamma"):
+            assert moved, name
 
 
 # ---------------------------------------------------------------- numbers that grow without bound

@@ -65,7 +65,7 @@ def test_a_setting_that_was_edited_to_nonsense_is_named(folder, name):
     (5_000, ["--epochs", "2"], 2), (5_000, ["--freeze-features"], 20), (640, ["--freeze-features"], 40)])
 def test_starting_from_weights_has_a_recipe_of_its_own(pictures, options, epochs):
     settings, _ = cam_training.parse(["--init", TINY, *options])
-    assert (settings.learning_rate, settings.weight_decay) == (0.1, 1e-4)
+    assert (settings.learning_rate, settings.weight_decay) == (0.01, 1e-4)
     assert settings.features_rate == (1 if settings.freeze_features else 0.1)
     assert cam_training.epochs_of(settings, pictures) == epochs
 
