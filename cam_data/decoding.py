@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from cam_base import InputError, open_regular
+from cam_base import InputError, first_line, open_regular
 from cam_data.headers import LARGEST_PICTURE, count_scans, read_header
 from ops.quiet_tensorflow import tf
 
@@ -62,7 +62,7 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
     except OSError as error:
         raise InputError(f"{name}: cannot be read as a picture ({error.strerror or error})") from None
     except tf.errors.OpError as error:
-        raise InputError(f"{name}: cannot be read as a picture ({_first_line(error.message)})") from None
+        raise InputError(f"{name}: cannot be read as a picture ({first_line(error.message)})") from None
     return pixels, header.size
 
 
@@ -128,9 +128,3 @@ def _turn_upright(picture, orientation):
     if orientation in (3, 4, 7, 8):
         picture = picture[::-1]
     return np.ascontiguousarray(picture)
-
-
-def _first_line(message):
-    line = message.strip().splitlines()[0] if message.strip() else "unknown error"
-    line = line.split("}} ")[-1].split(" [Op:")[0]
-    return line if len(line) <= 120 else line[:117] + "..."

@@ -4,9 +4,8 @@ import glob
 import os
 import re
 
-from cam_base import InputError
+from cam_base import InputError, first_line
 from cam_base.terminal import warn
-from cam_training.machine import first_line
 from ops.quiet_tensorflow import tf
 
 KEPT = 2

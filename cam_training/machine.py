@@ -2,7 +2,7 @@
 
 import contextlib
 
-from cam_base import InputError
+from cam_base import InputError, first_line
 from ops.quiet_tensorflow import tf
 
 
@@ -13,9 +13,3 @@ def refusals_in_one_line():
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
         raise InputError(first_line(error)) from None
-
-
-def first_line(error):
-    """What an error says, without the name of TensorFlow's operation."""
-    text = getattr(error, "message", None) or str(error)
-    return (text.strip() or type(error).__name__).splitlines()[0].split("}} ")[-1].split(" [Op:")[0][:200]

@@ -4,9 +4,8 @@ import contextlib
 import json
 import os
 
-from cam_base import InputError, open_regular, replacing
+from cam_base import InputError, first_line, open_regular, replacing
 from cam_base.terminal import say
-from cam_training.machine import first_line
 from ops.quiet_tensorflow import tf
 
 SCALARS = ("loss", "accuracy", "validation_top1", "validation_top5")
