@@ -8,7 +8,8 @@ import cam_data
 import localization
 import nets
 import ops
-from cam_base import InputError, check_folder, replacing
+import weights
+from cam_base import InputError, check_folder, find_class, replacing
 from cam_base.json_list import JsonList
 from cam_base.terminal import Table, Terminated, progress, run_program, say, show, warn
 from cam_base.threads import in_order
@@ -22,11 +23,13 @@ DRAWERS = os.cpu_count() or 1  # threads
 
 def main(arguments):
     settings = parse_localize(arguments)
+    if settings.list_classes is not None:
+        return list_classes(weights.load(weights.resolve(settings.weights)).classes, settings.list_classes)
     files = find_pictures(settings.pictures or [SAMPLES])
     check_folder(settings.out)
     device = nets.prepare_devices(settings.precision)
     localizer = localization.load(settings.weights, **settings.localizer_options())
-    classes = [localizer.class_number(name) for name in settings.classes] or None
+    classes = [class_called(localizer, name) for name in settings.classes] or None
     drawn = settings.overlay != "none"
     results = localizer.stream(files, min(settings.batch, len(files)), settings.top, classes,
                                largest=settings.largest_pixels(), keep=ops.panel if drawn else None)
@@ -37,6 +40,26 @@ def main(arguments):
         show(table, f"in {JSON}")
         say(f"{done} {'picture' if done == 1 else 'pictures'} and {JSON} are in {settings.out} ({device})")
     return 0 if done == len(files) else 2
+
+
+def list_classes(classes, word):
+    """Print the classes with a word in their names, or all for an empty one, a line each; InputError where there are none."""
+    wanted = word.replace("_", " ").lower()
+    rows = [f"{number:6}  {wnid or '':9}  {label}" for number, (wnid, label) in enumerate(classes)
+            if wanted in f"{number} {wnid} {label}".lower()]
+    if not rows:
+        find_class(classes, word)  # says what is near
+    say("\n".join(rows))
+    return 0
+
+
+def class_called(localizer, name):
+    """The number of the class; says which it is where the name is but a part of the class's."""
+    number = localizer.class_number(name)
+    category = localizer.classes[number]
+    if name.replace("_", " ").strip().lower() not in (str(number), category.wnid, category.label.lower(), *category.label.lower().split(", ")):
+        say(f"{name!r} is taken for {category.label}")
+    return number
 
 
 def write_all(folder, named, total):

@@ -1,6 +1,7 @@
 """Classes as people name them. Which class of a network a name is: by wnid, else by words, never by number."""
 
 import difflib
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -42,21 +43,48 @@ def _synonyms(label):
     return {part.strip().lower() for part in label.split(",") if part.strip()}
 
 
+LISTED = 12  # names that a message lists
+
+
 def find_class(classes, name):
-    """The number of the one class called `name`: a wnid, a whole label, or one of its synonyms.
+    """The number of the one class called `name`.
+
+    A wnid, a whole label or one of its synonyms comes first; else the one class in whose
+    names it stands as words ("alligator" in "American alligator"); else the one in whose
+    names it stands at all. An underscore is a space.
 
     Raises InputError for a name that is unknown (with the nearest ones) or
     belongs to several classes (with their wnids).
     """
-    wanted = name.strip().lower()
-    synonyms = [_synonyms(label) | ({wnid} if wnid else set()) for wnid, label in classes]
-    names = [known | {label.strip().lower()} for known, (_, label) in zip(synonyms, classes)]
-    matches = [number for number, known in enumerate(names) if wanted in known]
+    matches = classes_called(classes, name)
     if len(matches) == 1:
         return matches[0]
     if matches:
-        choices = ", ".join(f"{classes[n].wnid or n} ({classes[n].label})" for n in matches)
-        raise InputError(f"{name!r} is the name of {len(matches)} classes; say which by wnid: {choices}")
-    near = difflib.get_close_matches(wanted, sorted(set().union(*synonyms)), 4, 0.5)
+        choices = [f"{classes[n].wnid or n} ({classes[n].label})" for n in matches[:LISTED]]
+        more = [f"and {len(matches) - LISTED} more"] * (len(matches) > LISTED)
+        raise InputError(f"{name!r} is the name of {len(matches)} classes, or part of it; say which by wnid or number: "
+                         + ", ".join(choices + more))
+    near = difflib.get_close_matches(_plain(name), sorted(set().union(*(_synonyms(label) for _, label in classes))), 4, 0.5)
     raise InputError(f"no class of these weights is called {name!r}"
                      + (f"; the nearest names are: {', '.join(near)}" if near else ""))
+
+
+def classes_called(classes, name):
+    """The numbers of the classes of the first kind that there are any of: called so, with these words, with these letters."""
+    wanted = _plain(name)
+    names = [_synonyms(label) | {label.strip().lower()} | ({wnid} if wnid else set()) for wnid, label in classes]
+    words = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+    kinds = [lambda known: wanted in {_plain(one) for one in known}]
+    if wanted and not wanted.isdecimal():  # a number is a name as a whole or not at all
+        kinds += [lambda known: any(words.search(_plain(one)) for one in known),
+                  lambda known: any(wanted in _plain(one) for one in known)]
+    for called in kinds:
+        found = [number for number, known in enumerate(names) if called(known)]
+        if found:
+            return found
+    return []
+
+
+def _plain(name):
+    """As names are compared: without case, an underscore as a space."""
+    return " ".join(name.replace("_", " ").lower().split())

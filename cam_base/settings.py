@@ -19,16 +19,17 @@ from cam_base.terminal import Parser
 
 
 def option(default, help, *, kind=None, name=None, least=None, below=None, choices=None, metavar=None, group=None,
-           values=None, positional=False):
+           values=None, bare=None, positional=False):
     """A field of a settings class.
 
     kind     type of a value, where the default does not tell it: a function of a string
     name     of the option, where it is not the field's
     least    its smallest value; below: what it must be less than. Of a list: of each value
-    values   how many values a list takes: a number, "+", "*"
+    values   how many values a list takes: a number, "+", "*"; "?" for an option whose value may be left out,
+             which is then `bare`
     """
     about = {"help": help, "kind": kind, "name": name, "least": least, "below": below, "choices": choices,
-             "metavar": metavar, "group": group, "values": values, "positional": positional}
+             "metavar": metavar, "group": group, "values": values, "bare": bare, "positional": positional}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about)
     return field(default=default, metadata=about)
@@ -79,7 +80,7 @@ def _add(parser, entry, default):
     if isinstance(default, bool):
         parser.add_argument(flag(entry), dest=entry.name, action=_Switch, **common)
         return
-    common |= {key: about[name] for key, name in (("choices", "choices"), ("metavar", "metavar"), ("nargs", "values"))
+    common |= {key: about[name] for key, name in (("choices", "choices"), ("metavar", "metavar"), ("nargs", "values"), ("const", "bare"))
                if about[name] is not None}
     kind = about["kind"] or (str if default is None or isinstance(default, list) else type(default))
     if about["positional"]:

@@ -35,7 +35,33 @@ def test_a_class_is_found_by_wnid_label_or_synonym(name, number):
 def test_an_unknown_name_brings_the_nearest_and_a_double_one_the_wnids():
     with pytest.raises(InputError, match="called 'tabbi'; the nearest names are: tabby"):
         find_class(CRANES, "tabbi")
-    with pytest.raises(InputError, match=r"2 classes; say which by wnid: n02012849 \(crane\), n03126707 \(crane\)"):
+    with pytest.raises(InputError, match=r"2 classes, or part of it; say which by wnid or number: n02012849 \(crane\), n03126707 \(crane\)$"):
         find_class(CRANES, "crane")
     with pytest.raises(InputError, match="no class of these weights is called 'zzzzzz'$"):
         find_class(CRANES, "zzzzzz")
+
+
+ANIMALS = [Category("n01698640", "American alligator, Alligator mississippiensis"), Category("n02124075", "Egyptian cat"),
+           Category("n02123045", "tabby, tabby cat"), Category("n02099601", "golden retriever"),
+           Category("n09246464", "cliff, drop, drop-off"), Category("n02963159", "cardigan"), Category(None, "2810"),
+           Category(None, "coast, seacoast"), Category("n01514668", "cock")]
+
+
+@pytest.mark.parametrize("name, number", [
+    ("alligator", 0), ("Alligator", 0), ("golden_retriever", 3), ("retriever", 3), ("cardi", 5), ("drop-off", 4), ("2810", 6),
+    ("egyptian", 1), ("  golden   retriever", 3), ("coast", 7), ("cock", 8), ("n02123045", 2)])
+def test_a_part_of_a_name_will_do_where_it_is_of_one_class(name, number):
+    """Words before letters: "drop" is of one class."""
+    assert find_class(ANIMALS, name) == number
+
+
+def test_parts_of_several_names_are_listed_and_a_number_is_no_part():
+    with pytest.raises(InputError, match=r"'cat' is the name of 2 classes.*n02124075 \(Egyptian cat\), n02123045 \(tabby"):
+        find_class(ANIMALS, "cat")  # and not "coast"
+    with pytest.raises(InputError, match="no class of these weights is called '281'"):
+        find_class(ANIMALS, "281")
+    with pytest.raises(InputError, match="30 classes.*, and 18 more$"):
+        find_class([Category(None, f"dog {number}") for number in range(30)], "dog")
+    for empty in ("", "  ", "_"):
+        with pytest.raises(InputError, match="no class"):
+            find_class(ANIMALS, empty)

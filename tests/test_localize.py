@@ -159,6 +159,22 @@ def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
         localize.main([*arguments, "--class", "4"])
 
 
+def test_classes_are_listed_and_a_part_of_a_name_is_said_what_it_is_taken_for(tmp_path, capsys):
+    weights_of = ["--weights", "tiny-imagenet-100"]
+    assert localize.main(["--list-classes", *weights_of]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 100
+    for word in ("alli", "ALLIGATOR", "n01698640", "American_alligator"):
+        assert localize.main(["--list-classes", word, *weights_of]) == 0
+        assert capsys.readouterr().out == "     2  n01698640  American alligator, Alligator mississipiensis\n"
+    with pytest.raises(InputError, match="no class of these weights is called 'zzzz'"):
+        localize.main(["--list-classes", "zzzz", *weights_of])
+    for name, number, said in (("alligator", 2, True), ("american_alligator", 2, False), ("2", 2, False),
+                               ("n01698640", 2, False)):
+        assert localize.class_called(localization.load("tiny-imagenet-100"), name) == number
+        told = "'alligator' is taken for American alligator, Alligator mississipiensis\n" if said else ""
+        assert capsys.readouterr().out == told
+
+
 def test_classes_are_matched_by_wnid_then_by_name_never_by_number():
     theirs = [Category("n03126707", "crane"), Category("n02123045", "cat"), Category(None, "Red Thing"),
               Category(None, "crane"), Category("n99999999", "tabby, tabby cat")]
