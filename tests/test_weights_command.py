@@ -54,7 +54,10 @@ def test_list_names_all_published_weights_and_the_place(tmp_path, succeeds, monk
 
 def test_inspect_says_all_that_a_file_holds(succeeds):
     said = succeeds("inspect", GENUINE)
-    for fact in ("PyTorch .pth", "depth=26", "stages/3/1/conv3/kernel", "1 x 1 x 32 x 128", "7: class 0",
+    assert said.startswith("file ") and len(said.splitlines()) == 9 and "stages/3/1" not in said
+    with_tensors = succeeds("inspect", GENUINE, "--tensors")
+    assert with_tensors.startswith(said) and "stages/3/1/conv3/kernel" in with_tensors and "1 x 1 x 32 x 128" in with_tensors
+    for fact in ("PyTorch .pth", "depth=26", "in 147 tensors", "7: class 0",
                  "centre_crop=256", "mean=(0.485, 0.456, 0.406)", weights.formats.file_hash(GENUINE, "sha256")):
         assert fact in said, fact
     parameters = sum(tensor.size for name, tensor in weights.load(GENUINE).tensors.items()

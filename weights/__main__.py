@@ -28,6 +28,7 @@ def parse(arguments):
     convert.add_argument("--out", required=True, metavar="X.npz")
     inspect = commands.add_parser("inspect", help="what a weights file holds")
     inspect.add_argument("file", help="a file, or the name of published weights")
+    inspect.add_argument("--tensors", action="store_true", help="list every tensor, too")
     return parser.parse_args(arguments)
 
 
@@ -40,7 +41,7 @@ def main(arguments):
     elif options.command == "convert":
         convert(published.resolve(options.file), options.out)
     else:
-        inspect(published.resolve(options.file))
+        inspect(published.resolve(options.file), options.tensors)
     return 0
 
 
@@ -66,14 +67,10 @@ def convert(path, out):
     say(f"{out}: {len(weights.tensors)} tensors, {os.path.getsize(out) / 1e6:.1f} MB")
 
 
-def inspect(path):
+def inspect(path, tensors=False):
+    """Print what a file of weights is; and each of its tensors, where they are asked for."""
     weights = formats.load(path)
     is_checkpoint = not os.path.isfile(path) or path.endswith(".index")
-    table = Table("tensor", "shape", "type")
-    for name, tensor in weights.tensors.items():
-        table.add_row(printable(name), " x ".join(map(str, tensor.shape)), str(tensor.dtype))
-    console = Console(markup=False, emoji=False, highlight=False)
-    console.print(table)
     sizes = {name: math.prod(tensor.shape) for name, tensor in weights.tensors.items()}
     statistics = sum(size for name, size in sizes.items() if name.endswith(("/mean", "/variance")))
     parameters = sum(sizes.values()) - statistics
@@ -83,15 +80,21 @@ def inspect(path):
         "format": "tf.train.Checkpoint" if is_checkpoint else formats.recognise(path),
         "SHA-256": "" if is_checkpoint else formats.file_hash(path, "sha256"),
         "network": _pairs(weights.network),
-        "parameters": f"{parameters:,}, and {statistics:,} statistics of batch norm",
+        "parameters": f"{parameters:,}, and {statistics:,} statistics of batch norm, in {len(sizes)} tensors",
         "classes": f"{len(labels)}: {', '.join(labels[:3])} ... {labels[-1]}" if labels
                    else "none: its head has to be trained",
         "preprocessing": _pairs(weights.preprocessing.to_dict()),
         "looking": _pairs(weights.looking) or "as the paper does: the box at 20 % of the maximum",
         "provenance": _pairs(weights.provenance),
     }
+    console = Console(markup=False, emoji=False, highlight=False)
     for name, value in facts.items():
         console.print(printable(f"{name:14} {value}"), soft_wrap=True)
+    if tensors:
+        table = Table("tensor", "shape", "type")
+        for name, tensor in weights.tensors.items():
+            table.add_row(printable(name), " x ".join(map(str, tensor.shape)), str(tensor.dtype))
+        console.print(table)
 
 
 def _pairs(dictionary):
