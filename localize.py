@@ -19,6 +19,7 @@ from localization.settings import parse_localize
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 JSON = "localizations.json"
 DRAWERS = os.cpu_count() or 1  # threads
+UNSURE = 0.3  # probability of the first class below which an answer is marked
 
 
 def main(arguments):
@@ -35,10 +36,13 @@ def main(arguments):
                                largest=settings.largest_pixels(), keep=ops.panel if drawn else None)
     names = OverlayNames(settings.out, files, settings.overlay_format)
     named = ((result, names.free(result.source) if drawn else None) for result in results)
-    done, table = write_all(settings.out, named, len(files))
+    done, table, unsure = write_all(settings.out, named, len(files), guessed=classes is None)
     if done:
         show(table, f"in {JSON}")
         say(f"{done} {'picture' if done == 1 else 'pictures'} and {JSON} are in {settings.out} ({device})")
+        if classes is None:
+            say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
+                + f"; ? is below {UNSURE}: it may be none of them" * bool(unsure))
     return 0 if done == len(files) else 2
 
 
@@ -62,12 +66,13 @@ def class_called(localizer, name):
     return number
 
 
-def write_all(folder, named, total):
-    """Write what was found in each picture as it comes; (how many there are, their table).
+def write_all(folder, named, total, guessed=True):
+    """Write what was found in each picture as it comes; (how many there are, their table, how many answers are marked).
 
-    named  pairs of a Result and the name of its overlay, or None
+    named    pairs of a Result and the name of its overlay, or None
+    guessed  whether the classes are the network's own, of which the first is marked where it is unsure
     """
-    table, done, skipped = Table("picture", "class", "probability", "box (x0, y0, x1, y1)"), 0, 0
+    table, done, skipped, unsure = Table("picture", "class", "probability", "box (x0, y0, x1, y1)"), 0, 0, 0
     path = os.path.join(folder, JSON)
     with JsonList(path) as entries:
         try:
@@ -79,14 +84,15 @@ def write_all(folder, named, total):
                     skipped += 1
                     continue
                 entries.append(entry)
-                add_rows(table, entry)
-                done += 1
+                mark = guessed and entry["predictions"][0]["probability"] < UNSURE
+                add_rows(table, entry, " ?" if mark else "")
+                done, unsure = done + 1, unsure + mark
         except (KeyboardInterrupt, Terminated):
             warn(f"localize.py: stopped; {done} of {total} pictures are in {path}")
             raise
     if skipped and total > 1:
         warn(f"localize.py: {skipped} of {total} files could not be read")
-    return done, table
+    return done, table, unsure
 
 
 def finish(folder, result, name):
@@ -135,10 +141,11 @@ def draw(result, path):
     return None
 
 
-def add_rows(table, entry):
+def add_rows(table, entry, mark=""):
+    """A row for each class; the first one's probability has the mark."""
     for number, prediction in enumerate(entry["predictions"]):
         table.add("" if number else os.path.basename(entry["image"]), prediction["label"].split(",")[0],
-                  f"{prediction['probability']:.3f}", ", ".join(map(str, prediction["box"])))
+                  f"{prediction['probability']:.3f}{'' if number else mark}", ", ".join(map(str, prediction["box"])))
 
 
 def command():

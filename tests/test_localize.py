@@ -175,6 +175,19 @@ def test_classes_are_listed_and_a_part_of_a_name_is_said_what_it_is_taken_for(tm
         assert capsys.readouterr().out == told
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_it_is_said_how_many_classes_there_are_and_where_the_network_is_unsure(redness, monkeypatch, tmp_path, capsys, sure):
+    Image.new("RGB", (20, 20), (255, 0, 0)).save(tmp_path / "p.png")
+    monkeypatch.setattr(localize, "UNSURE", 0.0 if sure else 1.1)
+    assert run(monkeypatch, redness, tmp_path / "p.png", "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert f"The network names one of {len(CLASSES)} classes (--list-classes), whatever a picture shows" in said
+    assert (" ? " in said) != sure and ("; ? is below 1.1: it may be none of them" in said) != sure
+    assert run(monkeypatch, redness, tmp_path / "p.png", "--class", "red thing", "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out  # whoever asks for a class is not told that the network is unsure of it
+    assert "?" not in said and "names one of" not in said
+
+
 def test_classes_are_matched_by_wnid_then_by_name_never_by_number():
     theirs = [Category("n03126707", "crane"), Category("n02123045", "cat"), Category(None, "Red Thing"),
               Category(None, "crane"), Category("n99999999", "tabby, tabby cat")]
