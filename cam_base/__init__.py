@@ -4,3 +4,4 @@ from cam_base.categories import Category, classes_called, find_class, match_clas
 from cam_base.errors import InputError, first_line
 from cam_base.files import check_folder, check_new_file, locked, open_regular, replacing
 from cam_base.preprocessing import Preprocessing
+from cam_base.version import VERSION

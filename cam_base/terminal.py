@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table as RichTable
 
 from cam_base.errors import InputError
+from cam_base.version import VERSION
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 TERMINATED = 143   # and for SIGTERM
@@ -32,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(formatter_class=Help, allow_abbrev=False, **options)
+        self.add_argument("--version", action="version", version=f"{self.prog} {VERSION}", help="print the version and end")
 
     def error(self, message):
         raise InputError(f"{message} (--help lists the options)")

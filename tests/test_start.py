@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import cam_base
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HEAVY = ("tensorflow", "scipy", "matplotlib", "keras", "h5py", "PIL")
 # Runs a program's main, whatever it ends with, and prints what was imported.
@@ -27,6 +29,12 @@ def imported(code, *arguments):
 @pytest.mark.parametrize("arguments", [["--help"], ["--no-such-option"], ["--out"], ["--weights", "a", "--weights", "b"]])
 def test_help_and_errors_of_use_import_nothing_heavy(program, arguments):
     assert not imported(PROGRAM, program, *arguments) & set(HEAVY)
+
+
+@pytest.mark.parametrize("program", ["localize.py", "evaluate.py", "train_loop.py", "probe.py", "-m weights"])
+def test_every_program_says_its_version(program):
+    ran = subprocess.run([sys.executable, *program.split(), "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{program.replace('-m', 'python -m')} {cam_base.VERSION}\n", "")
 
 
 def test_metrics_import_numpy_and_scipy_alone():

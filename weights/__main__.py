@@ -7,7 +7,7 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from cam_base import InputError
+from cam_base import VERSION, InputError
 from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
 from weights import formats, published
 from weights.catalogue import CATALOGUE
@@ -16,6 +16,7 @@ from weights.store import save
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m weights", description="Published and own weights files.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the published weights that are known by name")
     fetch = commands.add_parser("fetch", help="download published weights")

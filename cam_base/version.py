@@ -1,0 +1,3 @@
+"""What this is the version of: of everything here."""
+
+VERSION = "0.2.0"
