@@ -110,7 +110,7 @@ def train(trainer, training, validation, checkpoints, log):
             # In this order: what was killed in between is made good from the checkpoint.
             checkpoints.save()
             export(trainer, training.pictures, tensors)
-            log.write(record | accuracy)
+            log.write(record | accuracy, trainer.settings.epochs)
     return stop.status if trainer.epoch < trainer.settings.epochs else None
 
 
@@ -199,13 +199,22 @@ def run(settings, resumed):
             say("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
         say(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision} {device}, "
             f"run folder {settings.out}")
+        say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
         sources = cam_training.open_sources(settings, trainer.net, data, training, validation)
         stopped = train(trainer, *sources, checkpoints, log)
         if stopped:
             say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
             return stopped
         report(settings, validation)
+        say_what_next(settings)
     return 0
+
+
+def say_what_next(settings):
+    """The commands that use what was trained."""
+    run, data = shlex.quote(settings.out), shlex.quote(settings.data)
+    say(f"Localize with it:  python localize.py PICTURES --weights {run}\n"
+        f"Judge it again:    python evaluate.py --data {data} --weights {run}")
 
 
 def report(settings, judged):

@@ -10,7 +10,7 @@ __getattr__ = exports(__name__, {
     "run_folder": "begin go_on holding refuse_lost write_settings",
     "run_log": "RunLog",
     "settings": "epochs_of parse",
-    "sources": "BrokenFiles open_data open_sources",
+    "sources": "BrokenFiles class_counts open_data open_sources",
     "stopping": "StopAfterStep",
     "trainer": "Trainer",
 })

@@ -36,14 +36,15 @@ class RunLog:
             file.write(lines)
         return bool(lacked)
 
-    def write(self, record):
-        """One epoch's figures."""
+    def write(self, record, epochs):
+        """One epoch's figures, of so many epochs."""
         # The line comes last: while it lacks, `mend` draws the scalars again.
         self._draw(record)
         with open(self.path, "ab") as log:
             log.write(line_of(record))
+        shown = record | {"epoch": f"{record['epoch']}/{epochs}"}
         say("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-                      for key, value in record.items()))
+                      for key, value in shown.items()))
 
     def _draw(self, record):
         with self._refused():

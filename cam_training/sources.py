@@ -35,6 +35,14 @@ def open_data(settings):
     return sets
 
 
+def class_counts(pictures, most=10):
+    """"cat 120, dog 98": the first classes in their order, and how many there are besides."""
+    counts = np.bincount(pictures.labels, minlength=len(pictures.categories))
+    shown = [f"{label.split(',')[0]} {count}" for (_, label), count in zip(pictures.categories, counts[:most])]
+    rest = [f"and {len(counts) - most} more of {counts[most:].min()} to {counts[most:].max()}"] if len(counts) > most else []
+    return ", ".join(shown + rest)
+
+
 class Pictures:
     """Batches of a PictureSet: augmented to train on, whole to judge by. FrozenMaps answers the same calls."""
 

@@ -32,7 +32,7 @@ import cam_training
 import nets
 import train_loop
 import weights
-from cam_base import InputError
+from cam_base import Category, InputError
 from cam_base.terminal import Stream
 from cam_data import synthetic
 from cam_training import Trainer
@@ -287,6 +287,24 @@ def test_a_training_whose_first_line_only_is_read_goes_on(tmp_path):
     assert program.wait() == 0, program.stderr.read()
     program.stderr.close()
     assert len(log_of(tmp_path / "run")) == 2 and (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_run_says_its_classes_how_far_it_is_and_what_comes_next(tmp_path, monkeypatch, capsys):
+    use_tiny_network(monkeypatch)
+    data, run = picture_folders(tmp_path / "pictures"), tmp_path / "a run"
+    assert train(data, run, epochs=2) == 0
+    said = capsys.readouterr().out
+    assert "Classes, and their pictures: cat 8, dog 8\n" in said
+    assert "epoch 1/2  step 4  " in said and "epoch 2/2  step 8  " in said
+    assert f"python localize.py PICTURES --weights '{run}'\n" in said
+    assert f"python evaluate.py --data {data} --weights '{run}'\n" in said
+
+
+def test_of_many_classes_the_first_ten_are_named():
+    counts = types.SimpleNamespace(labels=np.repeat(np.arange(13), np.arange(1, 14)),
+                                   categories=[Category(None, f"c{number}, other name") for number in range(13)])
+    assert cam_training.class_counts(counts) == (
+        "c0 1, c1 2, c2 3, c3 4, c4 5, c5 6, c6 7, c7 8, c8 9, c9 10, and 3 more of 11 to 13")
 
 
 # ---------------------------------------------------------------- the run's record
