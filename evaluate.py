@@ -144,10 +144,16 @@ def choose_threshold(localizer, settings, judged):
 
 def compare(first, second):
     say(f"A: {printable(first)}\nB: {printable(second)}")
+    found = cam_evaluation.compare_folders(first, second)
+    for name, (ours, theirs) in cam_evaluation.other_settings(first, second).items():
+        say(f"{name}: {ours} and {theirs}")
     table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
-    for name, (ours, theirs, difference) in cam_evaluation.compare_folders(first, second).items():
+    for name, (ours, theirs, difference) in found.items():
+        # An error is better where it is smaller.
+        better = "A" if (difference.value < 0) == name.endswith("_error") else "B"
         table.add(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
-                  f"{difference.low:+.4f} to {difference.high:+.4f}", "yes" if difference.beyond_chance else "no")
+                  f"{difference.low:+.4f} to {difference.high:+.4f}",
+                  f"yes, {better} is better" if difference.beyond_chance else "no")
     show(table)
     return 0
 

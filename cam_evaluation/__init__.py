@@ -4,7 +4,7 @@ from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
     "collector": "class_name",
-    "compare": "compare_folders",
+    "compare": "compare_folders other_settings",
     "statistics": "figures per_class",
     "evaluators": "evaluate_guesses evaluate_network evaluate_score_maps write_submission",
     "frozen_network": "FrozenNetwork cut_out largest_boxes",

@@ -1,11 +1,34 @@
 """Which differences between two evaluations of the same pictures are beyond chance."""
 
+import json
+import os
+
 import numpy as np
 
-from cam_base import InputError
+from cam_base import InputError, open_regular
 from cam_evaluation.records import read_records
+from cam_evaluation.report import METRICS_FILE
 from cam_evaluation.statistics import statistics
 from metrics.bootstrap import compare
+
+LARGEST_FILE = 1 << 20  # bytes of a metrics.json
+
+
+def other_settings(first, second):
+    """{setting: (in first, in second)} of what the two metrics.json say differently besides the figures; {} where one is not there."""
+    about = []
+    for folder in (first, second):
+        try:
+            with open_regular(os.path.join(folder, METRICS_FILE), LARGEST_FILE) as file:
+                held = json.load(file)
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(held, dict):
+            return {}
+        about.append({name: value for name, value in held.items() if f"{name}_interval" not in held
+                      and not name.endswith(("_interval", "_threshold", "_thresholds"))})
+    return {name: tuple(held.get(name) for held in about) for name in about[0] | about[1]
+            if about[0].get(name) != about[1].get(name)}
 
 
 def compare_folders(first, second):

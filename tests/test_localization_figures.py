@@ -147,7 +147,26 @@ def test_what_is_beyond_chance(tmp_path, capsys):
         assert difference == pytest.approx((0, 0, 0, False), abs=1e-6)
     assert program.main(["--compare", folders[0], folders[2]]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "max_box_acc " in line]
-    assert shown in line and "yes" in line
+    assert shown in line and "yes, A is better" in line
+    assert program.main(["--compare", folders[2], folders[0]]) == 0
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "chance" not in line and len(line.split()) > 5}
+    assert "yes, B is better" in lines["max_box_acc"]
+    errors = [line for name, line in lines.items() if name.endswith("_error") and "yes" in line]
+    assert errors and all("B is better" in line and "│ +" in line for line in errors)  # A's errors are the larger ones
+
+
+@pytest.mark.parametrize("second, expected", [
+    ({"refine": 0, "max_box_acc": 0.7, "max_box_acc_interval": [0, 1], "max_box_acc_threshold": 0.5}, {"refine": (20, 0)}),
+    ({"refine": 20, "crops": 2, "threshold": 0.2}, {"crops": (None, 2), "threshold": (None, 0.2)}),
+    ({"refine": 20}, {}), ([], {}), (None, {})])
+def test_settings_that_differ_are_named_and_figures_are_none(tmp_path, second, expected):
+    first = {"refine": 20, "max_box_acc": 0.6, "max_box_acc_interval": [0, 1]}
+    for name, held in (("a", first), ("b", second)):
+        (tmp_path / name).mkdir()
+        if held is not None:
+            (tmp_path / name / "metrics.json").write_text(json.dumps(held))
+    found = cam_evaluation.other_settings(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert {name: values for name, values in found.items() if name != "max_box_acc"} == expected
 
 
 def test_paired_samples_see_what_single_intervals_do_not():
