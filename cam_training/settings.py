@@ -23,7 +23,7 @@ RECIPES = {
     "fine-tuning": {"epochs": None, "batch": 32, "learning_rate": 0.01, "features_rate": 0.1, "weight_decay": 1e-4},
     "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.01, "features_rate": 1.0, "weight_decay": 1e-4},
 }
-LEAST_EPOCHS, LEAST_STEPS = {"fine-tuning": 5, "frozen": 20}, 400
+LEAST_EPOCHS, LEAST_STEPS, ENOUGH_EPOCHS = {"fine-tuning": 5, "frozen": 20}, 400, 100
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
 LARGEST_FILE = 1 << 20  # bytes of a settings.json
 KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
@@ -47,7 +47,7 @@ class Common:
     features_rate: float | None = option(None, "learning rate of --init's layers, as a share (0.1)", kind=float, least=0,
                                          below=LARGE, group=TRANSFER)
     epochs: int | None = option(None, "passes over the training pictures (12; with --init 5, with --freeze-features 20, "
-                                "or as many more as make 400 steps)", kind=int, least=1, below=10**9, group=TRAINING)
+                                "or as many more, up to 100, as make 400 steps)", kind=int, least=1, below=10**9, group=TRAINING)
     batch: int | None = option(None, "pictures in a step (64; with --init 32)", kind=int, least=1, below=WHOLE,
                                group=TRAINING)
     learning_rate: float | None = option(None, "at its peak, after warm-up (0.1; with --init 0.01)", kind=float, least=0, below=LARGE,
@@ -150,8 +150,10 @@ def recipe_of(settings):
 
 def epochs_of(settings, pictures):
     """The epochs that were asked for, or those of the recipe for so many pictures."""
-    return settings.epochs or max(LEAST_EPOCHS[recipe_of(settings)],
-                                  math.ceil(LEAST_STEPS / max(1, pictures // settings.batch)))
+    if settings.epochs:
+        return settings.epochs
+    of_steps = math.ceil(LEAST_STEPS / max(1, pictures // settings.batch))
+    return max(LEAST_EPOCHS[recipe_of(settings)], min(of_steps, ENOUGH_EPOCHS))
 
 
 def chosen_network(options, init):

@@ -61,7 +61,7 @@ def test_a_setting_that_was_edited_to_nonsense_is_named(folder, name):
 
 
 @pytest.mark.parametrize("pictures, options, epochs", [
-    (50_000, [], 5), (5_000, [], 5), (640, [], 20), (20, [], 400), (20, ["--batch", "10"], 200),
+    (50_000, [], 5), (5_000, [], 5), (640, [], 20), (300, [], 45), (20, [], 100), (200, ["--batch", "10"], 20),
     (5_000, ["--epochs", "2"], 2), (5_000, ["--freeze-features"], 20), (640, ["--freeze-features"], 40)])
 def test_starting_from_weights_has_a_recipe_of_its_own(pictures, options, epochs):
     settings, _ = cam_training.parse(["--init", TINY, *options])
