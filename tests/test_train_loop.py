@@ -172,6 +172,7 @@ def test_features_learn_at_their_share_of_the_rate_and_the_head_at_all_of_it(sha
                                    err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", [None, "weights.npz"])
 def test_batch_norm_in_layers_of_init_keeps_its_statistics_and_learns(init):
     """And dropout in front of the head stays what it is in training."""
