@@ -224,7 +224,7 @@ def report(settings, judged):
     for line in warnings:
         warn(line)
     about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": weights_path(settings),
-             "boxes": "paper", "threshold": localizer.threshold, "map_scale": localizer.scale, "precision": "float32"}
+             "boxes": "paper", "threshold": localizer.threshold, "map_scale": localizer.scale, "refine": localizer.refine, "precision": "float32"}
     names = [cam_evaluation.class_name(category) for category in localizer.classes]
     cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names))
 

@@ -11,7 +11,7 @@ from ops.quiet_tensorflow import tf
 from weights import Weights
 
 # What weights files say elsewhere, or what is of this machine only.
-LEFT_OUT = ("out", "data", "init", "network", "preprocessing")
+LEFT_OUT = ("out", "data", "init", "network", "preprocessing", "looking")
 
 
 def as_weights(settings, pictures, tensors, epochs_done):
@@ -21,7 +21,7 @@ def as_weights(settings, pictures, tensors, epochs_done):
                   "tensorflow": tf.__version__,
                   "settings": {k: v for k, v in vars(settings).items() if k not in LEFT_OUT}}
     return Weights(settings.network, tensors, pictures.categories,
-                   Preprocessing.from_dict(settings.preprocessing), provenance)
+                   Preprocessing.from_dict(settings.preprocessing), provenance, settings.looking)
 
 
 def tensors_of(net):
@@ -44,6 +44,7 @@ def refuse_edited_settings(description, settings):
     """
     held = json.loads(description)
     then = held["provenance"]["settings"] | {name: held[name] for name in ("network", "preprocessing")}
+    then["looking"] = held.get("looking", {})  # the first checkpoints had none
     now = json.loads(json.dumps(vars(settings)))
     for name in sorted(then.keys() - {"epochs"}):
         if then[name] != now[name]:

@@ -10,6 +10,7 @@ import nets
 import weights
 from cam_base import InputError, Preprocessing, open_regular
 from cam_base.settings import check_bounds, flag, option
+from weights.store import checked_looking
 
 # With --init the file says which network it is of; a new head and another stride can be chosen.
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
@@ -104,10 +105,12 @@ class Settings(Common):
 
     network        arguments of `nets.build`
     preprocessing  Preprocessing as a dictionary
+    looking        how the maps of --init localize best, which those of its features inherit: see `weights.Weights`
     """
 
     network: dict = field(default_factory=dict)
     preprocessing: dict = field(default_factory=dict)
+    looking: dict = field(default_factory=dict)
 
 
 def parse(arguments):
@@ -132,7 +135,7 @@ def new_settings(options):
             raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")
     settings = Settings(**{entry.name: getattr(options, entry.name) for entry in fields(Common)})
     settings.data, settings.init = full_path(options.data), resolved(options.init)
-    settings.network, preprocessing = chosen_network(options, settings.init)
+    settings.network, preprocessing, settings.looking = chosen_network(options, settings.init)
     settings.preprocessing = replace(preprocessing, size=options.size or preprocessing.size).to_dict()
     settings.out = options.out or os.path.join("runs", f"{os.path.basename(settings.data)}-{settings.network['name']}")
     settings.precision = resolved_precision(options.precision, settings.network)
@@ -157,7 +160,7 @@ def epochs_of(settings, pictures):
 
 
 def chosen_network(options, init):
-    """(the network's configuration, Preprocessing) of a run from nothing, or from the weights file `init`."""
+    """(the network's configuration, Preprocessing, looking) of a run from nothing, or from the weights file `init`."""
     trained = init and weights.load(init)
     network = dict(trained.network) if trained else {"name": options.network or "resnet"}
     try:
@@ -168,9 +171,9 @@ def chosen_network(options, init):
     for name in sorted(set(chosen) - set(known.defaults)):
         raise InputError(f"--{name.replace('_', '-')} is not an option of {network['name']}")
     if trained:
-        return network | chosen, trained.preprocessing
+        return network | chosen, trained.preprocessing, trained.looking
     arguments = known.defaults | chosen
-    return network | arguments, Preprocessing(size=known.usual_size(**arguments))
+    return network | arguments, Preprocessing(size=known.usual_size(**arguments)), {}
 
 
 def full_path(data):
@@ -206,6 +209,8 @@ def saved_settings(run):
             held = json.load(file)
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
+    if isinstance(held, dict):
+        held.setdefault("looking", {})  # the first runs had no such setting
     if not isinstance(held, dict) or set(held) != {entry.name for entry in fields(Settings)}:
         raise InputError(f"{path} is not of this version of train_loop.py: start a new run")
     settings = Settings(**held)
@@ -217,6 +222,7 @@ def saved_settings(run):
         raise InputError(f"{path}: network is not a dictionary")
     try:
         settings.preprocessing = Preprocessing.from_dict(settings.preprocessing).to_dict()
+        checked_looking(settings.looking)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     settings.precision = resolved_precision(settings.precision, settings.network)

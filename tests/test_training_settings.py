@@ -74,7 +74,7 @@ def test_starting_from_weights_has_a_recipe_of_its_own(pictures, options, epochs
     {"epochs": 0}, {"epochs": "x"}, {"epochs": True}, {"epochs": 2.5}, {"batch": 2**70}, {"freeze_features": 0},
     {"precision": "auto "}, {"precision": None}, {"freeze_features": True}, {"no_mirror": True}, {"features_rate": 0.5},
     {"data": 3},
-    {"label_smoothing": 1}, {"network": None}, {"network": []}, {"preprocessing": None}, {"preprocessing": {}},
+    {"label_smoothing": 1}, {"looking": []}, {"looking": {"scale": 3}}, {"network": None}, {"network": []}, {"preprocessing": None}, {"preprocessing": {}},
     {"preprocessing": 3}])
 def test_settings_of_a_wrong_kind_or_that_contradict_each_other_are_one_line(folder, changes):
     edit(folder, **changes)

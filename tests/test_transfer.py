@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,25 @@ def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhe
         assert json.load(file)["top1_classification_error"] == 0
     maps = np.load(os.path.join(run, "frozen-training.npy"), mmap_mode="r", allow_pickle=False)
     assert maps.shape == (17, 2, 256) and maps.dtype == np.float16
+
+
+def test_what_is_trained_from_weights_is_looked_with_as_they_are(folder, tmp_path):
+    path, looking = str(tmp_path / "liked.npz"), {"scale": "max", "refine": 20, "threshold": 0.4}
+    write_file(path, CONFIG, [Category(None, "a"), Category(None, "b")])
+    given = weights.load(path)
+    weights.save(path, replace(given, looking=looking))
+    run = tmp_path / "run"
+    assert train_loop.main(["--init", path, "--freeze-features", "--data", folder, "--epochs", "1", "--out", str(run)]) == 0
+    assert weights.load(str(run / "weights.npz")).looking == looking
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert (metrics["threshold"], metrics["map_scale"], metrics["refine"]) == (0.4, "max", 20)
+    assert train_loop.main(["--resume", str(run), "--epochs", "2"]) == 0
+    assert weights.load(str(run / "weights.npz")).looking == looking
+    settings = json.loads((run / "settings.json").read_text())
+    del settings["looking"]  # as a run was begun before there was such a setting: read, and not what the checkpoint says
+    (run / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match="settings.json says looking"):
+        train_loop.main(["--resume", str(run), "--epochs", "3"])
 
 
 def test_the_cache_holds_what_the_network_gives(folder, tmp_path):
