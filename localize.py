@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+from typing import NamedTuple
 
 import cam_data
 import localization
@@ -36,14 +37,14 @@ def main(arguments):
                                largest=settings.largest_pixels(), keep=ops.panel if drawn else None)
     names = OverlayNames(settings.out, files, settings.overlay_format)
     named = ((result, names.free(result.source) if drawn else None) for result in results)
-    done, table, unsure = write_all(settings.out, named, len(files), guessed=classes is None)
-    if done:
-        show(table, f"in {JSON}")
-        say(f"{done} {'picture' if done == 1 else 'pictures'} and {JSON} are in {settings.out} ({device})")
+    written = write_all(settings.out, named, len(files), guessed=classes is None)
+    if written.done:
+        show(written.table, f"in {JSON}")
+        say(f"{written.done} {'picture' if written.done == 1 else 'pictures'} and {JSON} are in {settings.out} ({device})")
         if classes is None:
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
-                + f"; ? is below {UNSURE}: it may be none of them" * bool(unsure))
-    return 0 if done == len(files) else 2
+                + f"; ? is below {UNSURE}: it may be none of them" * bool(written.unsure))
+    return 0 if written.done == len(files) and not written.undrawn else 2
 
 
 def list_classes(classes, word):
@@ -66,13 +67,22 @@ def class_called(localizer, name):
     return number
 
 
+class Written(NamedTuple):
+    """The table of what was found; how many pictures are done, how many of them are marked as unsure, or have no overlay."""
+
+    table: Table
+    done: int
+    unsure: int
+    undrawn: int
+
+
 def write_all(folder, named, total, guessed=True):
-    """Write what was found in each picture as it comes; (how many there are, their table, how many answers are marked).
+    """Write what was found in each picture as it comes; returns what is Written.
 
     named    pairs of a Result and the name of its overlay, or None
     guessed  whether the classes are the network's own, of which the first is marked where it is unsure
     """
-    table, done, skipped, unsure = Table("picture", "class", "probability", "box (x0, y0, x1, y1)"), 0, 0, 0
+    table, done, skipped, unsure, undrawn = Table("picture", "class", "probability", "box (x0, y0, x1, y1)"), 0, 0, 0, 0
     path = os.path.join(folder, JSON)
     with JsonList(path) as entries:
         try:
@@ -86,13 +96,16 @@ def write_all(folder, named, total, guessed=True):
                 entries.append(entry)
                 mark = guessed and entry["predictions"][0]["probability"] < UNSURE
                 add_rows(table, entry, " ?" if mark else "")
-                done, unsure = done + 1, unsure + mark
+                done, unsure, undrawn = done + 1, unsure + mark, undrawn + bool(problem)
         except (KeyboardInterrupt, Terminated):
-            warn(f"localize.py: stopped; {done} of {total} pictures are in {path}")
+            warn(f"localize.py: stopped; {done} of {total} pictures are in {path}" if done else
+                 "localize.py: stopped before the first picture was done")
             raise
     if skipped and total > 1:
         warn(f"localize.py: {skipped} of {total} files could not be read")
-    return done, table, unsure
+    if undrawn:
+        warn(f"localize.py: {undrawn} of {total} pictures have no overlay")
+    return Written(table, done, unsure, undrawn)
 
 
 def finish(folder, result, name):
@@ -137,7 +150,7 @@ def draw(result, path):
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
-        return f"{path} could not be written ({error.strerror})"
+        return f"{path} could not be written ({error.strerror or error})"
     return None
 
 

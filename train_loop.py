@@ -15,7 +15,7 @@ import cam_training
 import localization
 import nets
 import weights
-from cam_base import InputError
+from cam_base import InputError, check_folder
 from cam_base.terminal import run_program, say, warn
 from cam_training import parse
 
@@ -181,6 +181,7 @@ def main(arguments):
 
 def run(settings, resumed):
     """A new run, or one that goes on from the folder `resumed`; returns the exit status."""
+    check_folder(settings.out)
     device = nets.prepare_devices(settings.precision)
     training, validation = cam_training.open_data(settings)
     settings.epochs = cam_training.epochs_of(settings, len(training))

@@ -104,4 +104,5 @@ def _refuse_ignored(settings, given):
         (settings.scores, "--scores", NETWORK),
         (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
-        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"})))
+        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
+        (settings.refine == 0, "--refine 0", {"refine_grid"})))

@@ -104,7 +104,7 @@ class Localizer:
     def __call__(self, picture, top=3, classes=None, *, threshold=None, method=None, full_size=False):
         """The Result of one picture: a list of Predictions, most probable first, or in the order of `classes`.
 
-        picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4]
+        picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]
         top        how many of the most probable classes
         classes    instead: names (a class may be called "281"), numbers, wnids
         threshold  instead of the localizer's own; method likewise

@@ -68,7 +68,8 @@ def parse_localize(arguments):
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.classes, "--class", {"top"}),
-        (settings.overlay == "none", "--overlay none", {"overlay_format"})))
+        (settings.overlay == "none", "--overlay none", {"overlay_format"}),
+        (settings.refine == 0, "--refine 0", {"refine_grid"})))
     return settings
 
 

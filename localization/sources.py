@@ -17,7 +17,7 @@ class Picture(NamedTuple):
 
 
 def read(source, largest=LARGEST_PICTURE, reduce_to=None):
-    """The Picture of a path, a PIL image, or an array or tensor: uint8, or float in [0, 1]; [H, W], [H, W, 3] or [H, W, 4].
+    """The Picture of a path, a PIL image, or an array or tensor: uint8, or float in [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
 
     largest    most pixels; a file with more is refused before it is decoded
     reduce_to  pixels of a side that are enough, for a large file (`cam_data.read_reduced`)
@@ -50,15 +50,21 @@ def _from_pillow(image):
 
 
 def _from_array(source):
+    if source is None or isinstance(source, (bytes, bytearray, list, tuple, dict, set)):
+        raise ValueError(f"a picture is a path, a PIL image or an array; this one is a {type(source).__name__}"
+                         + (": `stream` takes several pictures" if isinstance(source, (list, tuple)) else ""))
     array = np.asarray(source)
     shape = array.shape
+    if array.ndim == 3 and shape[2] == 1:
+        array, shape = array[..., 0], shape[:2]
     if array.ndim not in (2, 3) or array.ndim == 3 and shape[2] not in (3, 4) or 0 in shape:
         raise ValueError(f"a picture is [H, W], [H, W, 3] or [H, W, 4], channels last; this one is {list(shape)}"
                          + (": take one of a batch by [0]" if array.ndim == 4 else ""))
     if array.dtype.kind == "f":
         if not (array.min() >= 0 and array.max() <= 1):  # fails for NaN, too
-            raise ValueError(f"a float picture is in [0, 1]; this one reaches from {array.min():g} to {array.max():g}: "
-                             "divide it by 255, or give uint8")
+            cure = ("some of its values are no numbers" if np.isnan(array).any() else
+                    "undo its normalisation, or give uint8" if array.min() < 0 else "divide it by 255, or give uint8")
+            raise ValueError(f"a float picture is in [0, 1]; this one reaches from {array.min():g} to {array.max():g}: {cure}")
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
         raise ValueError(f"a picture is uint8, or float in [0, 1]; this one is {array.dtype}: convert it first")

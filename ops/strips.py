@@ -10,6 +10,7 @@ from ops.overlays import DARK, LIGHT, coloured, levels, outline, rgb, unit_map
 PANEL_HEIGHT = 240
 LETTERS, LINE = 16, 26  # of a caption: height of its letters and of its line
 GAP = 6
+COLUMNS = 8  # panels beside each other; more go on below
 
 
 def panels(picture, heat_maps, boxes, captions):
@@ -19,7 +20,7 @@ def panels(picture, heat_maps, boxes, captions):
     heat_maps  [k, h, w] in [0, 1], of any size: they cover the whole picture
     boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
     captions   k strings
-    returns    uint8 [h', w', 3]: k + 1 panels side by side, captions below
+    returns    uint8 [h', w', 3]: k + 1 panels, eight side by side, captions below
     raises     ValueError when the numbers of maps, boxes and captions differ, or for what
                is no picture, heat map (as `overlay`), box or text
     """
@@ -49,7 +50,9 @@ def _drawn(picture, heat_maps, boxes, captions):
     shrunk = Image.fromarray(panel(picture))
     panel_width = shrunk.width
     font = ImageFont.load_default(LETTERS)
-    strip = Image.new("RGB", ((panel_width + GAP) * (1 + len(boxes)) - GAP, PANEL_HEIGHT + LINE), LIGHT)
+    columns = min(1 + len(boxes), COLUMNS)
+    rows = -(-(1 + len(boxes)) // columns)
+    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
     strip.paste(shrunk, (0, 0))
     pen = ImageDraw.Draw(strip)
     for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
@@ -57,9 +60,10 @@ def _drawn(picture, heat_maps, boxes, captions):
         over = coloured(levels(heat_map).resize(shrunk.size, Image.Resampling.BILINEAR))
         drawn = Image.blend(shrunk, over, 0.5)
         outline(ImageDraw.Draw(drawn), np.asarray(box) * np.tile([panel_width / width, PANEL_HEIGHT / height], 2))
-        left = number * (panel_width + GAP)
-        strip.paste(drawn, (left, 0))
-        pen.text((left + 2, PANEL_HEIGHT + 2), _fit(caption, font, panel_width), DARK, font)
+        row, column = divmod(number, columns)
+        left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + LINE)
+        strip.paste(drawn, (left, top))
+        pen.text((left + 2, top + PANEL_HEIGHT + 2), _fit(caption, font, panel_width), DARK, font)
     return strip
 
 

@@ -62,6 +62,8 @@ def test_parts_of_several_names_are_listed_and_a_number_is_no_part():
         find_class(ANIMALS, "281")
     with pytest.raises(InputError, match="30 classes.*, and 18 more$"):
         find_class([Category(None, f"dog {number}") for number in range(30)], "dog")
+    with pytest.raises(InputError, match="no class of these weights has the wnid 'n99999999'$"):
+        find_class(ANIMALS, "n99999999")
     for empty in ("", "  ", "_"):
         with pytest.raises(InputError, match="no class"):
             find_class(ANIMALS, empty)

@@ -54,7 +54,8 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
             assert (found.label, found.box, found.peak) == (same.label, same.box, same.peak)
             np.testing.assert_array_equal(found.class_map, same.class_map)
     grey = picture[..., 1]
-    np.testing.assert_array_equal(localizer(grey)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
+    for one_channel in (grey, grey[..., None]):
+        np.testing.assert_array_equal(localizer(one_channel)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
 
 
 @pytest.mark.parametrize("source, message", [
@@ -62,7 +63,9 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
     (np.zeros((4, 4, 3)) - 0.1, r"\[0, 1\]"), (np.zeros((1, 4, 4, 3)), r"take one of a batch by \[0\]"),
     (np.zeros((3, 8, 9), np.uint8), "channels last"), (np.zeros((4, 4, 2), np.uint8), "channels last"),
     (np.zeros((4, 4, 3), int), "int64: convert it first"), (np.zeros(3, np.uint8), r"\[H, W\]"),
-    (np.zeros((0, 4, 3), np.uint8), r"\[H, W\]"), (7, r"\[H, W\]"), (None, r"\[H, W\]")])
+    (np.zeros((0, 4, 3), np.uint8), r"\[H, W\]"), (7, r"\[H, W\]"), (None, "this one is a NoneType$"),
+    (b"abc", "this one is a bytes$"), (["a.jpg", "b.jpg"], "this one is a list: `stream` takes several pictures"),
+    (np.full((4, 4), np.nan), "some of its values are no numbers"), (np.full((4, 4, 3), -0.5), "undo its normalisation")])
 def test_what_is_no_picture_is_refused_with_the_cure(localizer, source, message):
     with pytest.raises(ValueError, match=message):
         localizer(source)

@@ -120,9 +120,10 @@ def test_an_interrupted_call_keeps_what_it_found(colours, tmp_path, monkeypatch,
 def test_an_overlay_that_cannot_be_written_is_that_pictures_fault(colours, tmp_path, capsys):
     files = [save(tmp_path / name) for name in ("a.png", "b.png")]
     (tmp_path / "out" / "a.jpg").mkdir(parents=True)
-    assert localize.main([*files, "--out", str(tmp_path / "out")]) == 0
+    assert localize.main([*files, "--out", str(tmp_path / "out")]) == 2
     assert len(entries(tmp_path / "out")) == 2 and (tmp_path / "out" / "b.jpg").is_file()
-    assert "a.jpg could not be written (Is a directory)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "a.jpg could not be written (Is a directory)" in said and "1 of 2 pictures have no overlay" in said
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "\udcff"])

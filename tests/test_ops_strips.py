@@ -19,6 +19,14 @@ def test_a_strip_has_the_picture_and_a_panel_for_each_class():
     assert panel == pytest.approx(1.5 * 240, abs=10)
 
 
+def test_many_panels_go_on_below():
+    seven, eight, thousand = (strip(64, 64, [[0, 0, 9, 9]] * count) for count in (7, 8, 1000))
+    assert eight.shape == (2 * seven.shape[0], *seven.shape[1:])
+    assert thousand.shape == (126 * seven.shape[0], *seven.shape[1:]) and max(thousand.shape) < 65_500  # as JPEG can be
+    np.testing.assert_array_equal(eight[:seven.shape[0]], seven)
+    assert (eight[seven.shape[0]:, 240:] == 255).all() and (eight[seven.shape[0]:, :240] != 255).any()
+
+
 @pytest.mark.parametrize("height, width", [(20, 4000), (4000, 20), (1, 1), (64, 64)])
 def test_extreme_pictures_are_drawn_at_a_size_that_can_be_looked_at(height, width):
     drawn = strip(height, width, [[0, 0, width, height]])
