@@ -13,7 +13,7 @@ test: .venv/installed-for-tests
 	$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile tests
 
 test-slow: .venv/installed-for-tests
-	$(PY) -m pytest -q -m slow tests
+	$(PY) -m pytest -q -m slow -n 2 --dist loadfile tests
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

@@ -84,6 +84,7 @@ def set_of(*contents, folder):
 
 # ---------------------------------------------------------------- what is read
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form, options", FORMS)
 @pytest.mark.parametrize("reduce_to, shape", [(100, (100, 100)), (300, (300, 300)), (701, (700, 701)), (2000, (700, 1000))])
 def test_a_large_picture_has_the_sides_that_are_asked_for_and_the_means_of_its_pixels(
@@ -134,6 +135,7 @@ def test_sizes_and_inputs_of_large_pictures_are_those_of_all_their_pixels(large_
         assert np.abs(seen - prepare(read_picture(file), preprocessing)).mean() < 1
 
 
+@pytest.mark.slow
 def test_a_crop_is_of_the_same_part_of_a_large_picture_as_of_all_its_pixels(monkeypatch, tmp_path):
     """Even of a long one, whose sides are reduced by different factors."""
     pictures = set_of(*[saved(photograph(*size), "PNG") for size in ((1000, 700), (2400, 300), (500, 1100))], folder=tmp_path)

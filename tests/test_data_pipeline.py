@@ -147,6 +147,7 @@ def crops(pictures, epochs):
                     1) + 0.5, mirrored
 
 
+@pytest.mark.slow
 def test_crops_have_the_areas_and_proportions_that_they_should_and_differ(ramp):
     edges, mirrored = crops(ramp, 12)
     width, height = edges[:, 1] - edges[:, 0], edges[:, 3] - edges[:, 2]

@@ -128,6 +128,7 @@ def evaluation(folder, records):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_what_is_beyond_chance(tmp_path, capsys):
     good = random_records(300, 1, skill=0.9)
     # Each picture's hits become its neighbour's: as good, and not the same.

@@ -104,6 +104,7 @@ def test_each_scale_is_laid_by_the_grid_of_its_own_size(colours):
     assert merged[20, 20] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more, said", [
     ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": [], "map_scale": "min-max"}),
     (["--crops", "2"], {"crops": 2}), (["--crops", "10"], {"crops": 10}), (["--scales", "64", "96"], {"scales": [64, 96]}),

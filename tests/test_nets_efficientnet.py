@@ -42,6 +42,7 @@ def between(size, kernels):
     return first, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [64, 97, 126, 200])
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_finer_maps_hold_the_coarse_map_between_their_positions(output_stride, side):

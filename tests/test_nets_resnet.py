@@ -14,6 +14,7 @@ def resnet(output_stride=32, **options):
     return nets.build({"name": "resnet", "depth": 26, "width": 4, "output_stride": output_stride} | options, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [64, 97])
 @pytest.mark.parametrize("stride_on", ["3x3", "1x1"])
 @pytest.mark.parametrize("depth", [26, 50])

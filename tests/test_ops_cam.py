@@ -98,7 +98,8 @@ def test_the_gradient_of_a_constant_map_is_zero():
     np.testing.assert_array_equal(tape.gradient(heat, features), tf.zeros_like(features))
 
 
-@pytest.mark.parametrize("dtype", [DTYPES[0], *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in DTYPES[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_works_inside_a_function_of_unknown_batch_size(dtype):
     features, kernel, _ = random_layer(dtype=dtype)
     kernel = tf.Variable(kernel)

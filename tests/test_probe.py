@@ -215,6 +215,7 @@ def test_weights_without_the_last_layer_will_do_and_without_others_will_not(tmp_
 
 # ---------------------------------------------------------------- the program
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["svm", "logistic"])
 def test_colours_are_told_apart_over_random_splits(things, network_file, tmp_path, capsys, classifier):
     report = run(tmp_path, "--data", things, "--weights", network_file, "--train", "4", "--splits", "3",
@@ -241,6 +242,7 @@ def test_crops_are_classified_by_new_classifiers_and_by_the_network(things, netw
     assert "network_cam_crop" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_drawn_pictures_have_crops_and_classes_that_the_network_does_not_know(network_file, tmp_path):
     report = run(tmp_path, "--data", "synthetic", "--weights", network_file, "--draw", "val", "--classes", "2",
                  "--train", "5", "--test", "4", "--splits", "2", "--crops")

@@ -43,8 +43,8 @@ def test_metrics_import_numpy_and_scipy_alone():
     assert "scipy" in names and not names & (set(HEAVY) - {"scipy"})
 
 
-@pytest.mark.parametrize("room", ["ops", *(pytest.param(room, marks=pytest.mark.slow)
-                                          for room in ("nets", "localization", "cam_data"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("room", ["ops", "nets", "localization", "cam_data"])
 def test_a_room_that_is_imported_alone_is_quiet(room):
     """TensorFlow greets with notices where it is not kept from it."""
     use = {"ops": "ops.gap", "nets": "nets.build", "localization": "localization.load", "cam_data": "cam_data.prepare"}

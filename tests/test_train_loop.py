@@ -202,6 +202,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("value", [1e5, 1e20, np.inf, np.nan])
 def test_kernels_that_float16_cannot_hold_stop_the_run_and_the_last_good_weights_stay(tmp_path, monkeypatch, value):
@@ -245,6 +246,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
     assert len(log_of(run)) == 1 and sorted(os.listdir(run / "checkpoints"))[-1] == "ckpt-1.index"
 
 
+@pytest.mark.slow
 def test_a_signal_while_the_epoch_is_judged_keeps_its_steps(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     data = picture_folders(tmp_path / "pictures")
@@ -266,6 +268,7 @@ def test_a_signal_while_the_epoch_is_judged_keeps_its_steps(tmp_path, monkeypatc
     assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_output_that_nobody_reads_does_not_stop_a_training(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     data = picture_folders(tmp_path / "pictures")
@@ -321,8 +324,9 @@ def test_tensorboards_scalars_are_those_of_the_log(finished):
     assert drawn == {(line["epoch"], name): pytest.approx(line[name]) for line in log_of(finished) for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch, steps", [
-    pytest.param("2", 5, marks=pytest.mark.slow),
+    ("2", 5),
     ("12", 1)])  # all there is, and one of them is broken
 def test_a_broken_file_is_named_and_skipped(batch, steps, tmp_path, capfd):
     rng = np.random.default_rng(0)

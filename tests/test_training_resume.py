@@ -85,6 +85,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_leads_to_the_same_end(run, finished, damage, capsys):
     DAMAGE[damage](run / "checkpoints" / "ckpt-3.index", run / "checkpoints" / "ckpt-3.data-00000-of-00001")
@@ -102,6 +103,7 @@ def test_without_a_readable_checkpoint_nothing_is_begun_and_nothing_is_touched(r
     assert held(run) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"", b"\xff\x00\x01", b'model_checkpoint_path: "ckpt-1"'])
 def test_the_file_that_tensorflow_lists_checkpoints_in_is_not_needed(run, content):
     listed = run / "checkpoints" / "checkpoint"

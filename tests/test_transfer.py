@@ -98,6 +98,7 @@ def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhe
     assert maps.shape == (17, 2, 256) and maps.dtype == np.float16
 
 
+@pytest.mark.slow
 def test_what_is_trained_from_weights_is_looked_with_as_they_are(folder, tmp_path):
     path, looking = str(tmp_path / "liked.npz"), {"scale": "max", "refine": 20, "threshold": 0.4}
     write_file(path, CONFIG, [Category(None, "a"), Category(None, "b")])
@@ -227,6 +228,7 @@ def test_a_disk_without_room_is_said_before_the_work(folder, tmp_path, monkeypat
                          None, (256,), mirrored=True, made_of=None)
 
 
+@pytest.mark.slow
 def test_features_can_learn_at_a_rate_of_their_own(folder, elsewhere, tmp_path):
     path, tensors = elsewhere
     run = str(tmp_path / "run")
@@ -238,6 +240,7 @@ def test_features_can_learn_at_a_rate_of_their_own(folder, elsewhere, tmp_path):
     assert trained["head/bias"].any()
 
 
+@pytest.mark.slow
 def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
     """As the Toronto file gives them: conv1 to conv5 and no classes."""
     path, run = str(tmp_path / "conv.npz"), str(tmp_path / "run")
@@ -251,8 +254,9 @@ def test_alexnet_gap_starts_from_convolutions_without_a_head(folder, tmp_path):
     assert trained.preprocessing.channels == "BGR"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--freeze-features", "--precision", "bfloat16"],
-                                     pytest.param(["--features-rate", "0.1"], marks=pytest.mark.slow)])
+                                     ["--features-rate", "0.1"]])
 def test_efficientnet_lite_is_a_start_by_its_name(options, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(train_loop, "report", lambda *_: None)
     run = tmp_path / "run"

@@ -84,6 +84,7 @@ def test_mistakes_are_one_line(tmp_path):
     assert "could not be written" in fails("convert", GENUINE, "--out", f"{GENUINE}/x.npz")
 
 
+@pytest.mark.slow
 def test_checkpoints_are_inspected_and_converted(tmp_path, capsys):
     import tensorflow as tf
 
@@ -99,6 +100,7 @@ def test_checkpoints_are_inspected_and_converted(tmp_path, capsys):
     assert weights.load(tmp_path / "x.npz").network == loaded.network
 
 
+@pytest.mark.slow
 def test_toronto_file_of_full_size_is_converted_in_seconds_and_little_memory(tmp_path):
     """The published file has 243,861,814 bytes; what is kept has 9.3 million."""
     layers = python2_pickle.alexnet(np.random.default_rng(0), ("conv1", "conv2", "conv3", "conv4", "conv5"))

@@ -109,6 +109,7 @@ def one(value):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("what, change", [
     ("kernel", lambda kernel: kernel * np.float32(1e20)), ("kernel", one(3e38)), ("kernel", one(-7e4)),
