@@ -6,7 +6,7 @@
 Without --weights the network is a ResNet-50 at 224 pixels with random weights, which
 costs what a trained one costs. Each round runs, in turn: the network alone on batches
 that are ready, `localize.py`'s own loop without overlays, with PNG strips, with JPEG
-strips; the medians' ratios are printed. Times are from the first picture to the last.
+strips; ratios are medians of each round's own. Times are from the first picture to the last.
 """
 
 import argparse
@@ -52,11 +52,12 @@ def main():
     for _ in range(options.rounds):
         for name, way in ways.items():
             seconds[name].append(way())
-    plain = statistics.median(seconds["overlays: none"])
+    plain = seconds["overlays: none"]
     print(f"{len(files)} pictures in batches of {options.batch}, medians of {options.rounds}")
     for name, found in seconds.items():
-        median = statistics.median(found)
-        print(f"{name:16}{median:8.2f} s   {min(found):6.2f} to {max(found):6.2f}   {median / plain:5.2f} of that without overlays")
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(found, plain))
+        print(f"{name:16}{statistics.median(found):8.2f} s   {min(found):6.2f} to {max(found):6.2f}   "
+              f"{ratio:5.2f} of that without overlays")
 
 
 def random_resnet():
