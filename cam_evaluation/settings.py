@@ -83,7 +83,7 @@ def _check(settings):
              "give one of --scores, --guesses and --submission"),
             (other_set and not settings.data and not (settings.guesses or settings.scores and settings.metadata),
              "--data is needed, too: the folder of the pictures"),
-            (settings.threshold in (AUTO, CROSSFIT) and (not judging or without_network or settings.boxes == "authors"),
+            (settings.threshold in (AUTO, CROSSFIT) and (not judging or without_network or settings.boxes != "paper"),
              f"--threshold {settings.threshold} needs --data with boxes to choose by, a network, and --boxes paper"),
             (auto and (settings.split == "train" or same(settings.metadata, settings.threshold_metadata)),
              "--threshold auto never chooses by the pictures that it judges: judge others, or give a number"),

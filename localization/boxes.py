@@ -5,14 +5,15 @@ import numpy as np
 import ops
 
 
-def paper_boxes(heat_maps, size, threshold):
+def paper_boxes(heat_maps, size, threshold, segment="largest"):
     """Boxes by section 3.2 of the publication: the largest segment above the threshold.
 
     heat_maps  [k, h, w] in [0, 1]
     size       (height, width) of the upright picture
+    segment    instead of the largest: "peak", the one that holds the map's maximum
     returns    int32 [k, 4]: x0, y0, x1, y1, half-open, in pixels of the picture
     """
-    return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold), heat_maps.shape[-2:], *size)
+    return to_picture(ops.boxes_from_heat_maps(heat_maps, threshold, segment), heat_maps.shape[-2:], *size)
 
 
 def authors_boxes(class_maps, size):
@@ -29,6 +30,7 @@ def authors_boxes(class_maps, size):
 
 # Each draws boxes of a picture's heat maps [k, H, W], class maps [k, h, w], size and a threshold.
 RULES = {"paper": lambda heat_maps, class_maps, size, threshold: paper_boxes(heat_maps, size, threshold),
+         "peak": lambda heat_maps, class_maps, size, threshold: paper_boxes(heat_maps, size, threshold, "peak"),
          "authors": lambda heat_maps, class_maps, size, threshold: authors_boxes(class_maps, size)}
 
 

@@ -64,7 +64,8 @@ class Localizer:
     crops, scales  views of a picture, see `Views`
     align          lay each cell of a map where the network (its `grid`) saw it
     method         a name in METHODS
-    boxes          "paper" (section 3.2) or "authors" (the program that they released)
+    boxes          "paper" (section 3.2: the largest segment), "peak" (the segment that holds the peak)
+                   or "authors" (the program that they released)
     scale          of heat maps: "min-max", or "max", which cuts negative values off (`ops.normalise`)
     refine         steps of a random walk along the picture's colours (`ops.random_walk`); 0: none
     refine_grid    pixels a side on which the walk goes

@@ -113,7 +113,9 @@ class Prediction:
 
     @cached_property
     def box(self):
-        """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2)."""
+        """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2), or as the localizer's rule says.
+
+        The peak may lie outside the largest segment; the rule "peak" takes the one that holds it."""
         (box,) = RULES[self._localizer.rule](self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
         return tuple(box.tolist())
 

@@ -16,8 +16,9 @@ class Looking:
 
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
                           "(python -m weights list); none: efficientnet-lite1")
-    boxes: str = option("paper", "the publication's rule, or the program that its authors released",
-                        choices=("paper", "authors"))
+    boxes: str = option("paper", "paper: around the largest segment above the threshold, which the peak may lie outside of; peak: "
+                        "around the segment that holds it; authors: as the program that the publication's authors released",
+                        choices=("paper", "peak", "authors"))
     threshold: float = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "
                               "publication's 0.2", kind=float, least=0, below=1)
     scale: str = option(None, "of maps, by minimum and maximum, or with negative values cut off by the maximum alone; "

@@ -33,7 +33,7 @@ def added(metric):
 # Of every public function: arguments that it takes.
 GOOD = {
     ops.author_boxes: {"heat_map": MAP, "thresholds": [20, 100]},
-    ops.boxes_from_heat_maps: {"heat_maps": MAPS, "threshold": 0.2},
+    ops.boxes_from_heat_maps: {"heat_maps": MAPS, "threshold": 0.2, "segment": "peak"},
     ops.class_activation_maps: {"features": FEATURES, "kernel": KERNEL, "classes": [[0, 1], [2, 3]]},
     ops.draw_box: {"picture": PICTURE, "box": [0, 0, 3.5, 3]},
     ops.encode_jpeg: {"picture": PICTURE, "quality": 80},

@@ -113,6 +113,17 @@ def test_boxes_are_all_segments_largest_first(localizer, picture):
     assert found.mask.sum() == pytest.approx(sum(segment.area for segment in found.boxes), rel=0.1)
 
 
+def test_the_peak_may_lie_outside_the_papers_box_and_never_outside_its_segments(picture):
+    duller = picture.copy()
+    duller[RED[1]:RED[3], RED[0]:RED[2]] = (0.6 * np.array(COLOURS["red"]) + 40).astype(np.uint8)
+    boxes = {}
+    for rule in ("paper", "peak"):
+        found = localization.Localizer(Colours(), CLASSES, PLAIN, boxes=rule)(duller, classes="red thing", threshold=0.3)[0]
+        boxes[rule] = found.box
+        assert SMALL[0] <= found.peak[0] < SMALL[2] and SMALL[1] <= found.peak[1] < SMALL[3]
+    assert near(boxes["paper"], RED) and near(boxes["peak"], SMALL)
+
+
 def test_a_higher_threshold_draws_a_smaller_box(localizer, picture):
     low, high = (localizer(picture, threshold=threshold)[0] for threshold in (0.05, 0.95))
     assert low.box[0] <= high.box[0] and low.box[2] >= high.box[2] and low.box != high.box

@@ -108,6 +108,7 @@ def test_each_scale_is_laid_by_the_grid_of_its_own_size(colours):
 @pytest.mark.parametrize("more, said", [
     ([], {"boxes": "paper", "threshold": 0.2, "crops": 1, "scales": [], "map_scale": "min-max"}),
     (["--crops", "2"], {"crops": 2}), (["--crops", "10"], {"crops": 10}), (["--scales", "64", "96"], {"scales": [64, 96]}),
+    (["--boxes", "peak"], {"boxes": "peak", "threshold": 0.2, "map_scale": "min-max"}),
     (["--boxes", "authors"], {"boxes": "authors", "threshold": None, "map_scale": "max"}),
     (["--precision", "bfloat16"], {"precision": "bfloat16"}), (["--align"], {"align": True, "crops": 1})])
 def test_every_option_finds_the_boxes_and_is_recorded(colours, tmp_path, more, said):
@@ -137,6 +138,7 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     (["--scores", "s", "--data", "d", "--crops", "10"], "--crops does not go with --scores"),
     (["--scores", "s", "--data", "d", "--output-stride", "8"], "--output-stride does not go with --scores"),
     (["--guesses", "g", "--kit", "k", "--annotations", "a", "--boxes", "authors"], "--boxes does not go with --guesses"),
+    (["--data", "d", "--boxes", "peak", "--threshold", "crossfit"], "and --boxes paper"),
     (["--data", "d", "--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
     (["--compare", "a", "b", "--per-class"], "--per-class does not go with --compare"),
     (["--data", "d", "--class", "tabby"], "unrecognized arguments: --class tabby"),

@@ -36,6 +36,34 @@ def test_the_largest_segment_wins_even_without_the_maximum():
     np.testing.assert_array_equal(boxes_from_heat_maps(heat), [3, 1, 5, 3])
 
 
+def test_the_segment_that_holds_the_peak():
+    heat = drawn("000550",
+                 "000500",
+                 "080000",
+                 "008900",
+                 "000000")
+    for columns in (slice(None), slice(None, None, -1)):
+        larger = np.concatenate([heat, np.pad(np.full((5, 4), 0.4, np.float32), [(0, 0), (1, 0)])], axis=1)[:, columns]
+        x0, x1 = (1, 4) if columns.step is None else (7, 10)
+        np.testing.assert_array_equal(boxes_from_heat_maps(larger, segment="peak"), [x0, 2, x1, 4])
+    # Of equal maxima the first in reading order; without any, the whole picture.
+    np.testing.assert_array_equal(boxes_from_heat_maps(drawn("00900", "00000", "99900"), segment="peak"), [2, 0, 3, 1])
+    np.testing.assert_array_equal(boxes_from_heat_maps(np.ones((3, 5)), segment="peak"), [0, 0, 5, 3])
+    with pytest.raises(ValueError, match="segment must be largest or peak; it is 'hottest'"):
+        boxes_from_heat_maps(heat, segment="hottest")
+
+
+@pytest.mark.parametrize("threshold", [0, 0.3, 0.7])
+def test_the_peak_lies_in_its_box_and_in_a_segment_of_that_box(threshold):
+    for heat in np.random.default_rng(5).random((30, 12, 15)) ** 3:
+        box = boxes_from_heat_maps(heat, threshold, "peak")
+        y, x = np.unravel_index(heat.argmax(), heat.shape)
+        assert box[0] <= x < box[2] and box[1] <= y < box[3]
+        labels, _ = ndimage.label(heat > threshold * heat.max(), np.ones((3, 3)))
+        rows, columns = np.nonzero(labels == labels[y, x])
+        np.testing.assert_array_equal(box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+
+
 def test_a_segment_that_is_large_but_thin_counts_by_its_pixels():
     heat = drawn("9000055",
                  "0900055",
