@@ -20,6 +20,8 @@ from localization.settings import parse_localize
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 JSON = "localizations.json"
 DRAWERS = os.cpu_count() or 1  # threads
+MARK = "drawn by localize.py"  # within the files of its overlays, by which it knows them again
+HEAD = 256  # bytes of a file, in which the mark is
 UNSURE = 0.3  # probability of the first class below which an answer is marked
 
 
@@ -27,7 +29,7 @@ def main(arguments):
     settings = parse_localize(arguments)
     if settings.list_classes is not None:
         return list_classes(weights.load(weights.resolve(settings.weights)).classes, settings.list_classes)
-    files = find_pictures(settings.pictures or [SAMPLES])
+    files = without_overlays(find_pictures(settings.pictures or [SAMPLES]))
     check_folder(settings.out)
     device = nets.prepare_devices(settings.precision)
     localizer = localization.load(settings.weights, **settings.localizer_options())
@@ -112,7 +114,8 @@ def finish(folder, result, name):
     """(the entry of one picture or None, in words what went wrong or None); draws its overlay."""
     if result.error is not None:
         return None, f"skipped {result.error}"
-    return describe(result), name and draw(result, os.path.join(folder, name))
+    problem = name and draw(result, os.path.join(folder, name))
+    return describe(result, None if problem else name), problem
 
 
 def find_pictures(places):
@@ -133,10 +136,32 @@ def find_pictures(places):
     return files
 
 
-def describe(result):
+def without_overlays(files):
+    """The files that this program did not draw; InputError where there are none."""
+    pictures = [file for file in files if not is_overlay(file)]
+    if len(pictures) < len(files):
+        drawn = len(files) - len(pictures)
+        if not pictures:
+            raise InputError(f"{files[0]}: an overlay that localize.py drew, and no other picture is given")
+        say(f"Left out {drawn} {'overlay' if drawn == 1 else 'overlays'} that localize.py drew")
+    return pictures
+
+
+def is_overlay(file):
+    """Whether a file has the mark; a pipe is not opened."""
+    try:
+        if not os.path.isfile(file):
+            return False
+        with open(file, "rb") as opened:
+            return MARK.encode() in opened.read(HEAD)
+    except OSError:  # which its reader will say
+        return False
+
+
+def describe(result, overlay=None):
     """One picture's entry of localizations.json."""
     height, width = map(int, result.size)
-    return {"image": result.source, "width": width, "height": height, "predictions": [
+    return {"image": result.source, "width": width, "height": height, "overlay": overlay, "predictions": [
         {"class": found.number, "wnid": found.wnid, "label": found.label, "probability": found.probability,
          "box": list(found.box), "peak": list(found.peak)} for found in result]}
 
@@ -146,7 +171,7 @@ def draw(result, path):
     encode = ops.encode_png if path.endswith(".png") else ops.encode_jpeg
     try:
         with replacing(path) as file:
-            file.write(encode(result.strip()))
+            file.write(encode(result.strip(), comment=MARK))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise

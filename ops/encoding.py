@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from ops.arguments import whole
+from ops.arguments import shown, whole
 from ops.overlays import rgb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -14,7 +14,7 @@ RGB_8_BIT = b"\x08\x02\x00\x00\x00"  # depth, colour type, compression, filters,
 LEFT = 1  # the filter that keeps each pixel's difference to the one on its left
 
 
-def encode_png(picture):
+def encode_png(picture, comment=""):
     """The bytes of a PNG file (ISO/IEC 15948).
 
     One filter for all rows, and runs of bytes as all that is looked for: a
@@ -22,10 +22,11 @@ def encode_png(picture):
     larger (`python bench/drawing.py`).
 
     picture  uint8 [H, W, 3], RGB, or an image of Pillow
+    comment  up to 1,000 letters of ASCII, before the pixels
     returns  bytes
-    raises   ValueError for any other array
+    raises   ValueError for any other array or comment
     """
-    picture = rgb(picture)
+    picture, comment = rgb(picture), _comment(comment)
     height, width = picture.shape[:2]
     pixels = picture.reshape(height, -1)
     rows = np.empty((height, 1 + pixels.shape[1]), np.uint8)
@@ -34,6 +35,7 @@ def encode_png(picture):
     np.subtract(pixels[:, 3:], pixels[:, :-3], out=rows[:, 4:])
     deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)
     return b"".join([SIGNATURE, _chunk(b"IHDR", struct.pack(">2I", width, height) + RGB_8_BIT),
+                     _chunk(b"tEXt", b"Comment\0" + comment) if comment else b"",
                      _chunk(b"IDAT", deflate.compress(rows) + deflate.flush()), _chunk(b"IEND", b"")])
 
 
@@ -41,18 +43,25 @@ def _chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def encode_jpeg(picture, quality=90):
+def _comment(text):
+    if not isinstance(text, str) or not text.isascii() or "\0" in text or len(text) > 1000:
+        raise ValueError(f"comment must be up to 1,000 letters of ASCII; it is {shown(text)}")
+    return text.encode()
+
+
+def encode_jpeg(picture, quality=90, comment=""):
     """The bytes of a JPEG file.
 
     picture  uint8 [H, W, 3], RGB, or an image of Pillow
     quality  from 1 to 95
+    comment  as of `encode_png`
     returns  bytes
     raises   ValueError for anything else
     """
     from PIL import Image
     if whole(quality, "quality") > 95:
         raise ValueError(f"quality is {quality}; it must be at most 95")
-    file = io.BytesIO()
+    comment, file = _comment(comment), io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(rgb(picture))
-    image.save(file, "JPEG", quality=quality)
+    image.save(file, "JPEG", quality=quality, **{"comment": comment} if comment else {})
     return file.getvalue()

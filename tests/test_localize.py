@@ -119,7 +119,7 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
     assert (entries[0]["width"], entries[0]["height"]) == (40, 50)
     for entry in entries:
         assert len(entry["predictions"]) == 3
-        assert set(entry) == {"image", "width", "height", "predictions"}
+        assert set(entry) == {"image", "width", "height", "overlay", "predictions"}
         chances = [prediction["probability"] for prediction in entry["predictions"]]
         assert chances == sorted(chances, reverse=True)
         for prediction in entry["predictions"]:
@@ -127,7 +127,8 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
             x0, y0, x1, y1 = prediction["box"]
             assert 0 <= x0 < x1 <= entry["width"] and 0 <= y0 < y1 <= entry["height"]
             assert 0 <= prediction["peak"][0] < entry["width"]
-    # Two pictures of one name keep two overlays, and an overlay can be decoded.
+    # Two pictures of one name keep two overlays, which are told apart, and an overlay can be decoded.
+    assert [entry["overlay"] for entry in entries] == ["same.jpg", "same-2.jpg"]
     assert sorted(os.listdir(tmp_path / "out")) == ["localizations.json", "same-2.jpg", "same.jpg"]
     assert cam_data.read_picture(str(tmp_path / "out" / "same.jpg")).ndim == 3
 
@@ -142,6 +143,24 @@ def test_no_picture_is_written_over(trained, tmp_path, capsys):
     assert [open(file, "rb").read() for file in files] == before
     assert "b [bold] [i].png" in capsys.readouterr().out
     assert {"a-2.jpg", "a-3.jpg", "b [bold] [i].jpg", "localizations.json"} <= set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["jpg", "png"])
+def test_its_own_overlays_are_never_pictures_again(trained, tmp_path, capsys, form):
+    """A folder that is its own `--out` gave two pictures, then four, then eight."""
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg"):
+        Image.new("RGB", (20, 20), (9, 99, 200)).save(folder / name)
+    arguments = ["--weights", trained, "--overlay-format", form, "--out", str(folder)]
+    for call in range(3):
+        assert localize.main([str(folder), *arguments]) == 0
+        assert [os.path.basename(entry["image"]) for entry in entries_of(folder)] == ["a.png", "b.jpg"]
+        assert ("Left out 2 overlays" in capsys.readouterr().out) == (call > 0)
+    overlays = [str(folder / entry["overlay"]) for entry in entries_of(folder)]
+    assert sorted(os.listdir(folder)) == sorted(["a.png", "b.jpg", "localizations.json", *map(os.path.basename, overlays)])
+    with pytest.raises(InputError, match="an overlay that localize.py drew, and no other picture is given"):
+        localize.main([overlays[0], *arguments])
 
 
 def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
