@@ -36,7 +36,8 @@ def main(arguments):
     classes = [class_called(localizer, name) for name in settings.classes] or None
     drawn = settings.overlay != "none"
     results = localizer.stream(files, min(settings.batch, len(files)), settings.top, classes,
-                               largest=settings.largest_pixels(), keep=ops.panel if drawn else None)
+                               largest=settings.largest_pixels(), keep=ops.panel if drawn else None,
+                               min_probability=settings.min_probability)
     names = OverlayNames(settings.out, files, settings.overlay_format)
     named = ((result, names.free(result.source) if drawn else None) for result in results)
     written = write_all(settings.out, named, len(files), guessed=classes is None)
@@ -96,7 +97,7 @@ def write_all(folder, named, total, guessed=True):
                     skipped += 1
                     continue
                 entries.append(entry)
-                mark = guessed and entry["predictions"][0]["probability"] < UNSURE
+                mark = guessed and bool(entry["predictions"]) and entry["predictions"][0]["probability"] < UNSURE
                 add_rows(table, entry, " ?" if mark else "")
                 done, unsure, undrawn = done + 1, unsure + mark, undrawn + bool(problem)
         except (KeyboardInterrupt, Terminated):
@@ -180,7 +181,9 @@ def draw(result, path):
 
 
 def add_rows(table, entry, mark=""):
-    """A row for each class; the first one's probability has the mark."""
+    """A row for each class, or one that says that there is none; the first one's probability has the mark."""
+    if not entry["predictions"]:
+        table.add(os.path.basename(entry["image"]), "none", "", "")
     for number, prediction in enumerate(entry["predictions"]):
         table.add("" if number else os.path.basename(entry["image"]), prediction["label"].split(",")[0],
                   f"{prediction['probability']:.3f}{'' if number else mark}", ", ".join(map(str, prediction["box"])))

@@ -119,7 +119,7 @@ class Localizer:
         return result
 
     def stream(self, pictures, batch=BATCH, top=3, classes=None, *, threshold=None, method=None, full_size=False,
-               keep=None, largest=LARGEST_PICTURE):
+               keep=None, largest=LARGEST_PICTURE, min_probability=0.0):
         """One Result for each picture, in order, while the next ones are being decoded and looked at. Memory is constant.
 
         pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
@@ -128,6 +128,7 @@ class Localizer:
                   be, computed while others are decoded; a very large picture's are fewer, at least 1920
                   a side. None: a file is read again when it is asked for
         largest   most pixels of a picture
+        min_probability  classes of which the network is less sure are left out; it may leave none
         others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
         """
         numbers = None if classes is None else [self.class_number(one) for one in _listed(classes)]
@@ -142,7 +143,7 @@ class Localizer:
                 return top_classes(probabilities, count)
             return np.tile(np.array(numbers, np.int32), (len(probabilities), 1))
 
-        return (Result(self, maps, threshold, full_size)
+        return (Result(self, maps, threshold, full_size, min_probability)
                 for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest))
 
     def class_number(self, name):

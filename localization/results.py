@@ -17,12 +17,12 @@ class Result:
     error    None, or the exception that says why it could not be read
     """
 
-    def __init__(self, localizer, maps, threshold, full_size=False):
+    def __init__(self, localizer, maps, threshold, full_size=False, least=0.0):
         self.source, self.size, self.error = maps.source, maps.size, maps.error
         self._kept = maps.kept
         self.found = [] if maps.error is not None else [
             Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
-            for place, number in enumerate(maps.classes.tolist())]
+            for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
         self._localizer, self._class_maps, self._colours = localizer, maps.maps, maps.colours
 
     @cached_property

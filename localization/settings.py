@@ -54,6 +54,8 @@ class LocalizeSettings(Looking):
     top: int = option(3, "show so many classes of each picture", least=1)
     classes: list = option([], "show this class, by name, number or wnid; may be given several times", name="--class",
                            metavar="NAME")
+    min_probability: float = option(0.0, "leave out classes of which the network is less sure than this", kind=float,
+                                    least=0, below=1)
     list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
                                values="?", metavar="WORD", bare="")
     overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class, or nothing",

@@ -145,6 +145,25 @@ def test_no_picture_is_written_over(trained, tmp_path, capsys):
     assert {"a-2.jpg", "a-3.jpg", "b [bold] [i].jpg", "localizations.json"} <= set(os.listdir(tmp_path))
 
 
+def test_classes_that_the_network_is_less_sure_of_are_left_out(trained, tmp_path, capsys):
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (50, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    arguments = [str(tmp_path / "?.png"), "--weights", trained, "--out", str(tmp_path / "out")]
+    assert localize.main(arguments) == 0
+    everything = entries_of(tmp_path / "out")
+    capsys.readouterr()
+    chances = sorted(one["probability"] for entry in everything for one in entry["predictions"])
+    for least in (chances[len(chances) // 2], (1 + chances[-1]) / 2):
+        assert localize.main([*arguments, "--min-probability", str(least)]) == 0
+        assert entries_of(tmp_path / "out") == [entry | {"predictions": [
+            one for one in entry["predictions"] if one["probability"] >= least]} for entry in everything]
+    assert capsys.readouterr().out.count("none") >= 3  # above the most probable one, each picture's row says so
+    assert cam_data.read_picture(str(tmp_path / "out" / "0.jpg")).shape[0] > 240
+    with pytest.raises(InputError, match="--min-probability"):
+        localize.main([*arguments, "--min-probability", "1.5"])
+
+
 @pytest.mark.parametrize("form", ["jpg", "png"])
 def test_its_own_overlays_are_never_pictures_again(trained, tmp_path, capsys, form):
     """A folder that is its own `--out` gave two pictures, then four, then eight."""

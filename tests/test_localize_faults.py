@@ -150,7 +150,9 @@ def test_overlays_as_jpeg_and_none(colours, tmp_path):
     assert Image.open(tmp_path / "a" / "p.jpg").format == "JPEG"
     assert localize.main([picture, "--out", str(tmp_path / "b"), "--overlay", "none"]) == 0
     assert os.listdir(tmp_path / "b") == ["localizations.json"]
-    assert entries(tmp_path / "a") == entries(tmp_path / "b")
+    with_strips, without = entries(tmp_path / "a"), entries(tmp_path / "b")
+    assert with_strips == [entry | {"overlay": "p.jpg"} for entry in without]
+    assert [entry["overlay"] for entry in without] == [None]
 
 
 # ---------------------------------------------------------------- the terminal
