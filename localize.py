@@ -5,6 +5,8 @@ import glob
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 import cam_data
 import localization
 import nets
@@ -31,6 +33,7 @@ def main(arguments):
         return list_classes(weights.load(weights.resolve(settings.weights)).classes, settings.list_classes)
     files = without_overlays(find_pictures(settings.pictures or [SAMPLES]))
     check_folder(settings.out)
+    check_colours(settings.alpha, settings.colormap)
     device = nets.prepare_devices(settings.precision)
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = [class_called(localizer, name) for name in settings.classes] or None
@@ -40,7 +43,8 @@ def main(arguments):
                                min_probability=settings.min_probability)
     names = OverlayNames(settings.out, files, settings.overlay_format)
     named = ((result, names.free(result.source) if drawn else None) for result in results)
-    written = write_all(settings.out, named, len(files), guessed=classes is None)
+    written = write_all(settings.out, named, len(files), guessed=classes is None,
+                        drawing=lambda result: result.strip(settings.alpha, settings.colormap))
     if written.done:
         show(written.table, f"in {JSON}")
         say(f"{written.done} {'picture' if written.done == 1 else 'pictures'} and {JSON} are in {settings.out} ({device})")
@@ -48,6 +52,14 @@ def main(arguments):
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
                 + f"; ? is below {UNSURE}: it may be none of them" * bool(written.unsure))
     return 0 if written.done == len(files) and not written.undrawn else 2
+
+
+def check_colours(opacity, colour_map):
+    """InputError for what no heat map can be drawn with."""
+    try:
+        ops.overlay(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1)), opacity, colour_map)
+    except ValueError as error:
+        raise InputError(f"--alpha {opacity} --colormap {colour_map}: {error}") from None
 
 
 def list_classes(classes, word):
@@ -79,18 +91,19 @@ class Written(NamedTuple):
     undrawn: int
 
 
-def write_all(folder, named, total, guessed=True):
+def write_all(folder, named, total, guessed=True, drawing=lambda result: result.strip()):
     """Write what was found in each picture as it comes; returns what is Written.
 
     named    pairs of a Result and the name of its overlay, or None
     guessed  whether the classes are the network's own, of which the first is marked where it is unsure
+    drawing  a function of a Result to its overlay
     """
     table, done, skipped, unsure, undrawn = Table("picture", "class", "probability", "box (x0, y0, x1, y1)"), 0, 0, 0, 0
     path = os.path.join(folder, JSON)
     with JsonList(path) as entries:
         try:
             # Boxes, drawing and encoding in threads, beside the network.
-            for entry, problem in progress(total)(in_order(lambda pair: finish(folder, *pair), named, DRAWERS, 2 * DRAWERS)):
+            for entry, problem in progress(total)(in_order(lambda pair: finish(folder, *pair, drawing), named, DRAWERS, 2 * DRAWERS)):
                 if problem:
                     warn(f"localize.py: {problem}")
                 if entry is None:
@@ -111,11 +124,11 @@ def write_all(folder, named, total, guessed=True):
     return Written(table, done, unsure, undrawn)
 
 
-def finish(folder, result, name):
+def finish(folder, result, name, drawing):
     """(the entry of one picture or None, in words what went wrong or None); draws its overlay."""
     if result.error is not None:
         return None, f"skipped {result.error}"
-    problem = name and draw(result, os.path.join(folder, name))
+    problem = name and draw(drawing(result), os.path.join(folder, name))
     return describe(result, None if problem else name), problem
 
 
@@ -167,12 +180,12 @@ def describe(result, overlay=None):
          "box": list(found.box), "peak": list(found.peak)} for found in result]}
 
 
-def draw(result, path):
-    """Write the strip of a picture; None, or in words why it could not be written. A full disk stops all."""
+def draw(overlay, path):
+    """Write an overlay; None, or in words why it could not be written. A full disk stops all."""
     encode = ops.encode_png if path.endswith(".png") else ops.encode_jpeg
     try:
         with replacing(path) as file:
-            file.write(encode(result.strip(), comment=MARK))
+            file.write(encode(overlay, comment=MARK))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise

@@ -48,15 +48,15 @@ class Result:
         what = ", ".join(map(str, self.found)) if self.error is None else self.error
         return f"Result({describe(self.source)}: {what})"
 
-    def panels(self):
+    def panels(self, opacity=0.5, colour_map="jet"):
         """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption."""
-        return np.asarray(self.strip())
+        return np.asarray(self.strip(opacity, colour_map))
 
-    def strip(self):
+    def strip(self, opacity=0.5, colour_map="jet"):
         """The same as an image of Pillow."""
         return ops.strip(self.picture, [one.input_heat_map for one in self.found],
                          [self.in_picture(one.box) for one in self.found],
-                         [f"{one.name} {one.probability:.0%}" for one in self.found])
+                         [f"{one.name} {one.probability:.0%}" for one in self.found], opacity, colour_map)
 
     def in_picture(self, box):
         """The box in pixels of `picture`, which may show the whole one smaller: float [4]."""

@@ -60,6 +60,8 @@ class LocalizeSettings(Looking):
                                values="?", metavar="WORD", bare="")
     overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class, or nothing",
                           choices=("strip", "none"))
+    colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME")
+    alpha: float = option(0.5, "opacity of the heat maps over the picture, 0 to 1", kind=float)
     overlay_format: str = option("jpg", "of the overlays; png: without loss, five times as large, and slower", choices=("jpg", "png"))
 
 
@@ -71,7 +73,7 @@ def parse_localize(arguments):
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.classes, "--class", {"top"}),
-        (settings.overlay == "none", "--overlay none", {"overlay_format"}),
+        (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))
     return settings
 

@@ -21,9 +21,7 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     raises      ValueError for another picture, a heat map or opacity outside
                 [0, 1], or an unknown colour map
     """
-    picture, heat_map, opacity = rgb(picture), unit_map(heat_map, "heat_map"), real(opacity, "opacity")
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity is {opacity}; it must be 0 to 1")
+    picture, heat_map, opacity = rgb(picture), unit_map(heat_map, "heat_map"), share_of_one(opacity, "opacity")
     if heat_map.shape != picture.shape[:2]:
         heat_map = upsample(heat_map, picture.shape[:2])
     share = round(256 * opacity)
@@ -35,6 +33,14 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     return mixed.astype(np.uint8)
 
 
+def share_of_one(value, name):
+    """The value as a float, which must be 0 to 1."""
+    value = real(value, name)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; it must be 0 to 1")
+    return value
+
+
 def levels(heat_map):
     """A heat map as an image of Pillow: float [h, w] in [0, 1] to 256 levels."""
     from PIL import Image
@@ -43,7 +49,7 @@ def levels(heat_map):
 
 def coloured(levels, colour_map="jet"):
     """The colours of levels, by a colour map that matplotlib knows: Pillow needs a fifth of NumPy's time to look them up."""
-    levels.putpalette(_palette(colour_map))
+    levels.putpalette(palette(colour_map))
     return levels.convert("RGB")
 
 
@@ -87,7 +93,7 @@ def outline(pen, box):
     pen.rectangle(corners, outline=LIGHT, width=2)
 
 
-def _palette(name):
+def palette(name):
     """768 bytes: the red, green and blue of each level."""
     import matplotlib  # only pictures need it
 

@@ -5,7 +5,7 @@ import bisect
 import numpy as np
 
 from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import DARK, LIGHT, coloured, levels, outline, rgb, unit_map
+from ops.overlays import DARK, LIGHT, coloured, levels, outline, palette, rgb, share_of_one, unit_map
 
 PANEL_HEIGHT = 240
 LETTERS, LINE = 16, 26  # of a caption: height of its letters and of its line
@@ -13,23 +13,26 @@ GAP = 6
 COLUMNS = 8  # panels beside each other; more go on below
 
 
-def panels(picture, heat_maps, boxes, captions):
+def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
     """Draw what a network sees in a picture.
 
     picture    uint8 [H, W, 3], RGB
     heat_maps  [k, h, w] in [0, 1], of any size: they cover the whole picture
     boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
     captions   k strings
+    opacity    of the heat maps, in [0, 1]
+    colour_map a name that matplotlib knows
     returns    uint8 [h', w', 3]: k + 1 panels, eight side by side, captions below
     raises     ValueError when the numbers of maps, boxes and captions differ, or for what
-               is no picture, heat map (as `overlay`), box or text
+               is no picture, heat map, opacity, colour map (as `overlay`), box or text
     """
-    return np.asarray(strip(picture, heat_maps, boxes, captions))
+    return np.asarray(strip(picture, heat_maps, boxes, captions, opacity, colour_map))
 
 
-def strip(picture, heat_maps, boxes, captions):
+def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
     """As `panels`, as an image of Pillow, which `encode_jpeg` takes without another copy."""
-    picture, captions = rgb(picture), listed(captions, "captions")
+    picture, captions, opacity = rgb(picture), listed(captions, "captions"), share_of_one(opacity, "opacity")
+    palette(colour_map)  # which may be unknown
     heat_maps = [unit_map(heat_map, f"heat_maps[{number}]")
                  for number, heat_map in enumerate(listed(heat_maps, "heat_maps"))]
     boxes = real_array(boxes, "boxes")
@@ -41,10 +44,10 @@ def strip(picture, heat_maps, boxes, captions):
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
-    return _drawn(picture, heat_maps, boxes, captions)
+    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map)
 
 
-def _drawn(picture, heat_maps, boxes, captions):
+def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map):
     from PIL import Image, ImageDraw, ImageFont
     height, width = picture.shape[:2]
     shrunk = Image.fromarray(panel(picture))
@@ -57,8 +60,8 @@ def _drawn(picture, heat_maps, boxes, captions):
     pen = ImageDraw.Draw(strip)
     for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
         # As `overlay` draws it, but for rounding, in a third of the time: all of it in Pillow.
-        over = coloured(levels(heat_map).resize(shrunk.size, Image.Resampling.BILINEAR))
-        drawn = Image.blend(shrunk, over, 0.5)
+        over = coloured(levels(heat_map).resize(shrunk.size, Image.Resampling.BILINEAR), colour_map)
+        drawn = Image.blend(shrunk, over, opacity)
         outline(ImageDraw.Draw(drawn), np.asarray(box) * np.tile([panel_width / width, PANEL_HEIGHT / height], 2))
         row, column = divmod(number, columns)
         left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + LINE)

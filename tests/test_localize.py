@@ -164,6 +164,31 @@ def test_classes_that_the_network_is_less_sure_of_are_left_out(trained, tmp_path
         localize.main([*arguments, "--min-probability", "1.5"])
 
 
+def test_heat_maps_have_the_colours_and_the_opacity_that_are_asked_for(trained, tmp_path):
+    file = str(tmp_path / "p.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 240, 3), np.uint8)).save(file)
+
+    def strip(*options):
+        assert localize.main([file, "--weights", trained, "--top", "1", "--overlay-format", "png",
+                              "--out", str(tmp_path / "out"), *options]) == 0
+        found = cam_data.read_picture(str(tmp_path / "out" / "p.png")).astype(int)
+        return found[:240, :240], found[8:232, 254:478]  # the picture; its panel
+
+    plain, panel = strip()
+    np.testing.assert_array_equal(strip("--alpha", "0.5", "--colormap", "jet")[1], panel)
+    picture, bare = strip("--alpha", "0")
+    np.testing.assert_array_equal(picture, plain)
+    assert (bare == picture[8:232, 8:232]).all(-1).mean() > 0.9  # the frame of the box alone is drawn
+    half = (bare + strip("--alpha", "1")[1]) / 2
+    assert (abs(panel - half).max(-1) <= 1).mean() > 0.9 and abs(panel - bare).mean() > 10
+    grey = strip("--alpha", "1", "--colormap", "gray")[1]
+    assert (grey.max(-1) == grey.min(-1)).mean() > 0.9
+    for options, message in ((["--colormap", "nice"], "no colour map 'nice'"), (["--alpha", "1.5"], "must be 0 to 1"),
+                             (["--overlay", "none", "--alpha", "1"], "--alpha does not go with --overlay none")):
+        with pytest.raises(InputError, match=message):
+            localize.main([file, "--weights", trained, "--out", str(tmp_path / "out"), *options])
+
+
 @pytest.mark.parametrize("form", ["jpg", "png"])
 def test_its_own_overlays_are_never_pictures_again(trained, tmp_path, capsys, form):
     """A folder that is its own `--out` gave two pictures, then four, then eight."""
