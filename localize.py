@@ -33,11 +33,12 @@ def main(arguments):
         return list_classes(weights.load(weights.resolve(settings.weights)).classes, settings.list_classes)
     files = without_overlays(find_pictures(settings.pictures or [SAMPLES]))
     check_folder(settings.out)
-    check_colours(settings.alpha, settings.colormap)
+    drawn = settings.overlay != "none"
+    if drawn:
+        check_colours(settings.alpha, settings.colormap)
     device = nets.prepare_devices(settings.precision)
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = [class_called(localizer, name) for name in settings.classes] or None
-    drawn = settings.overlay != "none"
     results = localizer.stream(files, min(settings.batch, len(files)), settings.top, classes,
                                largest=settings.largest_pixels(), keep=ops.panel if drawn else None,
                                min_probability=settings.min_probability)

@@ -11,8 +11,6 @@ from ops.arguments import real, real_boxes, real_maps, shown
 
 # Pixels that touch at a corner belong together, as in OpenCV's contours.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
-
-
 SEGMENTS = ("largest", "peak")
 
 
