@@ -8,6 +8,8 @@ import numpy as np
 
 from cam_base.errors import InputError
 
+WNID = re.compile(r"n\d{8}")
+
 
 class Category(NamedTuple):
     """A class as people name it: WordNet id (None where there is none) and words."""
@@ -64,7 +66,7 @@ def find_class(classes, name):
         more = [f"and {len(matches) - LISTED} more"] * (len(matches) > LISTED)
         raise InputError(f"{name!r} is the name of {len(matches)} classes, or part of it; say which by wnid or number: "
                          + ", ".join(choices + more))
-    if re.fullmatch(r"n\d{8}", _plain(name)):
+    if WNID.fullmatch(_plain(name)):
         raise InputError(f"no class of these weights has the wnid {name!r}")
     near = difflib.get_close_matches(_plain(name), sorted(set().union(*(_synonyms(label) for _, label in classes))), 4, 0.5)
     raise InputError(f"no class of these weights is called {name!r}"

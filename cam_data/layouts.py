@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from cam_base import Category, InputError, open_regular
+from cam_base import WNID, Category, InputError, open_regular
 from cam_data.decoding import read_picture
 from cam_data.picture_set import PictureSet, cut_box
 
@@ -15,7 +15,6 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLITS = ("train", "val")
 # What people call the parts of a data set: as classes they would be labels that mean nothing.
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-WNID = re.compile(r"n\d{8}")
 BOX = re.compile(r"(-?[0-9]{1,6}\t){2}[0-9]{1,6}\t[0-9]{1,6}")  # what sticks out to the left or above is cut off
 # Of ten files of an undivided folder, one is for validation.
 HOLD_OUT = 10

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import scipy.io
 
-from cam_base import InputError, open_regular
+from cam_base import WNID, InputError, open_regular
 
 CLASSES = 1000
 LARGEST = 16 << 20  # bytes of the file, and
@@ -31,7 +31,7 @@ def read_wnids(path):
         raise _no_table(path)
     for number in numbers:
         wnid = wnid_of[number]
-        if not re.fullmatch(r"n\d{8}", wnid):
+        if not WNID.fullmatch(wnid):
             raise InputError(f"{path}: has WNIDs that are none, such as {wnid[:20]!r}")
         if id_of.setdefault(wnid, number) != number:
             raise InputError(f"{path}: {wnid} is class {id_of[wnid]} and class {number}")

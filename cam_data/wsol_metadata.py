@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base import Category, InputError, open_regular
+from cam_base import WNID, Category, InputError, open_regular
 from cam_data.decoding import read_picture
-from cam_data.layouts import WNID, pictures_below
+from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet, cut_box
 from metrics.score_maps import SIZE
 from ops.resize import resize_nearest
