@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 import localization
-import localize
 import ops
+from cam_localization import find_pictures
 from ops.quiet_tensorflow import tf
 
 
@@ -25,7 +25,7 @@ def main():
     parser.add_argument("pictures", nargs="+", help="files, folders or globs")
     parser.add_argument("--most", type=int, default=40)
     options = parser.parse_args()
-    files = localize.find_pictures(options.pictures)[:options.most]
+    files = find_pictures(options.pictures)[:options.most]
     strips = [result.panels() for result in localization.load().stream(files, keep=ops.panel) if not result.error]
     print(f"{len(strips)} strips: processor milliseconds and kilobytes of each, on average")
     for name, encode in (("tf.io.encode_png", lambda strip: tf.io.encode_png(strip).numpy()),

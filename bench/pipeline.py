@@ -24,9 +24,8 @@ import numpy as np
 import localization
 import localize
 import nets
-import ops
 from cam_base import Preprocessing
-from localization.names import OverlayNames
+from cam_localization import Outputs, ResultsFile, find_pictures, names_to_show, parse_localize
 from ops.quiet_tensorflow import tf
 from weights import Weights
 from weights.ilsvrc import categories
@@ -41,11 +40,12 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    files = localize.find_pictures(options.pictures)
+    files = find_pictures(options.pictures)
     localizer = localization.load(options.weights) if options.weights else random_resnet()
     ways = {"network alone": lambda: network_alone(localizer, len(files), options.batch)}
     for overlay in ("none", "png", "jpg"):
-        ways[f"overlays: {overlay}"] = lambda overlay=overlay: localized(localizer, files, options.batch, overlay)
+        asked = ["--overlay", "none"] if overlay == "none" else ["--overlay-format", overlay]
+        ways[f"overlays: {overlay}"] = lambda asked=asked: localized(localizer, files, options.batch, asked)
     for way in ways.values():
         way()  # compiles, and fills the system's cache of files
     seconds = {name: [] for name in ways}
@@ -75,15 +75,15 @@ def network_alone(localizer, pictures, batch):
     return time.perf_counter() - start
 
 
-def localized(localizer, files, batch, overlay):
+def localized(localizer, files, batch, asked):
     with tempfile.TemporaryDirectory() as folder:
-        names = OverlayNames(folder, files, overlay)
+        settings = parse_localize(["--out", folder, *asked])
+        outputs, tally = Outputs(settings, files, settings.top), localize.Tally(names_to_show(files), len(files))
         start = time.perf_counter()
-        drawn = overlay != "none"
-        results = localizer.stream(files, min(batch, len(files)), keep=ops.panel if drawn else None)
-        localize.write_all(folder, ((result, names.free(result.source) if drawn else None) for result in results), len(files))
+        results = localizer.stream(files, min(batch, len(files)), keep=outputs.keep())
+        localize.write_all(ResultsFile(settings, {}), outputs, zip(results, map(outputs.names, files)), tally)
         seconds = time.perf_counter() - start
-        assert len(os.listdir(folder)) == (len(files) + 1 if drawn else 1)
+        assert len(os.listdir(folder)) == (1 if settings.overlay == "none" else len(files) + 1)
     return seconds
 
 

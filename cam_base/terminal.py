@@ -58,6 +58,11 @@ def printable(text):
         else letter.encode("unicode_escape", "surrogatepass").decode("ascii") for letter in str(text))
 
 
+def counted(count, what):
+    """"1 picture", "3 pictures", "1,000 boxes"."""
+    return f"{count:,} {what}" + ("" if count == 1 else "es" if what.endswith(("s", "x")) else "s")
+
+
 def say(text):
     """A line on standard output."""
     print(printable(text), flush=True)

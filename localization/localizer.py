@@ -62,6 +62,7 @@ class Localizer:
     preprocessing  Preprocessing, or its dictionary
     precision      "float32" or "bfloat16": in which the network computes
     crops, scales  views of a picture, see `Views`
+    merge          of ten crops' maps: "authors", as the publication's did, or "smooth", without seams
     align          lay each cell of a map where the network (its `grid`) saw it
     method         a name in METHODS
     boxes          "paper" (section 3.2: the largest segment), "peak" (the segment that holds the peak)
@@ -75,13 +76,12 @@ class Localizer:
     A localizer may be called from several threads.
     """
 
-    def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), align=False,
-                 method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56,
-                 threshold=0.2):
+    def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), merge="authors",
+                 align=False, method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56, threshold=0.2):
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
         for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
-                                   (scale, ops.SCALES, "scale of maps")):
+                                   (scale, ops.SCALES, "scale of maps"), (merge, ops.BLENDS, "way to merge crops")):
             if value not in known:
                 raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
         self.network = network
@@ -92,7 +92,7 @@ class Localizer:
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
-        self.views = Views(preprocessing.size, crops, scales, network.grid if align else None)
+        self.views = Views(preprocessing.size, crops, scales, network.grid if align else None, merge)
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
@@ -134,6 +134,8 @@ class Localizer:
         numbers = None if classes is None else [self.class_number(one) for one in _listed(classes)]
         count = min(_positive("top", top), len(self.classes))
         _positive("batch", batch)
+        if not 0 <= min_probability < 1:
+            raise ValueError(f"min_probability is {min_probability}; it must be at least 0 and less than 1")
         threshold = self.threshold if threshold is None else check_threshold(threshold)
         if method not in (None, *METHODS):
             raise ValueError(f"no method is called {method!r}; known are {', '.join(METHODS)}")
@@ -143,7 +145,7 @@ class Localizer:
                 return top_classes(probabilities, count)
             return np.tile(np.array(numbers, np.int32), (len(probabilities), 1))
 
-        return (Result(self, maps, threshold, full_size, min_probability)
+        return (Result(self, maps, threshold, full_size, min_probability, largest)
                 for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest))
 
     def class_number(self, name):

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 import ops
+from cam_data import LARGEST_PICTURE
 from localization.boxes import RULES, to_picture
 from localization.sources import describe, read
 
@@ -17,9 +18,9 @@ class Result:
     error    None, or the exception that says why it could not be read
     """
 
-    def __init__(self, localizer, maps, threshold, full_size=False, least=0.0):
+    def __init__(self, localizer, maps, threshold, full_size=False, least=0.0, largest=LARGEST_PICTURE):
         self.source, self.size, self.error = maps.source, maps.size, maps.error
-        self._kept = maps.kept
+        self._kept, self._largest = maps.kept, largest
         self.found = [] if maps.error is not None else [
             Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
@@ -33,7 +34,7 @@ class Result:
     @cached_property
     def picture(self):
         """uint8 [H, W, 3], upright RGB: what was kept of it, or read again."""
-        return read(self.source).pixels if self._kept is None else self._kept
+        return read(self.source, self._largest).pixels if self._kept is None else self._kept
 
     def __iter__(self):
         return iter(self.found)
@@ -48,20 +49,24 @@ class Result:
         what = ", ".join(map(str, self.found)) if self.error is None else self.error
         return f"Result({describe(self.source)}: {what})"
 
-    def panels(self, opacity=0.5, colour_map="jet"):
-        """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption."""
-        return np.asarray(self.strip(opacity, colour_map))
+    def panels(self, opacity=0.5, colour_map="jet", all_boxes=False):
+        """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption.
 
-    def strip(self, opacity=0.5, colour_map="jet"):
+        all_boxes  also every other segment's box, and each segment's peak
+        """
+        return np.asarray(self.strip(opacity, colour_map, all_boxes))
+
+    def strip(self, opacity=0.5, colour_map="jet", all_boxes=False):
         """The same as an image of Pillow."""
         return ops.strip(self.picture, [one.input_heat_map for one in self.found],
                          [self.in_picture(one.box) for one in self.found],
-                         [f"{one.name} {one.probability:.0%}" for one in self.found], opacity, colour_map)
+                         [f"{one.name} {one.probability:.0%}" for one in self.found], opacity, colour_map,
+                         [one.segments_in_picture() for one in self.found] if all_boxes else None)
 
-    def in_picture(self, box):
-        """The box in pixels of `picture`, which may show the whole one smaller: float [4]."""
+    def in_picture(self, points):
+        """A box, or a point, in pixels of `picture`, which may show the whole one smaller: float [4], or [2]."""
         height, width = self.picture.shape[:2]
-        return np.array(box) * np.tile([width / self.size[1], height / self.size[0]], 2)
+        return np.array(points) * np.tile([width / self.size[1], height / self.size[0]], len(points) // 2)
 
     def _repr_png_(self):
         return ops.encode_png(self.panels()) if self.found else None
@@ -91,6 +96,11 @@ class Prediction:
         return self._result._refined[self._place]
 
     @property
+    def refined_map(self):
+        """float32 [h', w'], unscaled: the class map as heat map and box are made of it, refined where the localizer refines."""
+        return self._refined
+
+    @property
     def name(self):
         """The first of the label's synonyms."""
         return self.label.split(",")[0]
@@ -104,11 +114,12 @@ class Prediction:
     def heat_map(self):
         """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid (that of the walk, where maps are refined)."""
         if self._full_size:
-            return self._of_picture
+            return self.full_heat_map
         return self._localizer.scaled(self._refined)
 
     @cached_property
-    def _of_picture(self):
+    def full_heat_map(self):
+        """float32 [H, W] in [0, 1], as large as the picture."""
         return self._localizer.scaled(ops.upsample(self._refined, self._result.size))
 
     @cached_property
@@ -138,13 +149,20 @@ class Prediction:
     @cached_property
     def mask(self):
         """bool [H, W], as large as the picture: where the heat map is above the threshold."""
-        heat_map = self._of_picture
+        heat_map = self.full_heat_map
         return heat_map > self.threshold * heat_map.max()
 
-    def overlay(self, opacity=0.5, colour_map="jet"):
-        """uint8 [H, W, 3]: the picture with the heat map over it and the box around it."""
+    def overlay(self, opacity=0.5, colour_map="jet", all_boxes=False):
+        """uint8 [H, W, 3]: the picture with the heat map over it and the box around it; `all_boxes` as of `Result.panels`."""
         over = ops.overlay(self._result.picture, self.input_heat_map, opacity, colour_map)
+        if all_boxes:
+            over = ops.draw_segments(over, self.segments_in_picture())
         return ops.draw_box(over, self._result.in_picture(self.box))
+
+    def segments_in_picture(self):
+        """`boxes`, in pixels of the result's `picture`."""
+        shown = self._result.in_picture
+        return [one._replace(box=tuple(shown(one.box)), peak=tuple(shown(one.peak))) for one in self.boxes]
 
     def _pixel(self, x, y):
         """The picture's pixel under the middle of one of the input's."""

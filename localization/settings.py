@@ -1,9 +1,9 @@
-"""What `localize.py` is asked to do, and what every program that looks with a network is."""
+"""What every program that looks with a network is asked to do."""
 
 from dataclasses import dataclass
 
 from cam_base import InputError
-from cam_base.settings import option, parse
+from cam_base.settings import option
 
 PAPER_THRESHOLD = 0.2
 METHODS = ("cam",)
@@ -46,36 +46,6 @@ class Looking:
 
     def largest_pixels(self):
         return round(self.largest_picture * 1e6)
-
-
-@dataclass
-class LocalizeSettings(Looking):
-    pictures: list = option([], "files, folders or globs (none: the sample photos)", positional=True, values="*")
-    top: int = option(3, "show so many classes of each picture", least=1)
-    classes: list = option([], "show this class, by name, number or wnid; may be given several times", name="--class",
-                           metavar="NAME")
-    min_probability: float = option(0.0, "leave out classes of which the network is less sure than this", kind=float,
-                                    least=0, below=1)
-    list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
-                               values="?", metavar="WORD", bare="")
-    overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class, or nothing",
-                          choices=("strip", "none"))
-    colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME")
-    alpha: float = option(0.5, "opacity of the heat maps over the picture, 0 to 1", kind=float)
-    overlay_format: str = option("jpg", "of the overlays; png: without loss, five times as large, and slower", choices=("jpg", "png"))
-
-
-def parse_localize(arguments):
-    """The LocalizeSettings of a command line; InputError for what does not go together."""
-    settings, given = parse(LocalizeSettings, arguments, "localize.py",
-                            "Class activation maps, boxes and overlays of pictures.")
-    refuse(given, (
-        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
-        (settings.crops == 10, "--crops 10", {"scales"}),
-        (settings.classes, "--class", {"top"}),
-        (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
-        (settings.refine == 0, "--refine 0", {"refine_grid"})))
-    return settings
 
 
 def refuse(given, rules):

@@ -17,12 +17,13 @@ class Views:
     scales  sides at which the whole picture is seen, instead of `size`
     grid    None, or a function of an input's side that says where a map's cells lie in it
             (`ops.upsample`): maps are laid there
+    merge   of ten crops' maps, see `blend` of `ops.merge_ten_crops`
 
     `side` is that of the prepared picture from which the views are taken.
     """
 
-    def __init__(self, size, crops=1, scales=(), grid=None):
-        self.size, self.crops, self.scales, self.grid = size, crops, tuple(scales), grid
+    def __init__(self, size, crops=1, scales=(), grid=None, merge="authors"):
+        self.size, self.crops, self.scales, self.grid, self.blend = size, crops, tuple(scales), grid, merge
         self.side = round(size * FRAME_OVER_CROP) if crops == 10 else max(self.scales, default=size)
 
     def take(self, inputs):
@@ -37,7 +38,8 @@ class Views:
     def merge(self, maps, sides):
         """One map out of the views': a list of [N, k, h, w], NumPy, and each view's side, to [N, k, h', w']."""
         if self.crops == 10:
-            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.side, self.grid and self.grid(self.size))
+            return ops.merge_ten_crops(np.stack(maps, axis=2), self.size, self.side, self.grid and self.grid(self.size),
+                                       blend=self.blend)
         if self.grid is not None:
             maps = [ops.upsample(some, (side, side), self.grid(side)) for some, side in zip(maps, sides)]
         if self.crops == 2:

@@ -14,6 +14,7 @@ from ops.tensors import maps_tensor, real_tensor
 
 FRAME = 256  # the side to which a picture is resized before it is cropped
 ORDERS = "rows", "columns"
+BLENDS = "authors", "smooth"
 
 
 def ten_crops(crop_size, frame=FRAME, order="rows"):
@@ -54,11 +55,11 @@ def take_ten_crops(pictures, crop_size):
     return (tf if tf.is_tensor(pictures) else np).stack(crops, axis=1)
 
 
-def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None, order="rows"):
+def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None, order="rows", blend="authors"):
     """One map of the frame from the class activation maps of its ten crops.
 
     Each is upsampled to the crop's size (bicubic), mirrored back where the crop
-    was mirrored, and its absolute value is added at the crop's place.
+    was mirrored, and laid at the crop's place.
 
     maps     [..., 10, h, w], finite: four corners, the centre, and the same mirrored
     grid     where a map's cells lie in its crop, as for `upsample`, which is then used
@@ -67,23 +68,43 @@ def merge_ten_crops(maps, crop_size, frame=FRAME, grid=None, order="rows"):
              the features that the authors computed beforehand (data_img1.mat).
              "columns", lower left before upper right: the programs that they
              published, which cut (prepare_image.m) and merge (mergeTenCrop.m) so
-    returns  float32 [..., frame, frame], not negative
+    blend    "authors": the sum of absolute values, which jumps where a crop ends;
+             "smooth": the mean of the values as they are, in which a crop counts the less
+             the nearer its own end is, but for ends that are the frame's
+    returns  float32 [..., frame, frame]; of "authors" not negative
     raises   ValueError when there are not ten maps, when they or their sum are not
-             finite, when a crop does not fit, or for another order
+             finite, when a crop does not fit, or for another order or blend
     """
+    if not isinstance(blend, str) or blend not in BLENDS:
+        raise ValueError(f"blend must be {' or '.join(BLENDS)}; it is {shown(blend)}")
     maps = real_maps(maps, "maps")
     if maps.ndim < 3 or maps.shape[-3] != 10:
         raise ValueError(f"maps of ten crops must be [..., 10, h, w]; their shape is {maps.shape}")
     places = ten_crops(crop_size, frame, order)
     merged = np.zeros((*maps.shape[:-3], frame, frame), np.float32)
+    weights = np.zeros((frame, frame), np.float32)
     with np.errstate(over="ignore"):
         for number, ((x, y), mirrored) in enumerate(zip(*places)):
             # One by one: ten large maps of each class and picture would be gigabytes.
             crop = maps[..., number, :, :]
-            crop = np.abs(resize_bicubic(crop, crop_size, a=-0.5) if grid is None
-                          else upsample(crop, crop_size, grid))
-            merged[..., y:y + crop_size, x:x + crop_size] += crop[..., ::-1] if mirrored else crop
-    return _finite(merged)
+            crop = resize_bicubic(crop, crop_size, a=-0.5) if grid is None else upsample(crop, crop_size, grid)
+            crop = crop[..., ::-1] if mirrored else crop
+            inside = slice(y, y + crop_size), slice(x, x + crop_size)
+            if blend == "authors":
+                merged[..., *inside] += np.abs(crop)
+            else:
+                weight = np.outer(_fading(y, crop_size, frame), _fading(x, crop_size, frame))
+                merged[..., *inside] += weight * crop
+                weights[inside] += weight
+    return _finite(merged if blend == "authors" else merged / weights)
+
+
+def _fading(start, length, frame):
+    """How much each pixel of a crop's row or column counts: float32 [length], falling towards its ends inside the frame."""
+    angle = np.pi / 2 * (np.arange(length) + 0.5) / length
+    rise = np.sin(angle) ** 2 if start > 0 else 1
+    fall = np.cos(angle) ** 2 if start + length < frame else 1
+    return (np.ones(length) * rise * fall).astype(np.float32)
 
 
 def merge_flips(maps, mirrored_maps):

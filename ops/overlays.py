@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ops.arguments import LARGEST_SIDE, real, real_array, real_boxes, real_map, shown
+from ops.arguments import LARGEST_SIDE, listed, real, real_array, real_boxes, real_map, shown
 from ops.heatmap import ROUNDING, upsample
 
 LIGHT, DARK = (255, 255, 255), (20, 20, 20)
@@ -70,27 +70,87 @@ def unit_map(heat_map, name):
 
 
 def draw_box(picture, box):
-    """The picture with a white frame on a dark one, inside the box.
+    """The picture with a white frame on a dark one, inside the box; dashed, where the box is the whole picture.
 
     picture  uint8 [H, W, 3]
     box      x0, y0, x1, y1 in pixels of the picture, half-open; may be fractions
     returns  uint8 [H, W, 3]
+    raises   ValueError for any other picture or box
     """
     from PIL import Image, ImageDraw
     drawn = Image.fromarray(rgb(picture))
     box = real_boxes(box, "box")
     if box.shape != (4,) or not np.isfinite(box).all() or (box[:2] > box[2:]).any() or abs(box).max() > LARGEST_SIDE:
         raise ValueError(f"box must be finite x0, y0, x1, y1, x0 <= x1 and y0 <= y1; it is {shown(box.tolist())}")
-    outline(ImageDraw.Draw(drawn), box)
+    outline(ImageDraw.Draw(drawn), box, drawn.size, stroke(drawn.size))
     return np.asarray(drawn)
 
 
-def outline(pen, box):
-    """Draw the frame with a pen of Pillow."""
+def draw_segments(picture, segments):
+    """The picture with a thin frame around each segment, and a dot at its peak.
+
+    picture   uint8 [H, W, 3]
+    segments  Segments (`ops.segments`), or anything with `box`, as `draw_box` takes, and `peak`, x and y
+    returns   uint8 [H, W, 3]
+    raises    ValueError for any other picture or segments
+    """
+    from PIL import Image, ImageDraw
+    drawn = Image.fromarray(rgb(picture))
+    mark_segments(ImageDraw.Draw(drawn), *boxes_and_peaks(segments, "segments"), stroke(drawn.size))
+    return np.asarray(drawn)
+
+
+def boxes_and_peaks(segments, name):
+    """The boxes, float [m, 4], and peaks, [m, 2], of Segments."""
+    segments = listed(segments, name)
+    if not all(hasattr(one, "box") and hasattr(one, "peak") for one in segments):
+        raise ValueError(f"{name} must be Segments, with box and peak; they are {shown(segments)}")
+    boxes, peaks = (real_array(list(values), name).astype(float) if segments else np.zeros((0, length))
+                    for values, length in (((one.box for one in segments), 4), ((one.peak for one in segments), 2)))
+    if boxes.shape != (len(segments), 4) or peaks.shape != (len(segments), 2):
+        raise ValueError(f"{name}: a box is x0, y0, x1, y1, and a peak x, y; they are {shown(segments)}")
+    # NaN is not less, either.
+    if not (abs(boxes) < LARGEST_SIDE).all() or not (abs(peaks) < LARGEST_SIDE).all() or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError(f"{name}: boxes and peaks must be finite, x0 <= x1 and y0 <= y1; they are {shown(segments)}")
+    return boxes, peaks
+
+
+def stroke(size):
+    """How thick lines are on a picture of (width, height): 1 on a small one, as on a panel of a strip."""
+    return max(1, round(min(size) / 320))
+
+
+def outline(pen, box, size, thick=1):
+    """Draw a box's frame with a pen of Pillow, on a picture of (width, height)."""
     x0, y0, x1, y1 = map(float, box)
     corners = [x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)]
-    pen.rectangle(corners, outline=DARK, width=4)
-    pen.rectangle(corners, outline=LIGHT, width=2)
+    pen.rectangle(corners, outline=DARK, width=4 * thick)
+    if x0 < 0.5 and y0 < 0.5 and x1 > size[0] - 0.5 and y1 > size[1] - 0.5:
+        # A frame would look like the picture's own.
+        _dashes(pen, corners, thick)
+    else:
+        pen.rectangle(corners, outline=LIGHT, width=2 * thick)
+
+
+def _dashes(pen, corners, thick):
+    x0, y0, x1, y1 = map(round, corners)
+    dash, width = 10 * thick, 3 * thick
+    for x in range(x0, x1 + 1, 2 * dash):
+        for top in (y0, y1 - width + 1):
+            pen.rectangle([x, top, min(x + dash, x1), top + width - 1], fill=LIGHT)
+    for y in range(y0, y1 + 1, 2 * dash):
+        for left in (x0, x1 - width + 1):
+            pen.rectangle([left, y, left + width - 1, min(y + dash, y1)], fill=LIGHT)
+
+
+def mark_segments(pen, boxes, peaks, thick=1):
+    """Draw thin frames around segments' boxes, and dots at their peaks."""
+    for x0, y0, x1, y1 in boxes.tolist():
+        corners = [x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)]
+        pen.rectangle(corners, outline=DARK, width=2 * thick)
+        pen.rectangle(corners, outline=LIGHT, width=thick)
+    for x, y in peaks.tolist():
+        pen.ellipse([x - 4 * thick, y - 4 * thick, x + 4 * thick, y + 4 * thick], fill=LIGHT, outline=DARK, width=thick)
 
 
 def palette(name):

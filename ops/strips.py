@@ -5,15 +5,15 @@ import bisect
 import numpy as np
 
 from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import DARK, LIGHT, coloured, levels, outline, palette, rgb, share_of_one, unit_map
+from ops.overlays import (DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, palette, rgb, share_of_one, unit_map)
 
 PANEL_HEIGHT = 240
-LETTERS, LINE = 16, 26  # of a caption: height of its letters and of its line
+LETTERS, LINE = 20, 32  # of a caption: height of its letters and of its line; they are read on strips shown at half their size
 GAP = 6
 COLUMNS = 8  # panels beside each other; more go on below
 
 
-def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
+def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None):
     """Draw what a network sees in a picture.
 
     picture    uint8 [H, W, 3], RGB
@@ -22,14 +22,15 @@ def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
     captions   k strings
     opacity    of the heat maps, in [0, 1]
     colour_map a name that matplotlib knows
+    segments   k lists of what `draw_segments` takes, in pixels of the picture, or None
     returns    uint8 [h', w', 3]: k + 1 panels, eight side by side, captions below
     raises     ValueError when the numbers of maps, boxes and captions differ, or for what
                is no picture, heat map, opacity, colour map (as `overlay`), box or text
     """
-    return np.asarray(strip(picture, heat_maps, boxes, captions, opacity, colour_map))
+    return np.asarray(strip(picture, heat_maps, boxes, captions, opacity, colour_map, segments))
 
 
-def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
+def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None):
     """As `panels`, as an image of Pillow, which `encode_jpeg` takes without another copy."""
     picture, captions, opacity = rgb(picture), listed(captions, "captions"), share_of_one(opacity, "opacity")
     palette(colour_map)  # which may be unknown
@@ -41,13 +42,17 @@ def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet"):
         raise ValueError("captions must be strings")
     if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
         raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {shown(boxes.tolist())}")
+    segments = [()] * len(boxes) if segments is None else listed(segments, "segments")
+    if len(segments) != len(boxes):
+        raise ValueError(f"segments: {len(segments)} lists do not belong to {len(boxes)} boxes")
+    segments = [boxes_and_peaks(some, f"segments[{number}]") for number, some in enumerate(segments)]
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
-    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map)
+    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments)
 
 
-def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map):
+def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments):
     from PIL import Image, ImageDraw, ImageFont
     height, width = picture.shape[:2]
     shrunk = Image.fromarray(panel(picture))
@@ -58,16 +63,39 @@ def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map):
     strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
     strip.paste(shrunk, (0, 0))
     pen = ImageDraw.Draw(strip)
-    for number, (heat_map, box, caption) in enumerate(zip(heat_maps, boxes, captions), 1):
+    scale = np.array([panel_width / width, PANEL_HEIGHT / height])
+    for number, (heat_map, box, caption, parts) in enumerate(zip(heat_maps, boxes, captions, segments), 1):
         # As `overlay` draws it, but for rounding, in a third of the time: all of it in Pillow.
         over = coloured(levels(heat_map).resize(shrunk.size, Image.Resampling.BILINEAR), colour_map)
         drawn = Image.blend(shrunk, over, opacity)
-        outline(ImageDraw.Draw(drawn), np.asarray(box) * np.tile([panel_width / width, PANEL_HEIGHT / height], 2))
+        over = ImageDraw.Draw(drawn)
+        mark_segments(over, parts[0] * np.tile(scale, 2), parts[1] * scale)
+        outline(over, np.asarray(box) * np.tile(scale, 2), drawn.size)
         row, column = divmod(number, columns)
         left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + LINE)
         strip.paste(drawn, (left, top))
         pen.text((left + 2, top + PANEL_HEIGHT + 2), _fit(caption, font, panel_width), DARK, font)
     return strip
+
+
+def captioned(picture, caption):
+    """The picture with a line of text below it, whose letters are as large as a strip's where both are shown at one size.
+
+    picture  uint8 [H, W, 3], RGB
+    caption  a string
+    returns  uint8 [H + line, W, 3]
+    raises   ValueError for any other picture or caption
+    """
+    from PIL import Image, ImageDraw, ImageFont
+    picture = rgb(picture)
+    if not isinstance(caption, str):
+        raise ValueError(f"caption must be a string; it is {shown(caption)}")
+    height, width = picture.shape[:2]
+    scale = max(0.6, min(height / PANEL_HEIGHT, width / PANEL_HEIGHT))
+    below = Image.new("RGB", (width, round(LINE * scale)), LIGHT)
+    font = ImageFont.load_default(round(LETTERS * scale))
+    ImageDraw.Draw(below).text((round(2 * scale), round(2 * scale)), _fit(caption, font, width), DARK, font)
+    return np.concatenate([picture, np.asarray(below)])
 
 
 def panel(picture):

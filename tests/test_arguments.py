@@ -16,6 +16,7 @@ from metrics.max_box_acc import best_threshold
 RNG = np.random.default_rng(0)
 MAP, MAPS, BOXES = RNG.random((6, 7)), RNG.random((2, 6, 7)), np.array([[0, 0, 2, 2], [1, 1, 3, 3]])
 MASK, RIGHT, PICTURE = MAP > 0.5, np.array([[0, 1, 1, 1, 1]] * 2, bool), np.zeros((6, 7, 3), np.uint8)
+SEGMENT = ops.Segment((0, 0, 3, 3), 9, (1, 1), 1.0)
 FEATURES, KERNEL = RNG.random((2, 3, 3, 4)).astype(np.float32), RNG.random((4, 5)).astype(np.float32)
 LEVELS, MEAN = metrics.level_boxes(MAP), bootstrap.mean_of([1.0, 2.0])
 
@@ -35,6 +36,8 @@ GOOD = {
     ops.author_boxes: {"heat_map": MAP, "thresholds": [20, 100]},
     ops.boxes_from_heat_maps: {"heat_maps": MAPS, "threshold": 0.2, "segment": "peak"},
     ops.class_activation_maps: {"features": FEATURES, "kernel": KERNEL, "classes": [[0, 1], [2, 3]]},
+    ops.captioned: {"picture": PICTURE, "caption": "a"},
+    ops.draw_segments: {"picture": PICTURE, "segments": [SEGMENT]},
     ops.draw_box: {"picture": PICTURE, "box": [0, 0, 3.5, 3]},
     ops.encode_jpeg: {"picture": PICTURE, "quality": 80, "comment": "a"},
     ops.encode_png: {"picture": PICTURE, "comment": "a"},
@@ -44,14 +47,15 @@ GOOD = {
     ops.iou: {"a": BOXES, "b": BOXES},
     ops.merge_flips: {"maps": MAPS, "mirrored_maps": MAPS},
     ops.merge_scales: {"maps": [MAPS, MAPS], "size": (5, 6)},
-    ops.merge_ten_crops: {"maps": RNG.random((10, 3, 3)), "crop_size": 6, "frame": 8, "grid": (1, 2), "order": "rows"},
+    ops.merge_ten_crops: {"maps": RNG.random((10, 3, 3)), "crop_size": 6, "frame": 8, "grid": (1, 2), "order": "rows",
+                          "blend": "smooth"},
     ops.normalise: {"maps": MAPS, "scale": "max"},
     ops.overlay: {"picture": PICTURE, "heat_map": MAP, "opacity": 0.5, "colour_map": "jet"},
     ops.panel: {"picture": PICTURE},
     ops.panels: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"], "opacity": 0.5,
-                 "colour_map": "jet"},
+                 "colour_map": "jet", "segments": [[SEGMENT]]},
     ops.strip: {"picture": PICTURE, "heat_maps": [MAP], "boxes": [[0, 0, 3, 3]], "captions": ["a"], "opacity": 0.5,
-                "colour_map": "jet"},
+                "colour_map": "jet", "segments": [[SEGMENT]]},
     ops.random_walk: {"maps": MAPS, "colours": np.zeros((9, 9, 3), np.uint8), "steps": 2, "deviation": 0.05},
     ops.resize_bicubic: {"maps": MAPS, "size": (5, 6), "a": -0.5},
     ops.resize_nearest: {"masks": MASK, "size": (5, 6)},
@@ -102,7 +106,7 @@ def altered(good):
 
 
 def tried(call, name, good):
-    numbers = isinstance(good, (list, tuple, np.ndarray)) and name != "captions" and good is not LEVELS
+    numbers = isinstance(good, (list, tuple, np.ndarray)) and name not in ("captions", "segments") and good is not LEVELS
     if call not in COMPILED:
         return ODD + (list(altered(good)) if numbers else [])
     return ODD + ([] if name == "size" else [np.asarray(good).astype(object), np.asarray(good)[None]])
@@ -114,7 +118,7 @@ def test_every_public_function_is_tried():
     exported |= {name for name, value in vars(metrics).items() if callable(value)}
     assert {"iou", "overlay", "score_map"} < exported
     assert exported - {call.__name__ for call in GOOD} == {
-        "MaxBoxAcc", "MaxBoxAccV2", "PxAP", "Metric", "ScoreMap", "Segment", "SCALES"}  # the first three by `added`
+        "MaxBoxAcc", "MaxBoxAccV2", "PxAP", "Metric", "ScoreMap", "Segment", "SCALES", "BLENDS"}  # the first three by `added`
 
 
 @pytest.mark.parametrize("call, argument", [(call, name) for call, arguments in GOOD.items() for name in arguments],

@@ -10,7 +10,7 @@ import ops
 import weights
 from cam_base import InputError
 from cam_evaluation.settings import parse_evaluate
-from localization.settings import parse_localize
+from cam_localization import parse_localize
 
 from coloured import CLASSES, COLOURS, SIDE, colour_weights, evaluate, metadata_folder, paint
 
@@ -158,6 +158,8 @@ def test_options_that_would_change_nothing_are_refused(arguments, message):
     (["cat.jpg", "--class", "cat", "--top", "2"], "--top does not go with --class"),
     (["cat.jpg", "--crops", "10", "--scales", "64"], "--scales does not go with --crops 10"),
     (["cat.jpg", "--scales", "64", "8"], "--scales is 8; it must be at least 16"),
+    (["cat.jpg", "--merge", "smooth"], "--merge does not go with fewer than ten --crops"),
+    (["cat.jpg", "--resume", "--json", "-"], "--resume does not go with --json -"),
     (["cat.jpg", "--out", "a", "--out", "b"], "--out is given twice"),
     (["cat.jpg", "--overlay", "none", "--overlay-format", "jpg"], "--overlay-format does not go with --overlay none")])
 def test_options_for_pictures_that_would_change_nothing_are_refused(arguments, message):

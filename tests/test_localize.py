@@ -67,7 +67,7 @@ def run(monkeypatch, localizer, *arguments):
 
 def entries_of(out):
     with open(out / "localizations.json", encoding="utf-8") as file:
-        return json.load(file)
+        return json.load(file)["pictures"]
 
 
 @pytest.mark.parametrize("width, height, orientation", [
@@ -200,7 +200,7 @@ def test_its_own_overlays_are_never_pictures_again(trained, tmp_path, capsys, fo
     for call in range(3):
         assert localize.main([str(folder), *arguments]) == 0
         assert [os.path.basename(entry["image"]) for entry in entries_of(folder)] == ["a.png", "b.jpg"]
-        assert ("Left out 2 overlays" in capsys.readouterr().out) == (call > 0)
+        assert ("Left out 2 files that localize.py drew" in capsys.readouterr().out) == (call > 0)
     overlays = [str(folder / entry["overlay"]) for entry in entries_of(folder)]
     assert sorted(os.listdir(folder)) == sorted(["a.png", "b.jpg", "localizations.json", *map(os.path.basename, overlays)])
     with pytest.raises(InputError, match="an overlay that localize.py drew, and no other picture is given"):

@@ -15,7 +15,7 @@ from PIL import Image
 import localization
 import localize
 from cam_base import InputError, Preprocessing
-from cam_base.json_list import JsonList
+from cam_base.growing import Growing, json_bytes
 from cam_base.terminal import printable
 
 from coloured import CLASSES, Colours
@@ -39,7 +39,7 @@ def save(path, colour=(200, 20, 20)):
 
 def entries(out):
     with open(os.path.join(out, "localizations.json"), encoding="utf-8") as file:
-        return json.load(file)
+        return json.load(file)["pictures"]
 
 
 # ---------------------------------------------------------------- results on disk
@@ -53,16 +53,18 @@ def test_a_call_that_finds_nothing_leaves_earlier_results(colours, tmp_path, cap
     assert localize.main([str(bad), "--out", out]) == 2
     assert entries(out) == before and "bad.png" in capsys.readouterr().err
     assert localize.main([good, str(bad), "--out", out]) == 2
-    assert len(entries(out)) == 1 and "1 of 2 files could not be read" in capsys.readouterr().err
+    (read, unread) = entries(out)
+    assert read == before[0] and unread["image"] == str(bad) and "bad.png" in unread["error"] and unread["predictions"] == []
+    assert "1 of 2 files could not be read" in capsys.readouterr().err
 
 
 def test_a_list_is_whole_at_every_moment(tmp_path):
     path = tmp_path / "list.json"
     path.write_text("earlier")
-    with JsonList(path) as growing:
+    with Growing(path, b"[", b",", b"]") as growing:
         assert path.read_text() == "earlier"
         for number in range(5):
-            growing.append({"number": number, "name": "ä\udcff\n"})
+            growing.append(json_bytes({"number": number, "name": "ä\udcff\n"}))
             assert [entry["number"] for entry in json.loads(path.read_text())] == list(range(number + 1))
     assert json.loads(path.read_text())[4]["name"] == "ä\udcff\n"
     assert os.listdir(tmp_path) == ["list.json"]
@@ -72,9 +74,8 @@ def test_a_list_is_whole_at_every_moment(tmp_path):
 def test_a_full_disk_leaves_the_entries_before(tmp_path, monkeypatch, room):
     """Only `room` bytes of the third entry can be written."""
     path = tmp_path / "list.json"
-    with JsonList(path) as growing:
-        growing.append([1])
-        growing.append([2])
+    with Growing(path, b"[", b",", b"]") as growing:
+        growing.append(b"[1]", b"[2]")
 
         class Full:
             def __init__(self, file):
@@ -93,7 +94,7 @@ def test_a_full_disk_leaves_the_entries_before(tmp_path, monkeypatch, room):
 
         whole, growing.file = growing.file, Full(growing.file)
         with pytest.raises(OSError, match="No space"):
-            growing.append(["a long entry"] * 9)
+            growing.append(b'["a long entry"]' * 9)
         growing.file = whole
     assert json.loads(path.read_text()) == [[1], [2]]
 
@@ -109,7 +110,7 @@ def test_an_interrupted_call_keeps_what_it_found(colours, tmp_path, monkeypatch,
             yield result
 
     monkeypatch.setattr(colours, "stream", interrupted)
-    monkeypatch.setattr(localize, "DRAWERS", 1)
+    monkeypatch.setattr(localize, "WRITERS", 1)
     with pytest.raises(KeyboardInterrupt):
         localize.main([*files, "--out", str(tmp_path / "out")])
     kept = len(entries(tmp_path / "out"))
@@ -123,7 +124,7 @@ def test_an_overlay_that_cannot_be_written_is_that_pictures_fault(colours, tmp_p
     assert localize.main([*files, "--out", str(tmp_path / "out")]) == 2
     assert len(entries(tmp_path / "out")) == 2 and (tmp_path / "out" / "b.jpg").is_file()
     said = capsys.readouterr().err
-    assert "a.jpg could not be written (Is a directory)" in said and "1 of 2 pictures have no overlay" in said
+    assert "a.jpg could not be written (Is a directory)" in said and "of 1 of 2 pictures not everything could be written" in said
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "\udcff"])

@@ -102,3 +102,24 @@ def test_scales_are_averaged_at_one_size():
     np.testing.assert_allclose(merge_scales([tf.constant(small)], (1, 4)), [[1, 1.5, 2.5, 3]])
     with pytest.raises(ValueError, match="no maps"):
         merge_scales([], (4, 4))
+
+
+def smooth(crops, size, frame):
+    return merge_ten_crops(crops, size, frame, blend="smooth")
+
+
+def test_without_seams_a_map_comes_back_as_it_was():
+    """Crops of one map, negative values and all; and where they disagree, the step is spread over their overlap."""
+    picture = np.random.default_rng(0).normal(size=(1, 32, 32, 1)).astype(np.float32)
+    crops = take_ten_crops(picture, 24)[..., 0]
+    np.testing.assert_allclose(smooth(crops, 24, 32)[0], picture[0, :, :, 0], atol=1e-5)
+    levels = np.repeat(np.array([1, 2, 3, 4, 2.5] * 2, np.float32), 24 * 24).reshape(10, 24, 24)
+    merged = smooth(levels, 24, 32)
+    assert 1 <= merged.min() and merged.max() <= 4 and merged[0, 0] == 1 and merged[-1, -1] == 4
+    steps = [abs(np.diff(merged, axis=axis)).max() / np.ptp(merged) for axis in (0, 1)]
+    authors = merge_ten_crops(levels, 24, 32)
+    seams = [abs(np.diff(authors, axis=axis)).max() / np.ptp(authors) for axis in (0, 1)]
+    assert max(steps) < 0.1 < 0.3 < min(seams)
+    np.testing.assert_array_equal(smooth(np.ones((10, 3, 3)), 8, 8), np.ones((8, 8)))  # every crop is the frame
+    with pytest.raises(ValueError, match="^blend must be authors or smooth"):
+        merge_ten_crops(crops, 24, 32, blend="sum")

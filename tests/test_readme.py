@@ -14,7 +14,7 @@ import probe
 import train_loop
 from cam_base import InputError
 from cam_evaluation.settings import parse_evaluate
-from localization.settings import parse_localize
+from cam_localization import parse_localize
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGES = ("ops", "metrics", "nets", "weights", "localization", "cam_base", "cam_data", "cam_evaluation",

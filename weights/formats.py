@@ -1,5 +1,6 @@
 """One entry for every weights file that is understood: what it is is seen from its content."""
 
+import glob
 import hashlib
 import os
 import re
@@ -85,6 +86,16 @@ def check_recorded(record, sha256):
 def file_hash(path, kind):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
+
+
+def sha256(path):
+    """The hash of a weights file, or of the files of a checkpoint that is named without their endings."""
+    if os.path.exists(path):
+        return file_hash(path, "sha256")
+    whole = hashlib.sha256()
+    for part in sorted(glob.glob(f"{glob.escape(path)}.index") + glob.glob(f"{glob.escape(path)}.data-*")):
+        whole.update(file_hash(part, "sha256").encode())
+    return whole.hexdigest()
 
 
 def recognise(path):

@@ -1,0 +1,10 @@
+"""What `localize.py` is made of."""
+
+from ops.lazy import exports
+
+__getattr__ = exports(__name__, {
+    "drawing": "Outputs describe",
+    "pictures": "FileNames find_pictures names_to_show without_own",
+    "results_file": "ResultsFile describe_run entries_of_earlier sweep",
+    "settings": "JSON LocalizeSettings STANDARD_OUTPUT parse_localize",
+})

@@ -1,0 +1,138 @@
+"""What is written of each picture: overlays, maps, masks, and what localizations.json says of them."""
+
+import errno
+import io
+import os
+
+import numpy as np
+
+import ops
+from cam_base import replacing
+from cam_localization.pictures import MARK, FileNames
+from localization.localizer import ENOUGH
+
+OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...
+
+
+class Outputs:
+    """Writes what the settings ask for.
+
+        names = outputs.names(file)                     # in the order of the pictures
+        entry, problems = outputs.write(result, names)  # in any thread
+
+    files    all pictures, none of which is written over
+    classes  of a picture, at most
+    """
+
+    def __init__(self, settings, files, classes):
+        self.settings = settings
+        self.folders = [settings.out]
+        if settings.overlay == "full":
+            self.folders += self._places(OVERLAYS, classes)
+        self._overlays = FileNames(self.folders, files)
+        extra = [folder for folder, wanted in ((MAPS, settings.maps), (MASKS, settings.masks)) if wanted]
+        arrays = [place for folder in extra for place in self._places(folder, classes)]
+        self._arrays = FileNames(arrays, files)
+        self.folders += arrays
+
+    def _places(self, folder, classes):
+        return [os.path.join(self.settings.out, folder, str(place + 1)) for place in range(classes)]
+
+    def keep(self):
+        """What a localizer is to keep of a picture's pixels (`Localizer.stream`)."""
+        if self.settings.overlay == "strip":
+            return ops.panel
+        # A large one is read again, at full size, when its turn comes: a batch of them would not fit.
+        return (lambda pixels: pixels if max(pixels.shape) < ENOUGH else None) if self.settings.overlay == "full" else None
+
+    def names(self, file):
+        """(stem of its overlays, stem of its maps and masks); None for what is not written."""
+        drawn, arrays = self.settings.overlay != "none", self.settings.maps or self.settings.masks
+        return (self._overlays.free(file, f".{self.settings.overlay_format}") if drawn else None,
+                self._arrays.free(file, "", whole=True) if arrays else None)
+
+    def write(self, result, names):
+        """(the picture's entry, in words what could not be written). OSError where nothing more can be."""
+        if result.error is not None:
+            return unread(result), []
+        problems, entry = [], describe(result, self.settings.all_boxes)
+        overlay, array = names
+        if self.settings.overlay == "strip":
+            entry["overlay"] = self._write(problems, overlay, lambda: self._encoded(overlay, self._strip(result)))
+        for place, (found, said) in enumerate(zip(result, entry["predictions"]), 1):
+            if self.settings.overlay == "full":
+                said["overlay"] = self._write(problems, f"{OVERLAYS}/{place}/{overlay}",
+                                              lambda found=found: self._encoded(overlay, self._full(found)))
+            if self.settings.maps == "npy":
+                said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.npy", lambda found=found: npy_bytes(found.refined_map))
+            elif self.settings.maps == "png":
+                said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.png", lambda found=found: png_of_map(found.full_heat_map))
+            if self.settings.masks:
+                said["mask"] = self._write(problems, f"{MASKS}/{place}/{array}.png", lambda found=found: png_of_mask(found.mask))
+        return entry, problems
+
+    def _strip(self, result):
+        return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
+
+    def _full(self, found):
+        overlay = found.overlay(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
+        return ops.captioned(overlay, f"{found.name} {found.probability:.0%}")
+
+    def _encoded(self, name, overlay):
+        return (ops.encode_png if name.endswith(".png") else ops.encode_jpeg)(overlay, comment=MARK)
+
+    def _write(self, problems, name, encoded):
+        """Write a file into the folder; its name, or None, and a line more in `problems`, where that is not possible."""
+        path = os.path.join(self.settings.out, name)
+        try:
+            data = encoded()
+            with replacing(path) as file:
+                file.write(data)
+            return name
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            problems.append(f"{path} could not be written ({error.strerror or error})")
+            return None
+
+
+def describe(result, all_boxes=False):
+    """One picture's entry of localizations.json."""
+    height, width = map(int, result.size)
+    entry = {"image": result.source, "width": width, "height": height, "overlay": None, "predictions": []}
+    for found in result:
+        said = {"class": found.number, "wnid": found.wnid, "label": found.label, "probability": found.probability,
+                "box": list(found.box), "peak": list(found.peak)}
+        if all_boxes:
+            said["boxes"] = [{"box": list(one.box), "area": one.area, "peak": list(one.peak), "value": one.value} for one in found.boxes]
+        entry["predictions"].append(said)
+    return entry
+
+
+def unread(result):
+    """The entry of a picture that could not be read."""
+    return {"image": result.source, "width": None, "height": None, "overlay": None, "error": str(result.error), "predictions": []}
+
+
+def npy_bytes(array):
+    file = io.BytesIO()
+    np.save(file, np.asarray(array, np.float32), allow_pickle=False)
+    return file.getvalue()
+
+
+def png_of_map(heat_map):
+    """A heat map in [0, 1] as the bytes of a PNG of 16 bits: 65535 is 1."""
+    return _grey_png((heat_map * np.float32(65535) + np.float32(0.5)).astype(np.uint16))
+
+
+def png_of_mask(mask):
+    """A mask as the bytes of a PNG of 8 bits: 0 and 255."""
+    return _grey_png(mask.astype(np.uint8) * np.uint8(255))
+
+
+def _grey_png(pixels):
+    from PIL import Image, PngImagePlugin
+    about, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    about.add_text("Comment", MARK)
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=about, compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,145 @@
+"""localizations.json and .csv: what they hold, how they grow, and how a run goes on in them."""
+
+import contextlib
+import csv
+import glob
+import hashlib
+import io
+import json
+import os
+from dataclasses import asdict
+
+import weights
+from cam_base import InputError, open_regular
+from cam_base.growing import Growing, Printed, json_bytes
+from cam_base.version import VERSION
+from cam_localization.settings import JSON, NOT_OF_THE_RESULT
+
+CSV = "localizations.csv"
+BETWEEN, END = b",\n", b"\n]}\n"
+LARGEST = 1 << 31  # bytes of a file that is gone on in
+COLUMNS = ("image", "width", "height", "error", "class", "wnid", "label", "probability", "x0", "y0", "x1", "y1",
+           "peak_x", "peak_y")
+
+
+def describe_run(settings, localizer, files, numbers):
+    """What localizations.json says of how its entries were made, and by which --resume knows a run again.
+
+    numbers  of the classes that were asked for, or None
+    """
+    path = weights.resolve(settings.weights)
+    # What the weights decide where no option does.
+    decided = {name: getattr(localizer, name) for name in ("threshold", "scale", "refine", "refine_grid")}
+    if settings.boxes == "authors":  # which has thresholds of its own, and divides by the maximum
+        decided |= {"threshold": None, "scale": "max"}
+    options = {name: value for name, value in asdict(settings).items() if name not in NOT_OF_THE_RESULT} | decided
+    return {"program": "localize.py", "version": VERSION, "weights": path, "weights_sha256": weights.sha256(path),
+            "pictures": len(files), "pictures_sha256": fingerprint(files), "classes": numbers, "options": options}
+
+
+def fingerprint(files):
+    """A hash of the pictures' paths, and of how large and how old they are."""
+    found = hashlib.sha256()
+    for file in files:
+        try:
+            status = os.stat(file)
+            facts = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            facts = "not there"
+        found.update(os.fsencode(file) + b"\0" + facts.encode() + b"\0")
+    return found.hexdigest()
+
+
+def entries_of_earlier(path, run):
+    """The entries of an earlier call that was the same run: those of its whole batches. [] where there is no file.
+
+    Raises InputError for a file that is none, or of another run: it says which setting is another.
+    """
+    try:
+        with open_regular(path, LARGEST) as file:
+            held = json.load(file)
+        earlier, entries = held["run"], held["pictures"]
+        if not isinstance(earlier, dict) or not all(isinstance(entry["predictions"], list) for entry in entries):
+            raise ValueError
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{path}: not what localize.py writes, so --resume cannot go on in it; choose another --out") from None
+    run = json.loads(json_bytes(run))
+    first, second = (one | one.pop("options") if isinstance(one.get("options"), dict) else one for one in (dict(earlier), dict(run)))
+    for name in first | second:
+        if first.get(name) != second.get(name):
+            raise InputError(f"{path} is of another run: {name} was {_short(first.get(name))} and is {_short(second.get(name))}; "
+                             "--resume goes on with the same pictures and options only")
+    batch = min(run["options"]["batch"], run["pictures"])
+    return entries[:len(entries) // batch * batch]
+
+
+def _short(value):
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 60 else text[:60] + "…"
+
+
+def sweep(folders):
+    """Delete what a killed run left half-written."""
+    for folder in folders:
+        for left in glob.glob(os.path.join(glob.escape(folder), ".unfinished-*")):
+            with contextlib.suppress(OSError):
+                os.unlink(left)
+
+
+class ResultsFile:
+    """`with ResultsFile(settings, run) as results: results.append(entry)`: localizations.json, and .csv where it is asked for.
+
+    standard_output  a stream where the JSON goes instead of a file, or None
+    Entries of pictures that could not be read wait for one that could: without any, what was there stays.
+    """
+
+    def __init__(self, settings, run, standard_output=None):
+        begin = b'{"run": ' + json_bytes(run) + b',\n"pictures": [\n'
+        self.path = settings.json or os.path.join(settings.out, JSON)
+        self.name = settings.json or JSON
+        self.json = Printed(standard_output, begin, BETWEEN, END) if standard_output else Growing(self.path, begin, BETWEEN, END)
+        self.csv = Growing(os.path.join(settings.out, CSV), csv_line(COLUMNS)) if settings.csv else None
+        self.waiting, self.begun = [], False
+
+    def __enter__(self):
+        return self
+
+    def append(self, *entries):
+        self.waiting += entries
+        if not self.begun and all("error" in entry for entry in self.waiting):
+            return
+        self.begun, entries, self.waiting = True, self.waiting, []
+        self.json.append(*map(entry_bytes, entries))
+        if self.csv:
+            self.csv.append(*(b"".join(map(csv_line, rows_of(entry))) for entry in entries))
+
+    def __exit__(self, *error):
+        try:
+            self.json.__exit__(*error)
+        finally:
+            if self.csv:
+                self.csv.__exit__(*error)
+
+
+def entry_bytes(entry):
+    """A line for the picture, and one for each of its classes."""
+    *facts, (_, predictions) = entry.items()
+    picture = json_bytes(dict(facts), None)[:-1]
+    lines = b",".join(b"\n  " + json_bytes(found, None) for found in predictions)
+    return picture + b', "predictions": [' + lines + b"]}"
+
+
+def rows_of(entry):
+    """An entry's rows of localizations.csv: one a class, or one that says that there is none."""
+    picture = [entry["image"], entry["width"], entry["height"], entry.get("error", "")]
+    classes = [[found["class"], found["wnid"], found["label"], f"{found['probability']:.6f}", *found["box"], *found["peak"]]
+               for found in entry["predictions"]]
+    return [picture + row for row in classes or [[""] * (len(COLUMNS) - len(picture))]]
+
+
+def csv_line(cells):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode(errors="surrogateescape")

@@ -1,0 +1,59 @@
+"""What `localize.py` is asked to do, and which options go together."""
+
+from dataclasses import dataclass
+
+from cam_base.settings import option, parse
+from localization.settings import Looking, refuse
+
+JSON = "localizations.json"
+STANDARD_OUTPUT = "-"
+# How the result was made, not what it is: a run may go on with others.
+NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights"}
+
+
+@dataclass
+class LocalizeSettings(Looking):
+    pictures: list = option([], "files, folders or globs (none: the sample photos)", positional=True, values="*")
+    top: int = option(3, "show so many classes of each picture", least=1)
+    classes: list = option([], "show this class, by name, number or wnid; may be given several times", name="--class",
+                           metavar="NAME")
+    min_probability: float = option(0.0, "leave out classes of which the network is less sure than this", kind=float,
+                                    least=0, below=1)
+    list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
+                               values="?", metavar="WORD", bare="")
+    merge: str = option("smooth", "of --crops 10: without seams, or as the publication's authors did, which --boxes and "
+                        "evaluate.py's figures are compared with", choices=("smooth", "authors"))
+    overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class; a picture at full "
+                          "size for each class; nothing", choices=("strip", "full", "none"), group="what is written to --out")
+    colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME",
+                           group="what is written to --out")
+    alpha: float = option(0.5, "opacity of the heat maps over the picture, 0 to 1", kind=float, group="what is written to --out")
+    overlay_format: str = option("jpg", "of the overlays; png: without loss, five times as large, and slower",
+                                 choices=("jpg", "png"), group="what is written to --out")
+    all_boxes: bool = option(False, "not only the one box of a class but one around every segment above the threshold, each with "
+                             "its peak, in the overlays, too", group="what is written to --out")
+    maps: str = option(None, "also write each class's map; npy: unscaled, on the network's grid, in the form that evaluate.py "
+                       "--scores reads; png: the heat map in 16 bits, as large as the picture", choices=("npy", "png"),
+                       group="what is written to --out")
+    masks: bool = option(False, "also write where each class's heat map is above the threshold, as PNG, as large as the picture",
+                         group="what is written to --out")
+    json: str = option(None, f"where the results go as JSON (default: {JSON} in --out); -: to standard output, and nothing "
+                       "else does", metavar="FILE", group="what is written to --out")
+    csv: bool = option(False, "also write localizations.csv, a row for each class of each picture", group="what is written to --out")
+    resume: bool = option(False, "go on where an earlier call with the same pictures and options was stopped",
+                          group="what is written to --out")
+
+
+def parse_localize(arguments):
+    """The LocalizeSettings of a command line; InputError for what does not go together."""
+    settings, given = parse(LocalizeSettings, arguments, "localize.py",
+                            "Class activation maps, boxes and overlays of pictures.")
+    refuse(given, (
+        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
+        (settings.crops == 10, "--crops 10", {"scales"}),
+        (settings.crops != 10, "fewer than ten --crops", {"merge"}),
+        (settings.classes, "--class", {"top"}),
+        (settings.json == STANDARD_OUTPUT, "--json -", {"resume"}),
+        (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
+        (settings.refine == 0, "--refine 0", {"refine_grid"})))
+    return settings

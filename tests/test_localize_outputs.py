@@ -1,0 +1,304 @@
+"""What can be taken away from localize.py: maps, masks, overlays, JSON, CSV, and runs that go on."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import cam_data
+import localization
+import localize
+import weights
+from cam_base import InputError
+from cam_base.version import VERSION
+from cam_localization import names_to_show
+
+from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
+
+ROOT = os.path.dirname(os.path.abspath(localize.__file__))
+RED, GREEN = (4, 8, 30, 40), (36, 20, 60, 50)
+
+
+@pytest.fixture
+def colours(monkeypatch, tmp_path):
+    """A file of weights whose maps are how red, green and blue a picture is."""
+    return colour_weights(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two pictures, both called x.png, of other sizes than the network's input."""
+    files = [str(tmp_path / folder / "x.png") for folder in "ab"]
+    paint(files[0], (2 * SIDE, SIDE), red=(2 * RED[0], RED[1], 2 * RED[2], RED[3]))
+    paint(files[1], red=RED, green=GREEN)
+    return files
+
+
+def run(out, *arguments):
+    assert localize.main([*map(str, arguments), "--out", str(out)]) == 0
+    return written(out)
+
+
+def written(out):
+    with open(os.path.join(out, "localizations.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def contents(folder):
+    """{path below the folder: bytes} of all its files."""
+    return {os.path.relpath(os.path.join(place, name), folder): open(os.path.join(place, name), "rb").read()
+            for place, _, names in os.walk(folder) for name in names}
+
+
+# ---------------------------------------------------------------- maps and masks
+
+def test_maps_are_what_evaluate_reads(colours, tmp_path):
+    """Judged from its maps on disk, a network has the figures that it has itself."""
+    boxes = {f"{CLASSES[0].wnid}/{name}.png": [[x, 10, x + 20, 50]] for name, x in (("a", 0), ("b", 9), ("c", 40))}
+    for name, (box,) in boxes.items():
+        paint(str(tmp_path / "set" / name), red=box, green=(box[0], 50, 64, 64))
+    metadata = metadata_folder(tmp_path / "metadata", boxes, [0, 0, 0])
+    run(tmp_path / "out", tmp_path / "set", "--weights", colours, "--class", "red thing", "--maps", "npy")
+    data = ["--metadata", metadata, "--data", tmp_path / "set"]
+    own = evaluate(tmp_path / "own", *data, "--weights", colours)
+    theirs = evaluate(tmp_path / "theirs", *data, "--scores", tmp_path / "out" / "maps" / "1")
+    assert own["max_box_acc"] == theirs["max_box_acc"] and own["gt_known_localization"] == theirs["gt_known_localization"]
+    assert own["max_box_acc_v2"] == theirs["max_box_acc_v2"] > 0.5
+
+
+def test_maps_and_masks_are_those_of_the_call(colours, pictures, tmp_path):
+    for form in ("npy", "png"):
+        found = run(tmp_path / form, *pictures, "--weights", colours, "--top", "2", "--maps", form, "--masks")["pictures"]
+        results = list(localization.load(colours).stream(pictures, top=2))
+        for entry, result, name in zip(found, results, ("x.png", "x-2.png")):
+            for place, (said, one) in enumerate(zip(entry["predictions"], result), 1):
+                assert said["map"] == f"maps/{place}/{name}.{form}" and said["mask"] == f"masks/{place}/{name}.png"
+                path = str(tmp_path / form / said["map"])
+                if form == "npy":
+                    kept = np.load(path, allow_pickle=False)
+                    assert kept.dtype == np.float32
+                    np.testing.assert_array_equal(kept, one.class_map)
+                else:
+                    levels = tf.io.decode_png(open(path, "rb").read(), dtype=tf.uint16).numpy()[..., 0]
+                    assert levels.shape == result.size and levels.max() in (0, 65535)
+                    assert abs(levels / 65535 - one.full_heat_map).max() <= 0.51 / 65535
+                mask = np.asarray(Image.open(tmp_path / form / said["mask"]))
+                np.testing.assert_array_equal(mask, np.where(one.mask, 255, 0))
+    assert run(tmp_path / "plain", *pictures, "--weights", colours)["pictures"][0]["predictions"][0].keys().isdisjoint({"map", "mask", "boxes"})
+
+
+def test_maps_and_masks_are_no_pictures_either(colours, pictures, tmp_path, capsys):
+    folder = tmp_path / "a"
+    for call in range(3):
+        found = run(folder, folder, "--weights", colours, "--maps", "png", "--masks", "--overlay", "full", "--overlay-format", "png")
+        assert [entry["image"] for entry in found["pictures"]] == [pictures[0]]
+        assert ("Left out 9 files that localize.py drew" in capsys.readouterr().out) == (call > 0)
+
+
+# ---------------------------------------------------------------- overlays
+
+def test_full_overlays_are_as_large_as_the_picture_with_a_caption_below(colours, tmp_path):
+    """Also of a picture that is decoded at a fraction of its size for the network."""
+    small, large = str(tmp_path / "small.png"), str(tmp_path / "large.jpg")
+    paint(small, (300, 240), red=(20, 20, 200, 200))
+    paint(large, (5000, 4000), red=(500, 500, 3000, 3000))
+    found = run(tmp_path / "out", small, large, "--weights", colours, "--overlay", "full", "--top", "2", "--overlay-format", "png",
+                "--alpha", "0")["pictures"]
+    for entry, (height, width) in zip(found, ((240, 300), (4000, 5000))):
+        assert entry["overlay"] is None
+        for place, said in enumerate(entry["predictions"], 1):
+            assert said["overlay"] == f"overlays/{place}/{os.path.splitext(os.path.basename(entry['image']))[0]}.png"
+            drawn = cam_data.read_picture(str(tmp_path / "out" / said["overlay"]))
+            assert drawn.shape[1] == width and 1.1 * height < drawn.shape[0] < 1.2 * height
+            caption = drawn[height:]
+            assert (caption[..., 0] < 128).any() and (caption > 250).mean() > 0.8
+        pixels = cam_data.read_picture(entry["image"])
+        first = cam_data.read_picture(str(tmp_path / "out" / entry["predictions"][0]["overlay"]))[:height]
+        assert (first == pixels).all(-1).mean() > 0.95  # all but the frame
+
+
+def test_a_box_of_the_whole_picture_is_no_frame(colours, tmp_path):
+    """Dashes: along its border there are light and dark pixels, not one line of each."""
+    paint(str(tmp_path / "whole.png"), red=(0, 0, SIDE, SIDE))
+    paint(str(tmp_path / "part.png"), red=(0, 0, SIDE, SIDE - 8))
+    options = ["--weights", colours, "--top", "1", "--overlay", "full", "--overlay-format", "png"]
+    run(tmp_path / "out", tmp_path / "whole.png", tmp_path / "part.png", *options)
+    whole, part = (cam_data.read_picture(str(tmp_path / "out" / "overlays" / "1" / name))[0] for name in ("whole.png", "part.png"))
+    assert {tuple(pixel) for pixel in part} == {(255, 255, 255)}
+    assert {tuple(pixel) for pixel in whole} == {(255, 255, 255), (20, 20, 20)}
+
+
+def test_all_boxes_are_said_and_drawn(colours, tmp_path):
+    two = str(tmp_path / "two.png")
+    pixels = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    pixels[4:40, 4:30] = pixels[44:60, 40:60] = (255, 0, 0)
+    Image.fromarray(pixels).save(two)
+    options = [two, "--weights", colours, "--class", "red thing", "--overlay-format", "png"]
+    for overlay in ("strip", "full"):
+        one = run(tmp_path / f"{overlay}1", *options, "--overlay", overlay)["pictures"][0]["predictions"][0]
+        every = run(tmp_path / f"{overlay}2", *options, "--overlay", overlay, "--all-boxes")["pictures"][0]["predictions"][0]
+        boxes = every.pop("boxes")
+        assert one == every and boxes[0]["box"] == one["box"] and len(boxes) == 2
+        np.testing.assert_allclose(boxes[1]["box"], [40, 44, 60, 60], atol=1)  # the map's cells are of two pixels
+        assert boxes[0]["area"] == pytest.approx(27 * 37, rel=0.1) and boxes[1]["value"] == pytest.approx(1)
+        x, y = boxes[1]["peak"]
+        assert 40 <= x < 60 and 44 <= y < 60
+        name = "two.png" if overlay == "strip" else "overlays/1/two.png"
+        plain, marked = (cam_data.read_picture(str(tmp_path / f"{overlay}{number}" / name)).astype(int) for number in (1, 2))
+        changed = (plain != marked).any(-1)
+        assert 20 < changed.sum() < changed.size / 4
+
+
+# ---------------------------------------------------------------- JSON and CSV
+
+def test_json_says_how_it_was_made(colours, pictures, tmp_path):
+    said = run(tmp_path / "out", *pictures, "--weights", colours, "--class", "red thing", "--threshold", "0.3")["run"]
+    assert said["version"] == VERSION and said["weights"] == colours and said["pictures"] == 2 and said["classes"] == [0]
+    assert said["weights_sha256"] == subprocess.run(["sha256sum", colours], capture_output=True, text=True).stdout.split()[0]
+    options = said["options"]
+    assert options["threshold"] == 0.3 and options["scale"] == "min-max" and options["batch"] == 32 and options["crops"] == 1
+
+
+def test_json_on_standard_output_is_all_that_is_there(colours, pictures, tmp_path, capsys):
+    options = [*pictures, "--weights", colours, "--overlay", "none", "--out", str(tmp_path / "out")]
+    assert localize.main([*options, "--json", "-"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert not (tmp_path / "out").exists()
+    assert localize.main([*options, "--json", str(tmp_path / "mine.json")]) == 0
+    assert not (tmp_path / "out").exists() and "2 pictures" in capsys.readouterr().out
+    in_file = json.loads((tmp_path / "mine.json").read_text())
+    assert printed["pictures"] == in_file["pictures"] == run(tmp_path / "out", *options[:-2])["pictures"]
+
+
+def test_csv_has_a_row_for_each_class(colours, pictures, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    assert localize.main([*pictures, str(broken), "--weights", colours, "--csv", "--min-probability", "0.2", "--out", str(tmp_path / "out")]) == 2
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "localizations.csv").read_text())))
+    entries = written(tmp_path / "out")["pictures"]
+    flat = [(entry, one) for entry in entries for one in entry["predictions"] or [None]]
+    assert len(rows) == len(flat) >= 3
+    for row, (entry, one) in zip(rows, flat):
+        assert row["image"] == entry["image"] and row["error"] == entry.get("error", "")
+        if one:
+            assert [int(row[name]) for name in ("x0", "y0", "x1", "y1")] == one["box"] and int(row["class"]) == one["class"]
+            assert row["label"] == one["label"] and float(row["probability"]) == pytest.approx(one["probability"], abs=1e-6)
+        else:
+            assert row["class"] == row["x0"] == "" and "broken.png" in row["error"]
+
+
+def test_pictures_of_one_name_are_told_apart_in_the_table(colours, pictures, tmp_path, capsys):
+    run(tmp_path / "out", *pictures, "--weights", colours)
+    said = capsys.readouterr().out
+    assert "│ a/x.png │" in said and "│ b/x.png │" in said
+    shown = names_to_show(["x.png", "a/x.png", "b/a/x.png", "c/y.png", "/c/x.png"])
+    assert shown == {"x.png": "x.png", "a/x.png": "a/x.png", "b/a/x.png": "b/a/x.png", "c/y.png": "y.png", "/c/x.png": "c/x.png"}
+
+
+# ---------------------------------------------------------------- runs that go on
+
+def many(tmp_path, count):
+    """A folder of pictures, one of which is broken."""
+    folder = tmp_path / "many"
+    for number in range(count):
+        paint(str(folder / f"{number:04}.png"), red=(number % 20, 5, 40, 40), green=(41, number % 30, 64, 64))
+    (folder / "0003.png").write_text("no picture")
+    return str(folder)
+
+
+OUTPUTS = ["--maps", "npy", "--csv", "--all-boxes", "--batch", "4", "--top", "2"]
+
+
+@pytest.mark.parametrize("overlay", ["strip", "full"])
+def test_a_run_that_goes_on_ends_with_the_same_files(colours, tmp_path, monkeypatch, capsys, overlay):
+    """Stopped anywhere: after a part of a batch, before the first picture, or at the end."""
+    arguments = [many(tmp_path, 11), "--weights", colours, "--overlay", overlay, *OUTPUTS]
+    assert localize.main([*arguments, "--out", str(tmp_path / "whole")]) == 2
+    whole = contents(tmp_path / "whole")
+    stream, taken = localization.Localizer.stream, []
+
+    def stopping(self, files, *others, **options):
+        for number, result in enumerate(stream(self, files, *others, **options)):
+            if number == stop_after:
+                raise KeyboardInterrupt
+            taken.append(result.source)
+            yield result
+
+    monkeypatch.setattr(localization.Localizer, "stream", stopping)
+    monkeypatch.setattr(localize, "WRITERS", 1)
+    for stop_after in (0, 7, 9, 11):
+        out, taken = str(tmp_path / f"after{stop_after}"), []
+        if stop_after < 11:
+            with pytest.raises(KeyboardInterrupt):
+                localize.main([*arguments, "--out", out])
+        else:
+            localize.main([*arguments, "--out", out])
+        done = len(written(out)["pictures"]) if stop_after else 0
+        open(os.path.join(out, ".unfinished-abc"), "w").close() if stop_after else None
+        stop_after, taken = 99, []
+        capsys.readouterr()
+        assert localize.main([*arguments, "--resume", "--out", out]) == 2  # 0003.png
+        assert f"{done // 4 * 4} of 11 pictures were done before" in capsys.readouterr().out
+        assert len(taken) == 11 - done // 4 * 4  # whole batches are not looked at again
+        assert contents(out) == whole
+
+
+def test_only_the_same_run_goes_on(colours, tmp_path):
+    folder, out = many(tmp_path, 5), str(tmp_path / "out")
+    arguments = [folder, "--weights", colours, "--out", out]
+    localize.main(arguments)
+    before = contents(out)
+    for other, message in ((["--batch", "2"], "batch was 32 and is 2"), (["--threshold", "0.5"], "threshold was 0.2 and is 0.5"),
+                           (["--class", "red thing"], r"classes was null and is \[0\]"), (["--maps", "npy"], 'maps was null and is "npy"')):
+        with pytest.raises(InputError, match=f"another run: {message}"):
+            localize.main([*arguments, "--resume", *other])
+    second = str(tmp_path / "other.npz")
+    loaded = weights.load(colours)
+    weights.save(second, loaded._replace(trained={"epochs": 1}) if hasattr(loaded, "_replace") else loaded)
+    with pytest.raises(InputError, match="another run: weights was"):
+        localize.main([folder, "--weights", second, "--out", out, "--resume"])
+    paint(os.path.join(folder, "0001.png"), blue=(0, 0, 9, 9))
+    with pytest.raises(InputError, match="another run: pictures_sha256 was"):
+        localize.main([*arguments, "--resume"])
+    assert contents(out) == before
+    for text in ("[]", "{}", '{"run": {}, "pictures": 5}', '{"run": {}, "pictures": [5]}', "{", "[" * 100000, '{"run": 3, "pictures": []}'):
+        (tmp_path / "out" / "localizations.json").write_text(text)
+        with pytest.raises(InputError, match="not what localize.py writes|of another run"):
+            localize.main([*arguments, "--resume"])
+
+
+@pytest.mark.slow
+def test_a_thousand_pictures_killed_half_way(tmp_path):
+    """By the hardest signal: half of the results are on disk, whole, and the rest is added."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(1000):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).resize((320, 240)).save(tmp_path / "in" / f"{number:04}.jpg")
+
+    def start(out, *options):
+        return subprocess.Popen([sys.executable, os.path.join(ROOT, "localize.py"), "in", "--weights", "tiny-imagenet-100",
+                                 "--out", out, "--maps", "npy", "--csv", *options], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    assert start("whole").wait(timeout=600) == 0
+    running = start("killed")
+    while len(os.listdir(tmp_path / "killed")) < 500 if (tmp_path / "killed").exists() else True:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait(timeout=60)
+    done = len(written(tmp_path / "killed")["pictures"])
+    assert 450 < done < 1000
+    with open(tmp_path / "killed" / "localizations.csv") as file:
+        assert len(list(csv.DictReader(file))) in (3 * done, 3 * done - 3)
+    again = start("killed", "--resume")
+    said, _ = again.communicate(timeout=600)
+    assert again.returncode == 0 and f"{done // 32 * 32} of 1,000 pictures were done before" in said
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
