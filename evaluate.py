@@ -91,7 +91,7 @@ def evaluate_network(settings, pictures):
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
-              for name in ("method", "crops", "scales", "align", "output_stride", "precision")}
+              for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
     return records, warnings, localizer.classes, about
 
 

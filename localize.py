@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+import cam_localization
 import localization
 import nets
 import ops
@@ -13,8 +14,7 @@ import weights
 from cam_base import InputError, check_folder, find_class
 from cam_base.terminal import Table, Terminated, counted, progress, run_program, say, show, warn
 from cam_base.threads import in_order
-from cam_localization import (JSON, STANDARD_OUTPUT, Outputs, ResultsFile, describe_run, entries_of_earlier, find_pictures,
-                              names_to_show, parse_localize, sweep, without_own)
+from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 WRITERS = os.cpu_count() or 1  # threads
@@ -34,30 +34,31 @@ def main(arguments):
 
 def localize(settings, standard_output=None):
     """From files to what is written of them; returns the exit status."""
-    files = without_own(find_pictures(settings.pictures or [SAMPLES]))
+    files = cam_localization.without_own(cam_localization.find_pictures(settings.pictures or [SAMPLES]))
     check_folder(settings.out)
     if settings.overlay != "none":
         check_colours(settings.alpha, settings.colormap)
     device = nets.prepare_devices(settings.precision)
-    localizer = localization.load(settings.weights, merge=settings.merge, **settings.localizer_options())
+    localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = [class_called(localizer, name) for name in settings.classes] or None
-    run = describe_run(settings, localizer, files, classes)
-    results_file = ResultsFile(settings, run, standard_output)
-    earlier = entries_of_earlier(results_file.path, run) if settings.resume else []
-    outputs = Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)))
+    run = cam_localization.describe_run(settings, localizer, files, classes)
+    results_file = cam_localization.ResultsFile(settings, run, standard_output)
+    earlier = cam_localization.entries_of_earlier(results_file.path, run) if settings.resume else []
+    outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)))
     names = [outputs.names(file) for file in files]
     if settings.resume:
-        sweep(outputs.folders)
+        cam_localization.sweep(outputs.folders)
         say(f"{len(earlier)} of {counted(len(files), 'picture')} were done before")
     results = localizer.stream(files[len(earlier):], min(settings.batch, len(files)), settings.top, classes,
                                largest=settings.largest_pixels(), keep=outputs.keep(),
                                min_probability=settings.min_probability)
-    tally = Tally(names_to_show(files), len(files), guessed=classes is None)
+    tally = Tally(cam_localization.names_to_show(files), len(files), guessed=classes is None)
     write_all(results_file, outputs, zip(results, names[len(earlier):]), tally, earlier)
     tally.warn_of_faults()
     if tally.done and not standard_output:
         show(tally.table, f"in {JSON}")
-        say(f"{counted(tally.done, 'picture')} and {results_file.name} are in {settings.out} ({device})")
+        done = counted(tally.done, "picture")
+        say((f"{done} are in {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
         if classes is None:
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
                 + f"; ? is below {UNSURE}: it may be none of them" * bool(tally.unsure))

@@ -32,11 +32,14 @@ def prepare_centre_crop(picture, preprocessing):
 
 
 def normalise_pixels(picture, preprocessing):
-    """(pixels * scale - mean) / deviation in the weights' channel order; [..., 3] RGB 0..255 to float32."""
+    """(pixels * scale - mean) / deviation in the weights' channel order; [..., W, 3] RGB 0..255 to float32."""
     if preprocessing.channels == "BGR":
         picture = tf.reverse(picture, [-1])
-    picture = tf.cast(picture, tf.float32) * preprocessing.scale
-    return (picture - preprocessing.mean) / preprocessing.deviation
+    shape = tf.shape(picture)
+    # Rows of numbers, not pixels of three: TensorFlow repeats a short axis slowly.
+    mean, deviation = (tf.tile(tf.constant(values, tf.float32), shape[-2:-1]) for values in (preprocessing.mean, preprocessing.deviation))
+    rows = tf.reshape(tf.cast(picture, tf.float32), tf.concat([shape[:-2], [-1]], 0)) * preprocessing.scale
+    return tf.ensure_shape(tf.reshape((rows - mean) / deviation, shape), picture.shape)
 
 
 def resize(picture, size, preprocessing):
@@ -44,9 +47,23 @@ def resize(picture, size, preprocessing):
     if preprocessing.interpolation == "nearest":
         rows, columns = (_nearest(tf.shape(picture)[axis], size[axis]) for axis in (0, 1))
         return tf.gather(tf.gather(picture, rows), columns, axis=1)
-    resized = tf.image.resize(picture, size, preprocessing.interpolation, antialias=preprocessing.antialias)
+    if not preprocessing.antialias:
+        resized = tf.image.resize(picture, size, preprocessing.interpolation)
+    else:
+        # Bit for bit what `tf.image.resize` makes of both axes, in less time: it adds up rows faster than pixels.
+        upright = _resize_rows(picture, size[0], preprocessing.interpolation)
+        resized = tf.transpose(_resize_rows(tf.transpose(upright, [1, 0, 2]), size[1], preprocessing.interpolation), [1, 0, 2])
     # At edges, a cubic curve goes beyond the pixels that it joins.
     return tf.clip_by_value(resized, 0, 255) if preprocessing.interpolation == "bicubic" else resized
+
+
+def _resize_rows(picture, rows, interpolation):
+    """[H, W, C] to float32 [rows, W, C]: as a picture of one column whose pixels are the rows."""
+    _, width, channels = picture.shape
+    shape = tf.shape(picture)
+    one_column = tf.reshape(picture, [shape[0], 1, shape[1] * shape[2]])
+    resized = tf.image.resize(one_column, [rows, 1], interpolation, antialias=True)
+    return tf.ensure_shape(tf.reshape(resized, [rows, shape[1], shape[2]]), [None, width, channels])
 
 
 def _nearest(old, new):

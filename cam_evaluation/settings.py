@@ -95,7 +95,7 @@ def _check(settings):
             raise InputError(message)
 
 
-NETWORK = {"weights", "method", "refine", "refine_grid", "crops", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+NETWORK = {"weights", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
 
 
 def _refuse_ignored(settings, given):
@@ -104,5 +104,6 @@ def _refuse_ignored(settings, given):
         (settings.scores, "--scores", NETWORK),
         (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
+        (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))

@@ -98,7 +98,6 @@ class ResultsFile:
     def __init__(self, settings, run, standard_output=None):
         begin = b'{"run": ' + json_bytes(run) + b',\n"pictures": [\n'
         self.path = settings.json or os.path.join(settings.out, JSON)
-        self.name = settings.json or JSON
         self.json = Printed(standard_output, begin, BETWEEN, END) if standard_output else Growing(self.path, begin, BETWEEN, END)
         self.csv = Growing(os.path.join(settings.out, CSV), csv_line(COLUMNS)) if settings.csv else None
         self.waiting, self.begun = [], False

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cam_base.settings import option, parse
-from localization.settings import Looking, refuse
+from localization.settings import MERGE, Looking, refuse
 
 JSON = "localizations.json"
 STANDARD_OUTPUT = "-"
@@ -21,8 +21,7 @@ class LocalizeSettings(Looking):
                                     least=0, below=1)
     list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
                                values="?", metavar="WORD", bare="")
-    merge: str = option("smooth", "of --crops 10: without seams, or as the publication's authors did, which --boxes and "
-                        "evaluate.py's figures are compared with", choices=("smooth", "authors"))
+    merge: str = option("smooth", **MERGE)
     overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class; a picture at full "
                           "size for each class; nothing", choices=("strip", "full", "none"), group="what is written to --out")
     colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME",

@@ -177,12 +177,11 @@ class Localizer:
             if not readable:
                 return [one for one, _ in group]
             # One shape for compiled code: the batch is filled up with zeros.
-            inputs = np.zeros((batch, *group[readable[0]][1].shape), np.float32)
-            for place, number in enumerate(readable):
-                inputs[place] = group[number][1]
+            inputs = [group[number][1] for number in readable]
+            inputs += [tf.zeros_like(inputs[0])] * (batch - len(readable))
             numbers = np.array([group[number][0].number for number in readable])
             found = self.class_maps(
-                tf.constant(inputs), lambda chances: _filled(choose(chances[:len(numbers)], numbers), batch), method)
+                tf.stack(inputs), lambda chances: _filled(choose(chances[:len(numbers)], numbers), batch), method)
             results = [one for one, _ in group]
             for place, number in enumerate(readable):
                 results[number] = results[number]._replace(
@@ -199,7 +198,7 @@ class Localizer:
             picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
             kept = None if keep is None else keep(picture.pixels)
             colours = ops.walk_colours(picture.pixels, self.refine_grid) if self.refine else None
-            return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels).numpy()
+            return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels)
         except ValueError as error:  # of which InputError is one
             return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:

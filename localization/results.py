@@ -32,6 +32,11 @@ class Result:
         return self._localizer.refined(self._class_maps, self._colours)
 
     @cached_property
+    def _input_heat_maps(self):
+        """float32 [k, side, side]: of all classes at once, which takes less time than one by one."""
+        return self._localizer.heat_maps(self._refined)
+
+    @cached_property
     def picture(self):
         """uint8 [H, W, 3], upright RGB: what was kept of it, or read again."""
         return read(self.source, self._largest).pixels if self._kept is None else self._kept
@@ -105,10 +110,10 @@ class Prediction:
         """The first of the label's synonyms."""
         return self.label.split(",")[0]
 
-    @cached_property
+    @property
     def input_heat_map(self):
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
-        return self._localizer.heat_maps(self._refined)
+        return self._result._input_heat_maps[self._place]
 
     @cached_property
     def heat_map(self):

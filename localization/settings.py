@@ -8,6 +8,8 @@ from cam_base.settings import option
 PAPER_THRESHOLD = 0.2
 METHODS = ("cam",)
 SCALES = ("min-max", "max")
+# How the maps of ten crops become one; the default is another for looking than for judging.
+MERGE = {"help": "maps of --crops 10: authors: as the publication's did, with seams; smooth: without", "choices": ("authors", "smooth")}
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Looking:
                               "weights' own, else 56", kind=int, least=8, below=513, metavar="PIXELS")
     method: str = option("cam", "what makes maps of the network's features", choices=METHODS)
     crops: int = option(1, "1: the whole picture; 2: and its mirror image; 10: the paper's ten crops", choices=(1, 2, 10))
+    merge: str = option("authors", **MERGE)
     scales: list = option([], "see the picture at these sizes", kind=int, values="+", least=16, metavar="PIXELS")
     align: bool = option(False, "lay each cell of the map where the network saw it, not evenly over the picture as the "
                          "publication does")
@@ -40,7 +43,7 @@ class Looking:
 
     def localizer_options(self):
         """What `localization.load` takes besides the weights."""
-        names = ("boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "scales", "align", "output_stride",
+        names = ("boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "merge", "scales", "align", "output_stride",
                  "precision")
         return {name: getattr(self, name) for name in names}
 

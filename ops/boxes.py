@@ -35,7 +35,7 @@ def boxes_from_heat_maps(heat_maps, threshold=0.2, segment="largest"):
         raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
     if not isinstance(segment, str) or segment not in SEGMENTS:
         raise ValueError(f"segment must be {' or '.join(SEGMENTS)}; it is {shown(segment)}")
-    if not (np.isfinite(heat_maps).all() and (heat_maps >= 0).all()):
+    if heat_maps.size and not (heat_maps.min() >= 0 and heat_maps.max() < np.inf):  # NaN is neither
         raise ValueError("heat_maps must be finite and not negative")
     flat = heat_maps.reshape(-1, *heat_maps.shape[-2:])
     boxes = [_box_of_segment(heat_map > threshold * heat_map.max(),

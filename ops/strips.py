@@ -1,6 +1,7 @@
 """A strip of pictures: the picture itself, then one panel for each class with its heat map and box."""
 
 import bisect
+import functools
 
 import numpy as np
 
@@ -53,11 +54,11 @@ def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", se
 
 
 def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments):
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
     height, width = picture.shape[:2]
     shrunk = Image.fromarray(panel(picture))
     panel_width = shrunk.width
-    font = ImageFont.load_default(LETTERS)
+    font = _font(LETTERS)
     columns = min(1 + len(boxes), COLUMNS)
     rows = -(-(1 + len(boxes)) // columns)
     strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
@@ -86,14 +87,14 @@ def captioned(picture, caption):
     returns  uint8 [H + line, W, 3]
     raises   ValueError for any other picture or caption
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
     picture = rgb(picture)
     if not isinstance(caption, str):
         raise ValueError(f"caption must be a string; it is {shown(caption)}")
     height, width = picture.shape[:2]
     scale = max(0.6, min(height / PANEL_HEIGHT, width / PANEL_HEIGHT))
     below = Image.new("RGB", (width, round(LINE * scale)), LIGHT)
-    font = ImageFont.load_default(round(LETTERS * scale))
+    font = _font(round(LETTERS * scale))
     ImageDraw.Draw(below).text((round(2 * scale), round(2 * scale)), _fit(caption, font, width), DARK, font)
     return np.concatenate([picture, np.asarray(below)])
 
@@ -111,9 +112,16 @@ def panel(picture):
                                                       reducing_gap=1.01))
 
 
+@functools.lru_cache(maxsize=32)
+def _font(letters):
+    from PIL import ImageFont
+    return ImageFont.load_default(letters)
+
+
 def _fit(text, font, width):
     """The text, cut with an ellipsis to at most `width` pixels."""
-    if font.getlength(text) <= width:
+    # No letter of the font is wider than it is high.
+    if len(text) * font.size <= width or font.getlength(text) <= width:
         return text
     letters = bisect.bisect(range(len(text)), width, key=lambda end: font.getlength(text[:end + 1] + "…"))
     return text[:letters].rstrip() + "…"
