@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ import localization
 import nets
 import weights
 from cam_base import InputError, check_folder, check_new_file
-from cam_base.terminal import Table, printable, progress, run_program, say, show, warn
+from cam_base.terminal import Table, counted, printable, progress, run_program, say, show, warn
 from cam_evaluation.settings import AUTO, CROSSFIT, parse_evaluate
 from localization.settings import PAPER_THRESHOLD
 
@@ -31,17 +32,28 @@ def main(arguments):
     if settings.submission:
         check_new_file(settings.submission)
     judge = evaluate_guesses if settings.guesses else evaluate_scores if settings.scores else evaluate_network
-    records, warnings, classes, about = judge(settings, pictures)
-    for line in warnings[:LINES]:
+    judged = judge(settings, pictures)
+    for line in judged.warnings[:LINES]:
         warn(f"evaluate.py: {line}")
-    if len(warnings) > LINES:
-        warn(f"evaluate.py: and {len(warnings) - LINES} more")
-    about = {"data": pictures.name, "left_out": len(pictures) - len(records)} | about
+    if len(judged.warnings) > LINES:
+        warn(f"evaluate.py: and {len(judged.warnings) - LINES} more")
+    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | judged.about
     if settings.submission:
-        cam_evaluation.write_submission(settings.submission, records, classes, pictures)
-    names = [cam_evaluation.class_name(category) for category in classes]
-    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names, settings.per_class))
+        cam_evaluation.write_submission(settings.submission, judged.records, judged.classes, pictures)
+    names = [cam_evaluation.class_name(category) for category in judged.classes]
+    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class))
+    if settings.overlays:
+        draw(settings, judged)
     return 0
+
+
+def draw(settings, judged):
+    """The pictures of --overlays."""
+    which, count = settings.overlays
+    folder = os.path.join(settings.out, which)
+    rows = cam_evaluation.extreme_rows(judged.records, which, count)
+    drawn = judged.draw(folder, rows)
+    say(f"the {which} {counted(drawn, 'picture')}, with true boxes in green: {folder}")
 
 
 def open_data(settings):
@@ -58,12 +70,26 @@ def open_data(settings):
     return pictures.first_rows(settings.rows) if settings.rows else pictures
 
 
-# Each returns Records, lines about what was left out, the classes that guesses are numbers of, and
-# what metrics.json says of how it was done.
+class Judged(NamedTuple):
+    """What was judged, and how.
+
+    records   Records
+    warnings  lines about what was left out
+    classes   that guesses are numbers of
+    about     what metrics.json says of how it was done
+    draw      a function of a folder and rows of the records that draws their pictures; None where there are no maps
+    """
+
+    records: object
+    warnings: list
+    classes: list
+    about: dict
+    draw: object = None
+
 
 def evaluate_guesses(settings, pictures):
-    return (cam_evaluation.evaluate_guesses(settings.guesses, pictures), [], pictures.categories,
-            {"weights": None, "guesses": settings.guesses})
+    return Judged(cam_evaluation.evaluate_guesses(settings.guesses, pictures), [], pictures.categories,
+                  {"weights": None, "guesses": settings.guesses})
 
 
 def evaluate_scores(settings, pictures):
@@ -71,8 +97,9 @@ def evaluate_scores(settings, pictures):
     scale = settings.scale or "min-max"
     records, warnings = cam_evaluation.evaluate_score_maps(
         settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)))
-    return records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(
-        settings.boxes, threshold, scale)
+    return Judged(records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings.boxes, threshold, scale),
+                  lambda folder, rows: cam_evaluation.draw_score_maps(
+                      folder, records, rows, pictures, settings.scores, settings.boxes, threshold, scale))
 
 
 def evaluate_network(settings, pictures):
@@ -92,7 +119,9 @@ def evaluate_network(settings, pictures):
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
               for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
-    return records, warnings, localizer.classes, about
+    thresholds = chosen["threshold"] if settings.threshold == CROSSFIT else [localizer.threshold]
+    return Judged(records, warnings, localizer.classes, about, lambda folder, rows: cam_evaluation.draw_with_network(
+        folder, records, rows, pictures, localizer, thresholds))
 
 
 def crossfit(localizer, settings, pictures):
@@ -150,7 +179,7 @@ def compare(first, second):
     table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
     for name, (ours, theirs, difference) in found.items():
         # An error is better where it is smaller.
-        better = "A" if (difference.value < 0) == name.endswith("_error") else "B"
+        better = "A" if (difference.value < 0) == cam_evaluation.is_error(name) else "B"
         table.add(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
                   f"{difference.low:+.4f} to {difference.high:+.4f}",
                   f"yes, {better} is better" if difference.beyond_chance else "no")

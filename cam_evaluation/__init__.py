@@ -5,7 +5,8 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "collector": "class_name",
     "compare": "compare_folders other_settings",
-    "statistics": "figures per_class",
+    "statistics": "figures is_error per_class",
+    "extremes": "draw_score_maps draw_with_network extreme_rows",
     "evaluators": "evaluate_guesses evaluate_network evaluate_score_maps write_submission",
     "frozen_network": "FrozenNetwork cut_out largest_boxes",
     "linear_classifier": "choose_cost cross_entropy fit squared_hinge unit_length",

@@ -85,7 +85,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
 
     def evaluate(row):
-        scores = _score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
+        scores = read_score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
         try:
             size = _size(pictures, row)
         except InputError as error:
@@ -166,7 +166,8 @@ def _size(pictures, row):
     return cam_data.read_picture(pictures.files[row]).shape[:2] if pictures.sizes is None else pictures.sizes[row]
 
 
-def _score_map(folder, name, file):
+def read_score_map(folder, name, file):
+    """float32 [h, w] of `<folder>/<name>.npy`, or that without the name's ending, or by the file's name; InputError for what is none."""
     for stem in (name, os.path.splitext(name)[0], file):
         path = os.path.join(folder, f"{stem}.npy")
         if os.path.exists(path):

@@ -1,6 +1,7 @@
 """What `evaluate.py` is asked to do, and which options go together."""
 
 import os
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 
 from cam_base import InputError
@@ -8,10 +9,19 @@ from cam_base.settings import option, parse
 from localization.settings import Looking, refuse
 
 AUTO, CROSSFIT = "auto", "crossfit"
+EXTREMES, MOST_OVERLAYS = ("worst", "best"), 10_000
 
 
 def threshold(text):
     return text if text in (AUTO, CROSSFIT) else float(text)
+
+
+def overlays(text):
+    """("worst" or "best", how many)."""
+    which, _, count = text.partition(":")
+    if which not in EXTREMES or not count.isdecimal() or not 1 <= int(count) <= MOST_OVERLAYS:
+        raise ArgumentTypeError(f"{text!r} is not worst:20 or best:20, or such a number up to {MOST_OVERLAYS:,}")
+    return which, int(count)
 
 
 @dataclass
@@ -43,6 +53,8 @@ class EvaluateSettings(Looking):
                           group="judging")
     submission: str = option(None, "also write the network's guesses in the form of --kit", metavar="FILE",
                              group="judging")
+    overlays: tuple = option(None, "also draw so many pictures with their true boxes, the worst or the best ones: worst:20", kind=overlays,
+                             metavar="worst:N", group="judging")
     per_class: bool = option(False, "also write classes.csv, worst first", group="judging")
     compare: list = option([], "two evaluations: which differences are beyond chance", metavar="FOLDER", values=2,
                            group="judging")
@@ -102,7 +114,7 @@ def _refuse_ignored(settings, given):
     refuse(given, (
         (settings.compare, "--compare", given - {"compare"}),
         (settings.scores, "--scores", NETWORK),
-        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale"}),
+        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),

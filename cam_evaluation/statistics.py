@@ -23,6 +23,11 @@ def statistics(records):
     return found | {metric.name: metric.statistic(arrays) for metric, arrays in evaluated_metrics(records)}
 
 
+def is_error(figure):
+    """Whether a figure is an error, better where it is smaller: its name says so. All others are accuracies."""
+    return "_error" in figure
+
+
 def evaluated_metrics(records):
     """(metric, its arrays) of each metric that was evaluated."""
     return [(metric, records.of(metric)) for metric in METRICS if records.of(metric)]

@@ -8,7 +8,8 @@ import numpy as np
 
 import ops
 from cam_base import replacing
-from cam_localization.pictures import MARK, FileNames
+from cam_base.files import OWN_MARK
+from cam_localization.pictures import FileNames
 from localization.localizer import ENOUGH
 
 OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...
@@ -79,7 +80,7 @@ class Outputs:
         return ops.captioned(overlay, f"{found.name} {found.probability:.0%}")
 
     def _encoded(self, name, overlay):
-        return (ops.encode_png if name.endswith(".png") else ops.encode_jpeg)(overlay, comment=MARK)
+        return (ops.encode_png if name.endswith(".png") else ops.encode_jpeg)(overlay, comment=OWN_MARK)
 
     def _write(self, problems, name, encoded):
         """Write a file into the folder; its name, or None, and a line more in `problems`, where that is not possible."""
@@ -133,6 +134,6 @@ def png_of_mask(mask):
 def _grey_png(pixels):
     from PIL import Image, PngImagePlugin
     about, file = PngImagePlugin.PngInfo(), io.BytesIO()
-    about.add_text("Comment", MARK)
+    about.add_text("Comment", OWN_MARK)
     Image.fromarray(pixels).save(file, "PNG", pnginfo=about, compress_level=1)
     return file.getvalue()

@@ -6,10 +6,10 @@ from collections import Counter
 
 import cam_data
 from cam_base import InputError
+from cam_base.files import OWN_MARK
 from cam_base.terminal import counted, say
 
-MARK = "drawn by localize.py"  # within the files of its overlays, maps and masks, by which it knows them again
-HEAD = 256  # bytes of a file, in which the mark is
+HEAD = 256  # bytes of a file, in which OWN_MARK is
 
 
 def find_pictures(places):
@@ -46,7 +46,7 @@ def is_own(file):
         if not os.path.isfile(file):
             return False
         with open(file, "rb") as opened:
-            return MARK.encode() in opened.read(HEAD)
+            return OWN_MARK.encode() in opened.read(HEAD)
     except OSError:  # which its reader will say
         return False
 

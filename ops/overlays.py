@@ -7,7 +7,7 @@ import numpy as np
 from ops.arguments import LARGEST_SIDE, listed, real, real_array, real_boxes, real_map, shown
 from ops.heatmap import ROUNDING, upsample
 
-LIGHT, DARK = (255, 255, 255), (20, 20, 20)
+LIGHT, DARK, TRUE = (255, 255, 255), (20, 20, 20), (0, 230, 64)
 
 
 def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
@@ -130,6 +130,14 @@ def outline(pen, box, size, thick=1):
         _dashes(pen, corners, thick)
     else:
         pen.rectangle(corners, outline=LIGHT, width=2 * thick)
+
+
+def outline_truth(pen, boxes, thick=1):
+    """Draw the frames of true boxes."""
+    for x0, y0, x1, y1 in boxes.tolist():
+        corners = [x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)]
+        pen.rectangle(corners, outline=DARK, width=4 * thick)
+        pen.rectangle(corners, outline=TRUE, width=3 * thick)
 
 
 def _dashes(pen, corners, thick):

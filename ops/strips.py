@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import (DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, palette, rgb, share_of_one, unit_map)
+from ops.overlays import (DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map)
 
 PANEL_HEIGHT = 240
 LETTERS, LINE = 20, 32  # of a caption: height of its letters and of its line; they are read on strips shown at half their size
@@ -14,7 +14,7 @@ GAP = 6
 COLUMNS = 8  # panels beside each other; more go on below
 
 
-def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None):
+def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None, true_boxes=()):
     """Draw what a network sees in a picture.
 
     picture    uint8 [H, W, 3], RGB
@@ -24,25 +24,23 @@ def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", s
     opacity    of the heat maps, in [0, 1]
     colour_map a name that matplotlib knows
     segments   k lists of what `draw_segments` takes, in pixels of the picture, or None
+    true_boxes [m, 4], as `boxes`: drawn in green on every panel
     returns    uint8 [h', w', 3]: k + 1 panels, eight side by side, captions below
     raises     ValueError when the numbers of maps, boxes and captions differ, or for what
                is no picture, heat map, opacity, colour map (as `overlay`), box or text
     """
-    return np.asarray(strip(picture, heat_maps, boxes, captions, opacity, colour_map, segments))
+    return np.asarray(strip(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes))
 
 
-def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None):
+def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None, true_boxes=()):
     """As `panels`, as an image of Pillow, which `encode_jpeg` takes without another copy."""
     picture, captions, opacity = rgb(picture), listed(captions, "captions"), share_of_one(opacity, "opacity")
     palette(colour_map)  # which may be unknown
     heat_maps = [unit_map(heat_map, f"heat_maps[{number}]")
                  for number, heat_map in enumerate(listed(heat_maps, "heat_maps"))]
-    boxes = real_array(boxes, "boxes")
-    boxes = real_boxes(boxes, "boxes") if boxes.size else np.zeros((0, 4))
+    boxes, true_boxes = _boxes(boxes, "boxes"), _boxes(true_boxes, "true_boxes")
     if not all(isinstance(caption, str) for caption in captions):
         raise ValueError("captions must be strings")
-    if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
-        raise ValueError(f"boxes must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {shown(boxes.tolist())}")
     segments = [()] * len(boxes) if segments is None else listed(segments, "segments")
     if len(segments) != len(boxes):
         raise ValueError(f"segments: {len(segments)} lists do not belong to {len(boxes)} boxes")
@@ -50,10 +48,19 @@ def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", se
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
-    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments)
+    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes)
 
 
-def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments):
+def _boxes(values, name):
+    """The values as finite boxes, float [k, 4]."""
+    boxes = real_array(values, name)
+    boxes = real_boxes(boxes, name) if boxes.size else np.zeros((0, 4))
+    if boxes.ndim != 2 or not np.isfinite(boxes).all() or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError(f"{name} must be finite [k, 4], x0 <= x1 and y0 <= y1; they are {shown(boxes.tolist())}")
+    return boxes
+
+
+def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes):
     from PIL import Image, ImageDraw
     height, width = picture.shape[:2]
     shrunk = Image.fromarray(panel(picture))
@@ -62,16 +69,19 @@ def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments):
     columns = min(1 + len(boxes), COLUMNS)
     rows = -(-(1 + len(boxes)) // columns)
     strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
-    strip.paste(shrunk, (0, 0))
-    pen = ImageDraw.Draw(strip)
     scale = np.array([panel_width / width, PANEL_HEIGHT / height])
+    first = shrunk.copy()
+    outline_truth(ImageDraw.Draw(first), true_boxes * np.tile(scale, 2))
+    strip.paste(first, (0, 0))
+    pen = ImageDraw.Draw(strip)
     for number, (heat_map, box, caption, parts) in enumerate(zip(heat_maps, boxes, captions, segments), 1):
         # As `overlay` draws it, but for rounding, in a third of the time: all of it in Pillow.
         over = coloured(levels(heat_map).resize(shrunk.size, Image.Resampling.BILINEAR), colour_map)
         drawn = Image.blend(shrunk, over, opacity)
         over = ImageDraw.Draw(drawn)
         mark_segments(over, parts[0] * np.tile(scale, 2), parts[1] * scale)
-        outline(over, np.asarray(box) * np.tile(scale, 2), drawn.size)
+        outline_truth(over, true_boxes * np.tile(scale, 2))
+        outline(over, box * np.tile(scale, 2), drawn.size)
         row, column = divmod(number, columns)
         left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + LINE)
         strip.paste(drawn, (left, top))
