@@ -108,7 +108,7 @@ def evaluate_network(settings, pictures):
     if settings.threshold in (AUTO, CROSSFIT):
         options["threshold"] = PAPER_THRESHOLD  # until one is chosen
     localizer = localization.load(settings.weights, **options)
-    say(f"judging {len(pictures)} pictures of {pictures.name} {device}")
+    say(f"judging {counted(len(pictures), 'picture')} of {pictures.name} {device}")
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
     if settings.threshold == CROSSFIT:
         records, warnings, chosen = crossfit(localizer, settings, pictures)
@@ -166,9 +166,9 @@ def choose_threshold(localizer, settings, judged):
                          f"{judged.name} are in {training.name}, too")
     localizer.threshold, accuracy = cam_evaluation.best_box_threshold(
         localizer, training, batch=settings.batch, progress=progress(len(training), "choosing"))
-    say(f"threshold {localizer.threshold:.2f}, chosen on {len(training)} pictures of {training.name} "
+    say(f"threshold {localizer.threshold:.2f}, chosen on {counted(len(training), 'picture')} of {training.name} "
         f"(GT-known localization there {accuracy:.4f})")
-    return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {len(training)} pictures"}
+    return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {counted(len(training), 'picture')}"}
 
 
 def compare(first, second):

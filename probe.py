@@ -17,7 +17,7 @@ import weights
 from cam_base import InputError, check_folder
 from cam_base import settings as settings_of
 from cam_base.settings import option
-from cam_base.terminal import Table, progress, run_program, say, show, warn
+from cam_base.terminal import Table, counted, progress, run_program, say, show, warn
 from localization.settings import PAPER_THRESHOLD
 
 BATCH = 64
@@ -84,7 +84,7 @@ def random_split(pictures, held_out, train, test, rng):
         chosen = members[:train] if held_out is None else members[~held_out[members]][:train]
         others = members[train:] if held_out is None else members[held_out[members]]
         if len(chosen) < train or not len(others):
-            raise InputError(f"{pictures.name} has {len(members)} pictures of {category.label!r}: too few for "
+            raise InputError(f"{pictures.name} has {counted(len(members), 'picture')} of {category.label!r}: too few for "
                              f"--train {train} and one to test on")
         training.append(chosen)
         testing.append(others[:test])
@@ -231,7 +231,7 @@ def main(arguments):
     check_folder(options.out)
     device = nets.prepare_devices()
     network = cam_evaluation.FrozenNetwork(weights.load(path))
-    say(f"{len(pictures)} pictures of {pictures.name} {device}")
+    say(f"{counted(len(pictures), 'picture')} of {pictures.name} {device}")
     generators = [np.random.default_rng([options.seed, number]) for number in range(options.splits)]
     splits = [random_split(pictures, held_out, options.train, options.test, rng) for rng in generators]
     pictures, features, splits = see(network, pictures, splits)

@@ -16,7 +16,7 @@ import localization
 import nets
 import weights
 from cam_base import InputError, check_folder
-from cam_base.terminal import run_program, say, warn
+from cam_base.terminal import counted, run_program, say, warn
 from cam_training import parse
 
 # ---------------------------------------------------------------- epochs
@@ -174,13 +174,13 @@ def pick_up(trainer, pictures, checkpoints, log):
 
 
 def main(arguments):
-    settings, resumed = parse(arguments)
+    settings, resumed, dry_run = parse(arguments)
     with cam_training.refusals_in_one_line():
-        return run(settings, resumed)
+        return run(settings, resumed, dry_run)
 
 
-def run(settings, resumed):
-    """A new run, or one that goes on from the folder `resumed`; returns the exit status."""
+def run(settings, resumed, dry_run=False):
+    """A new run, one that goes on from the folder `resumed`, or one that is only tried; returns the exit status."""
     check_folder(settings.out)
     device = nets.prepare_devices(settings.precision)
     training, validation = cam_training.open_data(settings)
@@ -189,6 +189,11 @@ def run(settings, resumed):
     description = weights.describe(cam_training.as_weights(settings, training, {}, None))
     trainer = cam_training.Trainer(build(settings, training.categories, resumed), settings,
                                    max(1, len(training) // settings.batch), description)
+    if dry_run:
+        introduce(settings, training, device)
+        say(cam_training.rehearse(trainer, training, validation, data).in_words())
+        say("Dry run: nothing was written")
+        return 0
     with cam_training.holding(settings.out):
         cam_training.go_on(settings, data, resumed) if resumed else cam_training.begin(settings, data)
         checkpoints = cam_training.Checkpoints(os.path.join(settings.out, "checkpoints"), trainer)
@@ -196,19 +201,24 @@ def run(settings, resumed):
         if resumed:
             pick_up(trainer, training, checkpoints, log)
             cam_training.write_settings(settings)
-        if settings.data == "synthetic":
-            say("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
-        say(f"{len(training)} pictures of {len(training.categories)} classes, {settings.precision} {device}, "
-            f"run folder {settings.out}")
-        say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
+        introduce(settings, training, device)
         sources = cam_training.open_sources(settings, trainer.net, data, training, validation)
         stopped = train(trainer, *sources, checkpoints, log)
         if stopped:
             say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
             return stopped
-        report(settings, validation)
+        report(settings, validation, cam_training.training_curves(trainer.log.numpy()))
         say_what_next(settings)
     return 0
+
+
+def introduce(settings, training, device):
+    """What is trained on."""
+    if settings.data == "synthetic":
+        say("Training on drawn pictures; --data FOLDER trains on your own (train/<class>/*.jpg).")
+    say(f"{counted(len(training), 'picture')} of {len(training.categories)} classes, {settings.precision} {device}, "
+        f"run folder {settings.out}")
+    say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
 
 
 def say_what_next(settings):
@@ -218,8 +228,8 @@ def say_what_next(settings):
         f"Judge it again:    python evaluate.py --data {data} --weights {run}")
 
 
-def report(settings, judged):
-    """Figures of the pictures `judged`: what the exported file does, in float32."""
+def report(settings, judged, curves):
+    """Figures of the pictures `judged`: what the exported file does, in float32; curves.png begins with the training's `curves`."""
     localizer = localization.load(weights_path(settings))
     records, warnings = cam_evaluation.evaluate_network(localizer, judged)
     for line in warnings:
@@ -227,7 +237,7 @@ def report(settings, judged):
     about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": weights_path(settings),
              "boxes": "paper", "threshold": localizer.threshold, "map_scale": localizer.scale, "refine": localizer.refine, "precision": "float32"}
     names = [cam_evaluation.class_name(category) for category in localizer.classes]
-    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names))
+    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names, more_curves=curves))
 
 
 def command():

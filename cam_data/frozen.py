@@ -12,7 +12,7 @@ import shutil
 import numpy as np
 
 from cam_base import InputError, open_regular, replacing
-from cam_base.terminal import say
+from cam_base.terminal import counted, say
 from cam_data.pipeline import broken_files, epoch_order, viewing_batches
 from ops.quiet_tensorflow import tf
 
@@ -96,7 +96,7 @@ def _refuse_without_room(path, pictures, shape):
     needed = 2 * pictures * math.prod(shape) + 4096
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    say(f"frozen maps of {pictures} pictures, {shape[0]} views: {needed / 1e6:.0f} MB in {path}")
+    say(f"frozen maps of {counted(pictures, 'picture')}, {counted(shape[0], 'view')}: {needed / 1e6:.0f} MB in {path}")
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(f"{path} needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB: "

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
+from cam_base.terminal import counted
 from cam_data.decoding import read_picture
 from cam_data.picture_set import PictureSet, cut_box
 
@@ -219,7 +220,7 @@ def _undivided(root, split, name):
     held_out = np.array([zlib.crc32(os.fsencode(os.path.relpath(file, root))) % HOLD_OUT == 0 for file in files])
     rows = np.flatnonzero(held_out == (split == "val"))
     if not len(rows):
-        raise InputError(f"{root}: none of its {len(files)} pictures falls to the split {split!r} (one in "
+        raise InputError(f"{root}: none of its {counted(len(files), 'picture')} falls to the split {split!r} (one in "
                          f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or make train/ and val/")
     return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files,
                       ids=_below(root, files)).rows(rows)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cam_base import InputError
+from cam_base.terminal import counted
 from cam_data.headers import LARGEST_PICTURE
 
 
@@ -78,7 +79,7 @@ class PictureSet:
     def first_classes(self, count):
         """Only the first `count` classes and their rows."""
         if not 2 <= count <= len(self.categories):
-            raise InputError(f"{self.name} has {len(self.categories)} classes; "
+            raise InputError(f"{self.name} has {counted(len(self.categories), 'class')}; "
                              f"asked for the first {count}")
         kept = self.rows(np.flatnonzero(self.labels < count))
         return replace(kept, categories=self.categories[:count])
@@ -86,7 +87,7 @@ class PictureSet:
     def first_rows(self, count):
         """Only `count` rows, spread over the classes as evenly as they allow."""
         if not 1 <= count <= len(self):
-            raise InputError(f"{self.name} has {len(self)} pictures; asked for {count}")
+            raise InputError(f"{self.name} has {counted(len(self), 'picture')}; asked for {count}")
         rank = np.empty(len(self), int)
         for label in range(len(self.categories)):
             members = np.flatnonzero(self.labels == label)

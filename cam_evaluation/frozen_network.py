@@ -8,6 +8,7 @@ import cam_data
 import nets
 import ops
 from cam_base import InputError
+from cam_base.terminal import counted
 from cam_evaluation.linear_classifier import LinearClassifier
 from localization.boxes import paper_boxes
 from localization.localizer import BATCH
@@ -73,7 +74,7 @@ class FrozenNetwork:
             heat_maps = ops.heat_maps(self._see(inputs)["features"], kernel, chosen, side).numpy()
             boxes += [paper_boxes(heat_map, size, threshold)[0] for heat_map, size in zip(heat_maps, sizes.numpy())]
         if len(boxes) != len(pictures):
-            raise InputError(f"{pictures.name}: {len(pictures) - len(boxes)} pictures cannot be read any more")
+            raise InputError(f"{pictures.name}: {counted(len(pictures) - len(boxes), 'picture')} cannot be read any more")
         return np.array(boxes, np.int32)
 
 

@@ -17,12 +17,13 @@ METRICS_FILE = "metrics.json"
 OPTIONAL = "curves.png", "classes.csv"
 
 
-def write_report(folder, records, about, class_names, with_classes=False):
+def write_report(folder, records, about, class_names, with_classes=False, more_curves=None):
     """Write metrics.json, pictures.csv, curves.npz and the curves; return the metrics.
 
     about         what metrics.json says besides its figures
     class_names   of the weights, for pictures.csv
     with_classes  also write classes.csv
+    more_curves   {panel: (columns, rows)} that curves.png shows before those of the evaluation
     """
     os.makedirs(folder, exist_ok=True)
     metrics, curves = figures(records) | about, curves_of(records)
@@ -33,8 +34,8 @@ def write_report(folder, records, about, class_names, with_classes=False):
     write_records(folder, records, class_names)
     for name, (columns, rows) in curves.items():
         write_table(os.path.join(folder, f"{name}.csv"), columns, rows)
-    if curves:
-        draw_curves(os.path.join(folder, "curves.png"), curves)
+    if curves or more_curves:
+        draw_curves(os.path.join(folder, "curves.png"), (more_curves or {}) | curves)
     if with_classes:
         rows = per_class(records)
         write_table(os.path.join(folder, "classes.csv"), list(rows[0]), [list(row.values()) for row in rows])
@@ -64,8 +65,14 @@ def draw_curves(path, curves):
     panels = figure.subplots(1, len(curves), squeeze=False)
     for panel, (name, (columns, rows)) in zip(panels[0], curves.items()):
         for number, column in enumerate(columns[1:], 1):
-            panel.plot(rows[:, 0], rows[:, number], label=column)
-        panel.set(xlabel=columns[0], ylabel=name, xlim=(0, 1), ylim=(0, 1))
+            panel.plot(rows[:, 0], rows[:, number], label=column, marker="." if len(rows) < 100 else None)
+        panel.set(xlabel=columns[0], ylabel=name)
+        if not ((rows[:, 1:] < 0) | (rows[:, 1:] > 1)).any():
+            panel.set_ylim(0, 1)
+        if columns[0] == "epoch":
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            panel.set_xlim(0, 1)
         panel.grid(alpha=0.3)
         panel.legend()
     figure.tight_layout()

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 
+import numpy as np
+
 from cam_base import InputError, first_line, open_regular, replacing
 from cam_base.terminal import say
 from ops.quiet_tensorflow import tf
@@ -59,6 +61,16 @@ class RunLog:
             yield
         except tf.errors.OpError as error:
             raise InputError(f"{self.folder} cannot be written: {first_line(error)}") from None
+
+
+def training_curves(lines):
+    """{panel: (columns, rows)} of a log's lines (bytes), as `cam_evaluation.write_report` draws them."""
+    records = [json.loads(line) for line in lines.splitlines()]
+    panels = {"training loss": {"epoch": "epoch", "loss": "loss"},
+              "training accuracy": {"epoch": "epoch", "accuracy": "training", "validation_top1": "validation top-1",
+                                    "validation_top5": "validation top-5"}}
+    return {name: (list(columns.values()), np.array([[record[key] for key in columns] for record in records], float))
+            for name, columns in panels.items()} if records else {}
 
 
 def line_of(record):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import cam_base.settings
 import nets
@@ -84,6 +85,7 @@ class Options(Common):
 
     resume: str | None = option(None, "go on with the run in this folder, with its own settings; --epochs may change, "
                                 "and --out, for going on in a copy", metavar="RUN", group=DATA)
+    dry_run: bool = option(False, "try the data and some steps, say how long all of it will take, and write nothing", group=DATA)
     network: str | None = option(None, "default: resnet", choices=nets.NAMES, group=NETWORK)
     variant: int | None = option(None, "efficientnet-lite: 0 (default), 1 or 2", kind=int, least=0, below=3,
                                  group=NETWORK)
@@ -113,20 +115,30 @@ class Settings(Common):
     looking: dict = field(default_factory=dict)
 
 
+class Request(NamedTuple):
+    """settings: Settings; resumed: the folder of the run that is to go on, or None; dry_run: whether it is only tried."""
+
+    settings: object
+    resumed: str | None
+    dry_run: bool
+
+
 def parse(arguments):
-    """(Settings, the folder of the run that is to go on or None for a new one); InputError for what makes no sense."""
+    """The Request of a command line; InputError for what makes no sense."""
     options, given = cam_base.settings.parse(
         Options, arguments, "train_loop.py",
         "Train a network that ends in global average pooling and one linear layer.")
     options.check()
     if options.resume is None:
-        return new_settings(options), None
+        return Request(new_settings(options), None, options.dry_run)
+    if options.dry_run:
+        raise InputError("--dry-run does not go with --resume: its log says how long an epoch takes")
     settings = saved_settings(options.resume)
     refuse_changes(options, given - {"resume"} - MAY_CHANGE, settings)
     settings.out = options.out or options.resume
     if "epochs" in given:
         settings.epochs = options.epochs
-    return settings, options.resume
+    return Request(settings, options.resume, False)
 
 
 def new_settings(options):

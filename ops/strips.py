@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import (DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map)
+from ops.overlays import DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map
 
 PANEL_HEIGHT = 240
 LETTERS, LINE = 20, 32  # of a caption: height of its letters and of its line; they are read on strips shown at half their size

@@ -118,7 +118,7 @@ def test_the_threshold_is_chosen_on_pictures_of_another_form(tree, arguments):
     metadata_folder(tree / "metadata", {f"{RED}/1.png": [[8, 8, 40, 32]]}, [0])
     given = [*arguments[:-1], "auto", "--threshold-metadata", tree / "metadata", "--threshold-data", tree / "others"]
     found = evaluate(tree / "out", *given)
-    assert found["threshold_chosen_on"].endswith("metadata, 1 pictures") and found["pictures"] == 5
+    assert found["threshold_chosen_on"].endswith("metadata, 1 picture") and found["pictures"] == 5
 
 
 def test_only_an_excluded_picture_has_no_kit_error(tree):

@@ -22,4 +22,4 @@ def test_a_run_takes_it_and_whoever_asks_gets_another(monkeypatch):
     monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind=None: [])
     for given, expected in (([], "bfloat16"), (["--network", "efficientnet-lite"], "float32"),
                             (["--network", "efficientnet-lite", "--precision", "bfloat16"], "bfloat16")):
-        assert cam_training.parse(given)[0].precision == expected
+        assert cam_training.parse(given).settings.precision == expected

@@ -264,5 +264,5 @@ def test_what_makes_no_sense_is_refused_in_one_line(things, network_file, tmp_pa
 
 def test_a_set_that_cannot_be_read_any_more_is_an_error(things, network_file):
     network, pictures = FrozenNetwork(weights.load(network_file)), cam_data.open_set(things, "train")
-    with pytest.raises(InputError, match="1 pictures cannot be read any more"):
+    with pytest.raises(InputError, match="1 picture cannot be read any more"):
         network.boxes(pictures, network.own.kernel, np.zeros(len(pictures), int), 0.2)

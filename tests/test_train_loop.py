@@ -28,6 +28,7 @@ from small_training import (
 )
 from tensorboard.compat.proto.event_pb2 import Event
 
+import cam_evaluation.report
 import cam_training
 import nets
 import train_loop
@@ -36,6 +37,7 @@ from cam_base import Category, InputError
 from cam_base.terminal import Stream
 from cam_data import synthetic
 from cam_training import Trainer
+from cam_training.rehearsal import duration
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--width", "8", "--size", "32", "--batch", "32", "--rows", "160", "--precision", "float32"]
@@ -390,3 +392,52 @@ def test_a_checkpoint_says_what_it_is_of(finished):
     assert set(ours.tensors) == set(exported.tensors)
     for name, tensor in exported.tensors.items():
         np.testing.assert_array_equal(ours.tensors[name].astype(tensor.dtype), tensor, err_msg=name)
+
+
+# ---------------------------------------------------------------- before and after
+
+@pytest.mark.parametrize("options", [[], ["--init", "INIT", "--freeze-features"]])
+def test_a_dry_run_says_how_long_it_will_take_and_writes_nothing(options, tmp_path, monkeypatch, capsys):
+    use_tiny_network(monkeypatch)
+    data, run = picture_folders(tmp_path / "pictures"), tmp_path / "run"
+    if options:
+        assert train(data, tmp_path / "first", epochs=1) == 0
+        options = ["--init", str(tmp_path / "first"), "--freeze-features"]
+        arguments = ["--batch", "4", "--precision", "float32", "--data", data, "--out", str(run), "--epochs", "7", *options]
+    else:
+        arguments = ["--network", "alexnet", "--size", "16", "--batch", "4", "--precision", "float32", "--data", data, "--out", str(run),
+                     "--epochs", "7"]
+    capsys.readouterr()
+    before = sorted(os.listdir(tmp_path))
+    assert train_loop.main([*arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert sorted(os.listdir(tmp_path)) == before and "Dry run: nothing was written" in said
+    assert "16 pictures of 2 classes" in said and "ms a step of 4 pictures" in said
+    assert "An epoch: 4 steps in " in said and "and 6 validation pictures in " in said and "7 epochs: about " in said
+    with pytest.raises(InputError, match="--dry-run does not go with --resume"):
+        train_loop.main(["--resume", str(run), "--dry-run"])
+
+
+def test_what_a_rehearsal_adds_up_to():
+    found = cam_training.Rehearsal(10, 64, 100, 1000, first_step=20.0, step=0.5, judging=8.0, preparing=60.0, memory=1_500_000_000)
+    assert found.total == 60 + 20 + 10 * (100 * 0.5 + 8)
+    words = found.in_words()
+    assert "500 ms a step of 64 pictures (128 pictures/s)" in words and "100 steps in 50 s, and 1,000 validation pictures in 8.0 s" in words
+    assert words.endswith("10 epochs: about 11 min 0 s; memory so far: 1.5 GB at most")
+    assert [duration(seconds) for seconds in (0.04, 9.94, 9.96, 59.4, 59.6, 3599.6, 7500, 4e6)] == [
+        "0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "1 h 0 min", "2 h 5 min", "1,111 h 6 min"]
+
+
+def test_the_curves_of_a_run_are_those_of_its_log(finished, monkeypatch, tmp_path):
+    """curves.png begins with loss and accuracy by epoch; the evaluation's curves follow."""
+    with open(os.path.join(finished, "log.jsonl"), "rb") as file:
+        curves = cam_training.training_curves(file.read())
+    log = log_of(finished)
+    assert curves["training loss"][0] == ["epoch", "loss"]
+    np.testing.assert_array_equal(curves["training loss"][1], [[record["epoch"], record["loss"]] for record in log])
+    np.testing.assert_array_equal(curves["training accuracy"][1][:, 2], [record["validation_top1"] for record in log])
+    drawn = Image.open(os.path.join(finished, "curves.png"))
+    assert drawn.width == 600 * 3  # two of training, one of MaxBoxAcc
+    cam_evaluation.report.draw_curves(str(tmp_path / "again.png"), curves)
+    assert Image.open(tmp_path / "again.png").width == 600 * 2
+    assert cam_training.training_curves(b"") == {}

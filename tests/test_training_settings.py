@@ -26,7 +26,7 @@ NONSENSE = [[], {}, -1, float("inf"), float("nan"), 10**400, "\ud800", "", "a\0b
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the settings.json of a new run."""
-    settings, resumed = cam_training.parse(["--precision", "float32", "--out", str(tmp_path)])
+    settings, resumed, _ = cam_training.parse(["--precision", "float32", "--out", str(tmp_path)])
     assert resumed is None
     (tmp_path / "settings.json").write_text(json.dumps(vars(settings)))
     return tmp_path
@@ -45,7 +45,7 @@ def edit(folder, **changes):
 
 
 def test_settings_are_read_as_they_were_written(folder):
-    settings, resumed = cam_training.parse(["--resume", str(folder)])
+    settings, resumed, _ = cam_training.parse(["--resume", str(folder)])
     assert isinstance(settings, Settings) and resumed == settings.out == str(folder)
     assert (settings.epochs, settings.batch, settings.data, settings.init) == (12, 64, "synthetic", None)
     assert settings.network["depth"] == 26 and settings.preprocessing["size"] == 64
@@ -64,7 +64,7 @@ def test_a_setting_that_was_edited_to_nonsense_is_named(folder, name):
     (50_000, [], 5), (5_000, [], 5), (640, [], 20), (300, [], 45), (20, [], 100), (200, ["--batch", "10"], 20),
     (5_000, ["--epochs", "2"], 2), (5_000, ["--freeze-features"], 20), (640, ["--freeze-features"], 40)])
 def test_starting_from_weights_has_a_recipe_of_its_own(pictures, options, epochs):
-    settings, _ = cam_training.parse(["--init", TINY, *options])
+    settings = cam_training.parse(["--init", TINY, *options]).settings
     assert (settings.learning_rate, settings.weight_decay) == (0.01, 1e-4)
     assert settings.features_rate == (1 if settings.freeze_features else 0.1)
     assert cam_training.epochs_of(settings, pictures) == epochs

@@ -59,7 +59,7 @@ def elsewhere(tmp_path_factory):
 
 def test_features_are_taken_over_and_the_head_is_said_to_be_new(folder, elsewhere, tmp_path, capsys):
     path, tensors = elsewhere
-    settings, _ = train_loop.parse(["--init", path, "--data", folder, "--out", str(tmp_path / "run")])
+    settings = train_loop.parse(["--init", path, "--data", folder, "--out", str(tmp_path / "run")]).settings
     assert settings.network == CONFIG
     assert Preprocessing.from_dict(settings.preprocessing) == NORMALISATION
     net = train_loop.build(settings, [Category(None, "red"), Category(None, "blue")])
@@ -72,7 +72,7 @@ def test_features_are_taken_over_and_the_head_is_said_to_be_new(folder, elsewher
 
 def test_a_head_of_the_same_classes_is_kept_and_of_others_is_not(elsewhere, tmp_path):
     path, tensors = elsewhere
-    settings, _ = train_loop.parse(["--init", path, "--out", str(tmp_path / "run")])
+    settings = train_loop.parse(["--init", path, "--out", str(tmp_path / "run")]).settings
     same = train_loop.build(settings, [Category(None, name) for name in ("a", "b", "c")])
     np.testing.assert_array_equal(same.head.kernel, tensors["head/kernel"])
     other = train_loop.build(settings, [Category(None, name) for name in ("c", "b", "a")])
@@ -274,10 +274,10 @@ def test_efficientnet_lite_is_a_start_by_its_name(options, folder, tmp_path, mon
 
 def test_networks_are_trained_from_nothing_as_they_say():
     for name, known in nets.NETWORKS.items():
-        settings, _ = train_loop.parse(["--network", name])
+        settings = train_loop.parse(["--network", name]).settings
         assert settings.network == {"name": name} | known.defaults
         assert settings.preprocessing["size"] == known.usual_size()
-    settings, _ = train_loop.parse(["--network", "efficientnet-lite", "--variant", "2", "--output-stride", "16"])
+    settings = train_loop.parse(["--network", "efficientnet-lite", "--variant", "2", "--output-stride", "16"]).settings
     assert settings.network == {"name": "efficientnet-lite", "variant": 2, "output_stride": 16}
     assert settings.preprocessing["size"] == 260
     assert tuple(sorted(nets.NETWORKS)) == nets.NAMES

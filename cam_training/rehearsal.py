@@ -1,0 +1,128 @@
+"""What a training will take, found out by the first steps of it. Nothing is kept."""
+
+import itertools
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from typing import NamedTuple
+
+from cam_base import InputError
+from cam_base.terminal import counted
+from cam_training.sources import open_sources
+
+SECONDS, STEPS = 10.0, 30  # of steps that are timed: whichever are fewer
+JUDGED = 100  # pictures in a batch that is judged
+FROZEN = 4  # batches whose frozen maps are computed, of a training on them
+
+
+class Rehearsal(NamedTuple):
+    """What was found of a training of so many epochs.
+
+    batch, steps, judged        pictures of a step; steps of an epoch; pictures that are judged after it
+    first_step, step, judging   seconds: of the first step, with compilation; of each after it, with reading; of judging
+    preparing                   seconds before the first epoch
+    memory                      bytes, at most so far; 0 where the system does not say
+    """
+
+    epochs: int
+    batch: int
+    steps: int
+    judged: int
+    first_step: float
+    step: float
+    judging: float
+    preparing: float
+    memory: int
+
+    @property
+    def total(self):
+        """Seconds of all of it."""
+        return self.preparing + self.first_step + self.epochs * (self.steps * self.step + self.judging)
+
+    def in_words(self):
+        memory = f"; memory so far: {self.memory / 1e9:.1f} GB at most" if self.memory else ""
+        return (f"First step, with compilation: {duration(self.first_step)}; then {1000 * self.step:.0f} ms a step of "
+                f"{counted(self.batch, 'picture')} ({self.batch / self.step:,.0f} pictures/s)\n"
+                f"An epoch: {counted(self.steps, 'step')} in {duration(self.steps * self.step)}, and "
+                f"{counted(self.judged, 'validation picture')} in {duration(self.judging)}\n"
+                f"{counted(self.epochs, 'epoch')}: about {duration(self.total)}{memory}")
+
+
+def duration(seconds):
+    """"0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def rehearse(trainer, training, validation, data):
+    """A Rehearsal of a new run: some steps on its pictures, and a batch that is judged.
+
+    training, validation  PictureSets
+    data                  their fingerprint
+    raises                InputError where not one batch of pictures can be read
+    """
+    settings, preparing = trainer.settings, 0.0
+    steps = max(1, len(training) // settings.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        seen = [training, validation]
+        if settings.freeze_features:
+            # The maps of all pictures would be the work itself.
+            seen = [pictures.first_rows(min(len(pictures), FROZEN * settings.batch)) for pictures in seen]
+        began = time.perf_counter()
+        sources = open_sources(replace(settings, out=folder), trainer.net, data, *seen)
+        if settings.freeze_features:
+            preparing = (time.perf_counter() - began) * (len(training) + len(validation)) / sum(map(len, seen))
+        first, each = _steps(trainer, sources[0])
+        judging = _judged(trainer, sources[1]) * len(validation)
+    return Rehearsal(settings.epochs, min(settings.batch, len(training)), steps, len(validation), first, each, judging, preparing,
+                     peak_memory())
+
+
+def _steps(trainer, source):
+    """Seconds of the first step, and of those after it."""
+    began = time.perf_counter()
+    done, first, started = 0, 0.0, began
+    for inputs, labels, _ in itertools.islice(_batches(trainer.settings, source), STEPS):
+        float(trainer.step(inputs, labels))
+        now = time.perf_counter()
+        if not done:
+            first, started = now - began, now
+        done += 1
+        if now - started > SECONDS:
+            break
+    if not done:
+        raise InputError(f"{source.pictures.name}: not one batch of pictures could be read")
+    return first, (time.perf_counter() - started) / (done - 1) if done > 1 else first
+
+
+def _batches(settings, source):
+    """Epoch after epoch: a small set has few steps."""
+    for epoch in range(STEPS):
+        yield from source.training_batches(settings.batch, seed=settings.seed, epoch=epoch, start=0)
+
+
+def _judged(trainer, source):
+    """Seconds of each picture that is judged."""
+    seconds = []
+    for inputs, labels in itertools.islice(source.viewing_batches(JUDGED), 3):
+        began = time.perf_counter()
+        trainer.guesses(inputs, 1)
+        seconds.append((time.perf_counter() - began) / len(labels))
+    if not seconds:
+        raise InputError(f"{source.pictures.name}: none of its pictures could be read")
+    return min(seconds)  # the first one is compiled
+
+
+def peak_memory():
+    """Bytes that this process has had at a time; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
