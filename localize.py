@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shlex
 import sys
 
 import numpy as np
 
 import cam_localization
+import cam_report
 import localization
 import nets
 import ops
@@ -17,6 +19,7 @@ from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
+REPORT = "report.html"
 WRITERS = os.cpu_count() or 1  # threads
 UNSURE = 0.3  # probability of the first class below which an answer is marked
 
@@ -53,11 +56,19 @@ def localize(settings, standard_output=None):
                                largest=settings.largest_pixels(), keep=outputs.keep(),
                                min_probability=settings.min_probability)
     tally = Tally(cam_localization.names_to_show(files), len(files), guessed=classes is None)
-    write_all(results_file, outputs, zip(results, names[len(earlier):]), tally, earlier)
+    found = zip(results, names[len(earlier):])
+    if settings.report:
+        with report_page(settings, len(files)) as page:
+            write_all(results_file, outputs, found, tally, page=page)
+            page.finish(about_page(settings, localizer, run))
+    else:
+        write_all(results_file, outputs, found, tally, earlier)
     tally.warn_of_faults()
     if tally.done and not standard_output:
         show(tally.table, f"in {JSON}")
         done = counted(tally.done, "picture")
+        if settings.report:
+            done += f", {REPORT}"
         say((f"{done} are in {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
         if classes is None:
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
@@ -65,12 +76,26 @@ def localize(settings, standard_output=None):
     return 0 if tally.done == len(files) and not tally.incomplete else 2
 
 
-def write_all(results_file, outputs, results, tally, earlier=()):
+def report_page(settings, pictures):
+    """The page of --report, to be written."""
+    linked = settings.report_pictures == "linked" or settings.report_pictures == "auto" and pictures > cam_report.MOST_WITHIN
+    return cam_report.PageWriter(os.path.join(settings.out, REPORT), "Where a network sees its classes", linked)
+
+
+def about_page(settings, localizer, run):
+    """What that page says besides its pictures."""
+    options = run["options"]
+    return cam_report.About(threshold=localizer.threshold, peak=settings.boxes == "peak", commands=[shlex.join(sys.argv)],
+                            settings=[(name, value) for name, value in (run | options).items() if name != "options"])
+
+
+def write_all(results_file, outputs, results, tally, earlier=(), page=None):
     """Write what was found in each picture as it comes.
 
     results  pairs of a Result and `Outputs.names` of its picture
     tally    a Tally of all
     earlier  entries of pictures that were done before
+    page     to which each picture is added, or None
     """
     with results_file as written:
         try:
@@ -79,9 +104,11 @@ def write_all(results_file, outputs, results, tally, earlier=()):
                 tally.add(entry)
             # Boxes, drawing and encoding in threads, beside the network.
             every = in_order(lambda pair: outputs.write(*pair), results, WRITERS, 2 * WRITERS)
-            for entry, problems in progress(tally.left)(every):
+            for entry, problems, shown in progress(tally.left)(every):
                 written.append(entry)
                 tally.add(entry, problems)
+                if page:
+                    page.add(shown)
         except (KeyboardInterrupt, Terminated):
             warn(f"localize.py: stopped; {tally.done} of {tally.total} pictures are in {written.path}" if tally.done else
                  "localize.py: stopped before the first picture was done")

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+import cam_report
 import ops
 from cam_base import replacing
 from cam_base.files import OWN_MARK
@@ -41,7 +42,7 @@ class Outputs:
 
     def keep(self):
         """What a localizer is to keep of a picture's pixels (`Localizer.stream`)."""
-        if self.settings.overlay == "strip":
+        if self.settings.overlay == "strip" or self.settings.report and self.settings.overlay == "none":
             return ops.panel
         # A large one is read again, at full size, when its turn comes: a batch of them would not fit.
         return (lambda pixels: pixels if max(pixels.shape) < ENOUGH else None) if self.settings.overlay == "full" else None
@@ -53,9 +54,9 @@ class Outputs:
                 self._arrays.free(file, "", whole=True) if arrays else None)
 
     def write(self, result, names):
-        """(the picture's entry, in words what could not be written). OSError where nothing more can be."""
+        """(the picture's entry, in words what could not be written, what --report shows). OSError where nothing more can be."""
         if result.error is not None:
-            return unread(result), []
+            return unread(result), [], shown_unread(result) if self.settings.report else None
         problems, entry = [], describe(result, self.settings.all_boxes)
         overlay, array = names
         if self.settings.overlay == "strip":
@@ -70,7 +71,7 @@ class Outputs:
                 said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.png", lambda found=found: png_of_map(found.full_heat_map))
             if self.settings.masks:
                 said["mask"] = self._write(problems, f"{MASKS}/{place}/{array}.png", lambda found=found: png_of_mask(found.mask))
-        return entry, problems
+        return entry, problems, shown(result) if self.settings.report else None
 
     def _strip(self, result):
         return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
@@ -113,6 +114,17 @@ def describe(result, all_boxes=False):
 def unread(result):
     """The entry of a picture that could not be read."""
     return {"image": result.source, "width": None, "height": None, "overlay": None, "error": str(result.error), "predictions": []}
+
+
+def shown(result):
+    """A picture of report.html."""
+    return cam_report.Shown(result.source, result.size, cam_report.small_picture(result.picture), cam_report.views_of(result),
+                            guess=result[0].category if len(result) else None)
+
+
+def shown_unread(result):
+    """A picture of report.html that could not be read."""
+    return cam_report.Shown(result.source, (1, 1), b"", error=str(result.error))
 
 
 def npy_bytes(array):

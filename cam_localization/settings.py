@@ -8,7 +8,7 @@ from localization.settings import MERGE, Looking, refuse
 JSON = "localizations.json"
 STANDARD_OUTPUT = "-"
 # How the result was made, not what it is: a run may go on with others.
-NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights"}
+NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures"}
 
 
 @dataclass
@@ -39,6 +39,10 @@ class LocalizeSettings(Looking):
     json: str = option(None, f"where the results go as JSON (default: {JSON} in --out); -: to standard output, and nothing "
                        "else does", metavar="FILE", group="what is written to --out")
     csv: bool = option(False, "also write localizations.csv, a row for each class of each picture", group="what is written to --out")
+    report: bool = option(False, "also write report.html: pictures, maps and boxes on a page, with a slider for the threshold",
+                          group="what is written to --out")
+    report_pictures: str = option("auto", "where the pictures of report.html are: within it, or linked, beside it; auto: beside it "
+                                  "where there are more than 1,000", choices=("auto", "within", "linked"), group="what is written to --out")
     resume: bool = option(False, "go on where an earlier call with the same pictures and options was stopped",
                           group="what is written to --out")
 
@@ -53,6 +57,8 @@ def parse_localize(arguments):
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.classes, "--class", {"top"}),
         (settings.json == STANDARD_OUTPUT, "--json -", {"resume"}),
+        (settings.resume, "--resume, which does not look at all pictures again", {"report"}),
+        (not settings.report, "no --report", {"report_pictures"}),
         (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))
     return settings

@@ -101,6 +101,11 @@ class Prediction:
         return self._result._refined[self._place]
 
     @property
+    def category(self):
+        """The class as a Category: wnid and label."""
+        return self._localizer.classes[self.number]
+
+    @property
     def refined_map(self):
         """float32 [h', w'], unscaled: the class map as heat map and box are made of it, refined where the localizer refines."""
         return self._refined

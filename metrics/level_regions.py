@@ -191,6 +191,13 @@ class Regions:
         x, y = np.divmod(self._extent[basin, 2, level], self.shape[0])
         return y * self.shape[1] + x - 1
 
+    def areas(self, basin, level):
+        """Pixels of regions: int [n]."""
+        basins = self.born.size
+        counts = np.bincount(self.level.astype(np.int64) * basins + self.basin, minlength=LEVELS * basins)
+        counts = np.cumsum(counts.reshape(LEVELS, basins)[::-1], axis=0)[::-1]
+        return self._carry(np.ascontiguousarray(counts.T), np.add)[basin, level]
+
     def twice_areas(self, basin, level):
         """Twice the area of the polygon that OpenCV draws around each region.
 

@@ -1,0 +1,9 @@
+"""report.html: pictures, maps, boxes and figures on one page."""
+
+from ops.lazy import exports
+
+__getattr__ = exports(__name__, {
+    "page": "MOST_WITHIN About PageWriter",
+    "shown": "Shown small_picture view views_of",
+    "slider": "StepBoxes step_boxes",
+})

@@ -1,0 +1,135 @@
+"""report.html: one file, with all that it needs, which grows picture by picture and appears whole."""
+
+import base64
+import html
+import os
+import string
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import numpy as np
+
+from cam_base import replacing
+from cam_base.growing import json_bytes
+from cam_base.terminal import printable
+from cam_report.slider import STEPS
+from ops.overlays import palette
+
+STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
+SCRIPTS = ("data.js", "gallery.js", "drawing.js", "view.js", "figures.js")
+PALETTES = ("jet", "viridis", "inferno", "gray")
+ITEMS = "<!-- items -->"
+MOST_WITHIN = 1000  # pictures of a page that are kept within it; of a larger one they lie beside it
+
+
+@dataclass
+class About:
+    """What a page says besides its pictures.
+
+    threshold       at which the slider begins
+    peak            whether the box is that of the segment with the peak
+    runs            whether the views of a picture are of several runs, to be seen side by side
+    figures         rows of the table `figures_title`, with `figure_columns`
+    curves          dictionaries of title, axis, x, lines {name: values}, slider (whether x is a threshold)
+    tables          dictionaries of title, columns, rows and filter: what a row's first cell chooses, "search", "picture" or None
+    settings        rows (name, value); commands: lines
+    """
+
+    threshold: float = 0.2
+    peak: bool = False
+    runs: bool = False
+    figures_title: str = "Figures"
+    figure_columns: list = field(default_factory=lambda: ["figure", "value", "95 % interval", "better"])
+    figures: list = field(default_factory=list)
+    curves: list = field(default_factory=list)
+    tables: list = field(default_factory=list)
+    settings: list = field(default_factory=list)
+    commands: list = field(default_factory=list)
+
+
+class PageWriter:
+    """`with PageWriter(path, title) as page: page.add(shown); ...; page.finish(about)`. Without `finish`, nothing is written.
+
+    linked  whether pictures lie beside the page, in `<page>-pictures/`, not within it
+    """
+
+    def __init__(self, path, title, linked=False):
+        self.path, self.title = os.path.abspath(path), title
+        self.folder = f"{os.path.splitext(self.path)[0]}-pictures" if linked else None
+        self.names, self.items, self.done = {}, [], False
+
+    def __enter__(self):
+        self._replacing = replacing(self.path)
+        self.file = self._replacing.__enter__()
+        before, self.behind = template(self.title).split(ITEMS)
+        self.file.write(before.encode())
+        return self
+
+    def add(self, shown):
+        """Add a Shown."""
+        number = len(self.items)
+        held = {"picture": self._picture(number, shown.picture), "truth": np.asarray(shown.true_boxes, int).reshape(-1, 4).tolist(),
+                "views": [self._view(one) for one in shown.views]}
+        self.file.write(f'<script type="application/json" id="item-{number}">'.encode() + within_html(held) + b"</script>\n")
+        first = shown.views[0] if shown.views else None
+        self.items.append({
+            "name": shown.name, "h": int(shown.size[0]), "w": int(shown.size[1]), "true": self._name(shown.true),
+            "guess": self._name(shown.guess), "right": shown.right, "iou": shown.iou, "change": shown.change,
+            "p": first.probability if first else None, "error": shown.error})
+
+    def _picture(self, number, picture):
+        if not self.folder or not picture:
+            return "data:image/jpeg;base64," + base64.b64encode(picture).decode() if picture else ""
+        name = f"{number + 1:06}.jpg"
+        with replacing(os.path.join(self.folder, name)) as file:
+            file.write(picture)
+        return quote(f"{os.path.basename(self.folder)}/{name}")
+
+    def _name(self, category):
+        """The number of a class on this page."""
+        if category is None:
+            return None
+        return self.names.setdefault((category[1].split(",")[0], category[0] or ""), len(self.names))
+
+    def _view(self, one):
+        grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)
+        return {"c": self._name(one.category), "p": one.probability, "run": one.run, "g": packed(grid), "gh": grid.shape[0],
+                "gw": grid.shape[1], "s": list(map(int, one.map_size)), "n": packed(one.steps.count.astype(np.uint8)),
+                "b": packed(one.steps.box.astype("<u2")), "k": packed(one.steps.peak.astype(np.uint8))}
+
+    def finish(self, about):
+        """Write what is known last."""
+        report = {"steps": STEPS, "start": min(STEPS - 1, round(about.threshold * STEPS)), "peak": about.peak,
+                  "views_are_runs": about.runs, "names": [list(name) for name in self.names], "items": self.items,
+                  "palettes": {name: base64.b64encode(palette(name)).decode() for name in PALETTES},
+                  "figures": about.figures, "figures_title": about.figures_title, "figure_columns": about.figure_columns,
+                  "curves": about.curves, "tables": about.tables, "settings": [[name, str(value)] for name, value in about.settings],
+                  "commands": about.commands}
+        self.file.write(string.Template(self.behind).substitute(report=within_html(report).decode()).encode())
+        self.done = True
+
+    def __exit__(self, kind, error, trace):
+        unfinished = kind is None and not self.done
+        self._replacing.__exit__(RuntimeError if unfinished else kind, error, trace)
+
+
+def template(title):
+    """The page without pictures, with `$report` to be filled in."""
+    with open(os.path.join(STATIC, "page.html"), encoding="utf-8") as file:
+        page = file.read()
+    with open(os.path.join(STATIC, "style.css"), encoding="utf-8") as file:
+        style = file.read()
+    scripts = []
+    for name in SCRIPTS:
+        with open(os.path.join(STATIC, name), encoding="utf-8") as file:
+            scripts.append(file.read())
+    return string.Template(page).safe_substitute(title=html.escape(printable(title)), style=style, script="\n".join(scripts).replace("$", "$$"))
+
+
+def packed(array):
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def within_html(value):
+    """JSON that no HTML can be hidden in: names of files and classes are anybody's."""
+    return json_bytes(value, None).replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
