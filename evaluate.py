@@ -9,6 +9,7 @@ import numpy as np
 import cam_base
 import cam_data
 import cam_evaluation
+import cam_report
 import localization
 import nets
 import weights
@@ -26,7 +27,7 @@ LINES = 10
 def main(arguments):
     settings = parse_evaluate(arguments)
     if settings.compare:
-        return compare(*settings.compare)
+        return compare(settings, *settings.compare)
     pictures = open_data(settings)
     check_folder(settings.out)
     if settings.submission:
@@ -41,7 +42,11 @@ def main(arguments):
     if settings.submission:
         cam_evaluation.write_submission(settings.submission, judged.records, judged.classes, pictures)
     names = [cam_evaluation.class_name(category) for category in judged.classes]
-    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class))
+    metrics = cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class)
+    cam_evaluation.show_figures(metrics)
+    if settings.report:
+        say("report: " + cam_evaluation.write_page(settings.out, judged.noticed, judged.records, pictures, metrics,
+                                                   settings.report_pictures))
     if settings.overlays:
         draw(settings, judged)
     return 0
@@ -78,6 +83,7 @@ class Judged(NamedTuple):
     classes   that guesses are numbers of
     about     what metrics.json says of how it was done
     draw      a function of a folder and rows of the records that draws their pictures; None where there are no maps
+    noticed   what --report shows of each picture
     """
 
     records: object
@@ -85,6 +91,7 @@ class Judged(NamedTuple):
     classes: list
     about: dict
     draw: object = None
+    noticed: list = ()
 
 
 def evaluate_guesses(settings, pictures):
@@ -95,11 +102,12 @@ def evaluate_guesses(settings, pictures):
 def evaluate_scores(settings, pictures):
     threshold = PAPER_THRESHOLD if settings.threshold is None else settings.threshold
     scale = settings.scale or "min-max"
-    records, warnings = cam_evaluation.evaluate_score_maps(
-        settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)))
+    notice = cam_evaluation.notice_scores(pictures) if settings.report else None
+    records, warnings, noticed = cam_evaluation.evaluate_score_maps(
+        settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)), notice=notice)
     return Judged(records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings.boxes, threshold, scale),
                   lambda folder, rows: cam_evaluation.draw_score_maps(
-                      folder, records, rows, pictures, settings.scores, settings.boxes, threshold, scale))
+                      folder, records, rows, pictures, settings.scores, settings.boxes, threshold, scale), noticed)
 
 
 def evaluate_network(settings, pictures):
@@ -111,34 +119,40 @@ def evaluate_network(settings, pictures):
     say(f"judging {counted(len(pictures), 'picture')} of {pictures.name} {device}")
     chosen = choose_threshold(localizer, settings, pictures) if settings.threshold == AUTO else {}
     if settings.threshold == CROSSFIT:
-        records, warnings, chosen = crossfit(localizer, settings, pictures)
+        records, warnings, noticed, chosen = crossfit(localizer, settings, pictures)
     else:
-        records, warnings = cam_evaluation.evaluate_network(
-            localizer, pictures, batch=settings.batch, progress=progress(len(pictures)))
+        records, warnings, noticed = evaluated(localizer, settings, pictures)
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
               for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
     thresholds = chosen["threshold"] if settings.threshold == CROSSFIT else [localizer.threshold]
     return Judged(records, warnings, localizer.classes, about, lambda folder, rows: cam_evaluation.draw_with_network(
-        folder, records, rows, pictures, localizer, thresholds))
+        folder, records, rows, pictures, localizer, thresholds), noticed)
+
+
+def evaluated(localizer, settings, pictures):
+    """What `cam_evaluation.evaluate_network` gives, with what --report needs."""
+    noticing = {"keep": cam_report.small_picture, "notice": cam_evaluation.notice_network(localizer)} if settings.report else {}
+    return cam_evaluation.evaluate_network(
+        localizer, pictures, batch=settings.batch, progress=progress(len(pictures)), **noticing)
 
 
 def crossfit(localizer, settings, pictures):
     """As `evaluate_network`: each half of the pictures, every other one, at the threshold that is best on the other half."""
     halves = [pictures.rows(np.arange(start, len(pictures), 2)) for start in (0, 1)]
-    found, warnings, thresholds = [], [], []
+    found, warnings, noticed, thresholds = [], [], [], []
     for half, other in (halves, halves[::-1]):
         if not len(half):
             raise InputError(f"{pictures.name} has one picture: there is no other half to choose a threshold by")
         localizer.threshold, _ = cam_evaluation.best_box_threshold(
             localizer, other, batch=settings.batch, progress=progress(len(other), "choosing"))
         thresholds.append(localizer.threshold)
-        records, said = cam_evaluation.evaluate_network(
-            localizer, half, batch=settings.batch, progress=progress(len(half)))
+        records, said, seen = evaluated(localizer, settings, half)
         found.append(records)
+        noticed += seen
         warnings += [line for line in said if line not in warnings]
-    return found[0].joined(found[1]), warnings, {
+    return found[0].joined(found[1]), warnings, noticed, {
         "threshold": thresholds, "threshold_chosen_on": f"each half of {pictures.name} by the other"}
 
 
@@ -171,19 +185,26 @@ def choose_threshold(localizer, settings, judged):
     return {"threshold": localizer.threshold, "threshold_chosen_on": f"{training.name}, {counted(len(training), 'picture')}"}
 
 
-def compare(first, second):
+def compare(settings, first, second):
     say(f"A: {printable(first)}\nB: {printable(second)}")
     found = cam_evaluation.compare_folders(first, second)
-    for name, (ours, theirs) in cam_evaluation.other_settings(first, second).items():
+    others = cam_evaluation.other_settings(first, second)
+    for name, (ours, theirs) in others.items():
         say(f"{name}: {ours} and {theirs}")
-    table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
+    rows = []
     for name, (ours, theirs, difference) in found.items():
         # An error is better where it is smaller.
         better = "A" if (difference.value < 0) == cam_evaluation.is_error(name) else "B"
-        table.add(name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
-                  f"{difference.low:+.4f} to {difference.high:+.4f}",
-                  f"yes, {better} is better" if difference.beyond_chance else "no")
+        rows.append((name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
+                     f"{difference.low:+.4f} to {difference.high:+.4f}",
+                     f"yes, {better} is better" if difference.beyond_chance else "no"))
+    table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
+    for row in rows:
+        table.add(*row)
     show(table)
+    if settings.report:
+        check_folder(settings.out)
+        say("report: " + cam_evaluation.write_comparison(settings.out, first, second, rows, others, settings.report_pictures))
     return 0
 
 

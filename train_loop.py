@@ -88,8 +88,8 @@ def figures_of_epoch(trainer, seconds, before):
             "seconds": round(seconds, 1), "pictures_per_second": round((count - before) / seconds, 1)}
 
 
-def train(trainer, training, validation, checkpoints, log):
-    """All epochs that are left, on batches of `training`, watched on those of `validation`.
+def train(trainer, training, validation, checkpoints, log, examples):
+    """All epochs that are left, on batches of `training`, watched on those of `validation` and on `examples`.
 
     Returns None, or the exit status of what asked to stop before their end.
     """
@@ -110,6 +110,7 @@ def train(trainer, training, validation, checkpoints, log):
             # In this order: what was killed in between is made good from the checkpoint.
             checkpoints.save()
             export(trainer, training.pictures, tensors)
+            examples.take(trainer, int(trainer.epoch))
             log.write(record | accuracy, trainer.settings.epochs)
     return stop.status if trainer.epoch < trainer.settings.epochs else None
 
@@ -203,11 +204,12 @@ def run(settings, resumed, dry_run=False):
             cam_training.write_settings(settings)
         introduce(settings, training, device)
         sources = cam_training.open_sources(settings, trainer.net, data, training, validation)
-        stopped = train(trainer, *sources, checkpoints, log)
+        examples = cam_training.Examples(settings.out, validation, settings.preprocessing)
+        stopped = train(trainer, *sources, checkpoints, log, examples)
         if stopped:
             say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
             return stopped
-        report(settings, validation, cam_training.training_curves(trainer.log.numpy()))
+        report(settings, validation, cam_training.training_curves(trainer.log.numpy()) | cam_training.schedule(trainer), examples)
         say_what_next(settings)
     return 0
 
@@ -228,16 +230,19 @@ def say_what_next(settings):
         f"Judge it again:    python evaluate.py --data {data} --weights {run}")
 
 
-def report(settings, judged, curves):
-    """Figures of the pictures `judged`: what the exported file does, in float32; curves.png begins with the training's `curves`."""
+def report(settings, judged, curves, examples):
+    """Figures of the pictures `judged`: what the exported file does, in float32; curves.png and report.html begin with the
+    training's `curves`."""
     localizer = localization.load(weights_path(settings))
-    records, warnings = cam_evaluation.evaluate_network(localizer, judged)
+    records, warnings, noticed = cam_evaluation.evaluate_network(localizer, judged, **cam_training.noticing(localizer, judged))
     for line in warnings:
         warn(line)
     about = {"data": judged.name, "left_out": len(judged) - len(records), "weights": weights_path(settings),
              "boxes": "paper", "threshold": localizer.threshold, "map_scale": localizer.scale, "refine": localizer.refine, "precision": "float32"}
     names = [cam_evaluation.class_name(category) for category in localizer.classes]
-    cam_evaluation.show_figures(cam_evaluation.write_report(settings.out, records, about, names, more_curves=curves))
+    metrics = cam_evaluation.write_report(settings.out, records, about, names, more_curves=curves)
+    cam_evaluation.show_figures(metrics)
+    say("report: " + cam_training.write_training_page(settings, examples, curves, records, noticed, judged, metrics))
 
 
 def command():

@@ -16,19 +16,24 @@ LARGEST_FILE = 1 << 20  # bytes of a metrics.json
 
 def other_settings(first, second):
     """{setting: (in first, in second)} of what the two metrics.json say differently besides the figures; {} where one is not there."""
-    about = []
-    for folder in (first, second):
-        try:
-            with open_regular(os.path.join(folder, METRICS_FILE), LARGEST_FILE) as file:
-                held = json.load(file)
-        except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(held, dict):
-            return {}
-        about.append({name: value for name, value in held.items() if f"{name}_interval" not in held
-                      and not name.endswith(("_interval", "_threshold", "_thresholds"))})
+    about = [settings_of(folder) for folder in (first, second)]
+    if None in about:
+        return {}
     return {name: tuple(held.get(name) for held in about) for name in about[0] | about[1]
             if about[0].get(name) != about[1].get(name)}
+
+
+def settings_of(folder):
+    """What metrics.json says besides its figures and what follows from them; None where it is not there."""
+    try:
+        with open_regular(os.path.join(folder, METRICS_FILE), LARGEST_FILE) as file:
+            held = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(held, dict):
+        return None
+    return {name: value for name, value in held.items() if f"{name}_interval" not in held
+            and not name.endswith(("_interval", "_threshold", "_thresholds"))}
 
 
 def compare_folders(first, second):

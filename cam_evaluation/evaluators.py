@@ -22,12 +22,16 @@ NAMED = 10  # classes that a message names
 THREADS = os.cpu_count() or 1  # threads
 
 
-def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS, progress=iter):
-    """Records of what a network finds in a PictureSet, and lines about what was left out.
+def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS, progress=iter, keep=None,
+                     notice=None):
+    """Records of what a network finds in a PictureSet, lines about what was left out, and what was noticed of each picture.
 
     localizer  a `Localizer`, whose rule and threshold draw the boxes
     batch      pictures that the network sees at once
     progress   wraps the pictures, to show how far it is
+    keep       of a picture's pixels, as of `Localizer.stream`
+    notice     a function of each picture's PictureMaps and refined maps, [guesses + 1, h, w], whose answers come third; the
+               last class is the true one
     raises     InputError when no class of the data is among the weights', or no
                picture can be read
     """
@@ -47,23 +51,24 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
                 raise maps.error
             pictures.check_size(maps.number, maps.size)
         except ValueError as error:
-            return f"skipped {error}", None
+            return f"skipped {error}", None, None
         boxes, refined = None, localizer.refined(maps.maps, maps.colours)
         if pictures.boxes:
             boxes = RULES[localizer.rule](localizer.heat_maps(refined), maps.maps, maps.size, localizer.threshold)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
         return None, (collector.evaluate(maps.number, maps.size, boxes, refined[-1]),
-                      rank, truth[maps.number], maps.classes[:guesses], boxes)
+                      rank, truth[maps.number], maps.classes[:guesses], boxes), notice and notice(maps, refined)
 
-    every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)),
-                                    largest=pictures.largest)
-    for warning, found in progress(in_order(evaluate, every, THREADS, 2 * THREADS)):
+    every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)), keep=keep, largest=pictures.largest)
+    noticed = []
+    for warning, found, seen in progress(in_order(evaluate, every, THREADS, 2 * THREADS)):
         if warning:
             warnings.append(warning)
         else:
             collector.add(found[0])
             collector.add_guesses(*found[1:])
-    return collector.records(), warnings
+            noticed.append(seen)
+    return collector.records(), warnings, noticed
 
 
 def sources(pictures):
@@ -71,8 +76,8 @@ def sources(pictures):
     return (pictures.draw(row, 0) if pictures.draw else file for row, file in enumerate(pictures.files))
 
 
-def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", progress=iter, *, thresholds=THRESHOLDS):
-    """Records of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w], and lines as `evaluate_network`.
+def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", progress=iter, *, thresholds=THRESHOLDS, notice=None):
+    """As `evaluate_network`, of anyone's score maps of the true classes, `<folder>/<id>.npy`, float [h, w].
 
     An id is the picture's name in its set (`PictureSet.ids`), or that without its
     ending. Classification is not judged. Pictures are read for their sizes only where
@@ -81,6 +86,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
 
     rule, threshold  of the boxes: a name in RULES, and a share of the map's maximum
     scale            of the maps, see `ops.normalise`
+    notice           a function of a row, its heat map and its picture's size (None where nobody needed it)
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
 
@@ -89,16 +95,19 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
         try:
             size = _size(pictures, row)
         except InputError as error:
-            return f"skipped {error}", None
-        boxes = RULES[rule](ops.normalise(scores, scale)[None], scores[None], size, threshold) if pictures.boxes else None
-        return None, collector.evaluate(row, size, boxes, scores)
+            return f"skipped {error}", None, None
+        heat_map = ops.normalise(scores, scale)
+        boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
+        return None, collector.evaluate(row, size, boxes, scores), notice and notice(row, heat_map, size)
 
-    for warning, found in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):
+    noticed = []
+    for warning, found, seen in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):
         if warning:
             warnings.append(warning)
         else:
             collector.add(found)
-    return collector.records(), warnings
+            noticed.append(seen)
+    return collector.records(), warnings, noticed
 
 
 def evaluate_guesses(path, pictures):

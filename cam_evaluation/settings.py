@@ -55,6 +55,10 @@ class EvaluateSettings(Looking):
                              group="judging")
     overlays: tuple = option(None, "also draw so many pictures with their true boxes, the worst or the best ones: worst:20", kind=overlays,
                              metavar="worst:N", group="judging")
+    report: bool = option(False, "also write report.html: figures, curves and all pictures with maps, boxes and a slider for the "
+                          "threshold; of --compare, both evaluations beside each other", group="judging")
+    report_pictures: str = option("auto", "where the pictures of report.html are: within it, or linked, beside it; auto: beside it "
+                                  "where there are more than 1,000", choices=("auto", "within", "linked"), group="judging")
     per_class: bool = option(False, "also write classes.csv, worst first", group="judging")
     compare: list = option([], "two evaluations: which differences are beyond chance", metavar="FOLDER", values=2,
                            group="judging")
@@ -112,9 +116,10 @@ NETWORK = {"weights", "method", "refine", "refine_grid", "crops", "merge", "scal
 
 def _refuse_ignored(settings, given):
     refuse(given, (
-        (settings.compare, "--compare", given - {"compare"}),
+        (settings.compare, "--compare", given - {"compare", *({"report", "report_pictures", "out"} if settings.report else {})}),
+        (not settings.report, "no --report", {"report_pictures"}),
         (settings.scores, "--scores", NETWORK),
-        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays"}),
+        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays", "report"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),

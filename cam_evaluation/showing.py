@@ -6,16 +6,24 @@ from cam_evaluation.statistics import is_error
 
 def show_figures(metrics):
     """Print metrics.json: a table of its figures, each with its 95 % interval, and below it how they were come by."""
-    figures, settings = Table("figure", "value", "95 % interval", "better", most=len(metrics)), {}
-    for name, value in metrics.items():
-        interval = metrics.get(f"{name}_interval")
-        if interval:
-            figures.add(name, f"{value:.4f}", "{:.4f} to {:.4f}".format(*interval), "lower" if is_error(name) else "higher")
-        elif not name.endswith("_interval"):
-            settings[name] = _text(value)
+    figures, settings = Table("figure", "value", "95 % interval", "better", most=len(metrics)), setting_rows(metrics)
+    for row in figure_rows(metrics):
+        figures.add(*row)
     show(figures)
-    width = max(map(len, settings), default=0)
-    say("\n".join(f"{name:{width}}  {text}" for name, text in settings.items()))
+    width = max((len(name) for name, _ in settings), default=0)
+    say("\n".join(f"{name:{width}}  {text}" for name, text in settings))
+
+
+def figure_rows(metrics):
+    """(figure, value, its 95 % interval, which way is better) of metrics.json, as text."""
+    return [(name, f"{value:.4f}", "{:.4f} to {:.4f}".format(*metrics[f"{name}_interval"]), "lower" if is_error(name) else "higher")
+            for name, value in metrics.items() if f"{name}_interval" in metrics]
+
+
+def setting_rows(metrics):
+    """(name, value) of what else metrics.json says, as text."""
+    return [(name, _text(value)) for name, value in metrics.items()
+            if f"{name}_interval" not in metrics and not name.endswith("_interval")]
 
 
 def _text(value):

@@ -10,7 +10,7 @@ import cam_report
 import ops
 from cam_base import replacing
 from cam_base.files import OWN_MARK
-from cam_localization.pictures import FileNames
+from cam_localization.pictures import FileNames, names_to_show
 from localization.localizer import ENOUGH
 
 OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...
@@ -28,6 +28,7 @@ class Outputs:
 
     def __init__(self, settings, files, classes):
         self.settings = settings
+        self._shown = names_to_show(files) if settings.report else {}
         self.folders = [settings.out]
         if settings.overlay == "full":
             self.folders += self._places(OVERLAYS, classes)
@@ -56,7 +57,7 @@ class Outputs:
     def write(self, result, names):
         """(the picture's entry, in words what could not be written, what --report shows). OSError where nothing more can be."""
         if result.error is not None:
-            return unread(result), [], shown_unread(result) if self.settings.report else None
+            return unread(result), [], self._of_report(result)
         problems, entry = [], describe(result, self.settings.all_boxes)
         overlay, array = names
         if self.settings.overlay == "strip":
@@ -71,7 +72,17 @@ class Outputs:
                 said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.png", lambda found=found: png_of_map(found.full_heat_map))
             if self.settings.masks:
                 said["mask"] = self._write(problems, f"{MASKS}/{place}/{array}.png", lambda found=found: png_of_mask(found.mask))
-        return entry, problems, shown(result) if self.settings.report else None
+        return entry, problems, self._of_report(result)
+
+    def _of_report(self, result):
+        """A picture of report.html; None where none is asked for."""
+        if not self.settings.report:
+            return None
+        name = self._shown[result.source]
+        if result.error is not None:
+            return cam_report.Shown(name, (1, 1), b"", error=str(result.error))
+        return cam_report.Shown(name, result.size, cam_report.small_picture(result.picture), cam_report.views_of(result),
+                                guess=result[0].category if len(result) else None)
 
     def _strip(self, result):
         return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
@@ -114,17 +125,6 @@ def describe(result, all_boxes=False):
 def unread(result):
     """The entry of a picture that could not be read."""
     return {"image": result.source, "width": None, "height": None, "overlay": None, "error": str(result.error), "predictions": []}
-
-
-def shown(result):
-    """A picture of report.html."""
-    return cam_report.Shown(result.source, result.size, cam_report.small_picture(result.picture), cam_report.views_of(result),
-                            guess=result[0].category if len(result) else None)
-
-
-def shown_unread(result):
-    """A picture of report.html that could not be read."""
-    return cam_report.Shown(result.source, (1, 1), b"", error=str(result.error))
 
 
 def npy_bytes(array):

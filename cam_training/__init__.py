@@ -4,12 +4,13 @@ from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
     "checkpoints": "Checkpoints",
+    "examples": "Examples noticing write_training_page",
     "exporting": "as_weights refuse_edited_settings tensors_of",
     "fingerprint": "of_sets",
     "machine": "refusals_in_one_line",
     "rehearsal": "Rehearsal rehearse",
     "run_folder": "begin go_on holding refuse_lost write_settings",
-    "run_log": "RunLog training_curves",
+    "run_log": "RunLog schedule training_curves",
     "settings": "epochs_of parse",
     "sources": "BrokenFiles class_counts open_data open_sources",
     "stopping": "StopAfterStep",

@@ -73,6 +73,13 @@ def training_curves(lines):
             for name, columns in panels.items()} if records else {}
 
 
+def schedule(trainer, points=200):
+    """The learning rate by epoch, in the form of `training_curves`."""
+    steps = np.linspace(0, trainer.last_step, points)
+    rates = [float(trainer.learning_rate(step)) for step in steps]
+    return {"learning rate": (["epoch", "learning rate"], np.column_stack([steps / trainer.steps_per_epoch, rates]))}
+
+
 def line_of(record):
     """A record as it stands in log.jsonl."""
     return json.dumps(record).encode() + b"\n"

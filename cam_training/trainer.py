@@ -26,6 +26,7 @@ class Trainer(tf.Module):
         self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
         self.log = tf.Variable(b"", trainable=False)  # what log.jsonl says of the epochs that are done
         self.meta = tf.Variable(description, trainable=False)
+        self.steps_per_epoch = steps_per_epoch
         self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
         self.compute_dtype = tf.as_dtype(settings.precision)
@@ -61,7 +62,7 @@ class Trainer(tf.Module):
         gradients = tape.gradient(loss, list(trained.values()))
         if self.settings.clip:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
-        rate = self._learning_rate()
+        rate = self.learning_rate(self.step_number)
         for (name, variable), momentum, gradient in zip(trained.items(), self.momenta, gradients):
             if name.endswith("kernel"):
                 gradient += self.settings.weight_decay * variable
@@ -92,8 +93,9 @@ class Trainer(tf.Module):
         targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
 
-    def _learning_rate(self):
-        step = tf.cast(self.step_number, tf.float32)
+    def learning_rate(self, step):
+        """Of the step of this number, from 0: rising in the warm-up, then a cosine down to 0."""
+        step = tf.cast(step, tf.float32)
         rising = (step + 1) / self.warm_up
         part = tf.clip_by_value((step - self.warm_up) / (self.last_step - self.warm_up), 0, 1)
         falling = 0.5 * (1 + tf.cos(math.pi * part))

@@ -278,7 +278,7 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
                          [Category(None, "red thing"), Category("n02123045", "x"), Category(None, "moon")])
     pictures = cam_data.PictureSet(pictures.name, pictures.categories, pictures.labels, pictures.files,
                                pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
-    records, warnings = cam_evaluation.evaluate_network(redness, pictures)
+    records, warnings, _ = cam_evaluation.evaluate_network(redness, pictures)
     assert warnings == ["left out, since the weights do not know them: moon"]
     found = cam_evaluation.figures(records)
     assert found["pictures"] == 3  # no class of the network is called moon

@@ -132,7 +132,7 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine():
     rates = []
     for step in range(50):
         trainer.step_number.assign(step)
-        rates.append(float(trainer._learning_rate()))
+        rates.append(float(trainer.learning_rate(trainer.step_number)))
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10, rtol=1e-6)
     np.testing.assert_allclose(rates[10:], [0.5 * (1 + math.cos(math.pi * k / 40)) for k in range(40)], atol=1e-6)
 
@@ -437,7 +437,7 @@ def test_the_curves_of_a_run_are_those_of_its_log(finished, monkeypatch, tmp_pat
     np.testing.assert_array_equal(curves["training loss"][1], [[record["epoch"], record["loss"]] for record in log])
     np.testing.assert_array_equal(curves["training accuracy"][1][:, 2], [record["validation_top1"] for record in log])
     drawn = Image.open(os.path.join(finished, "curves.png"))
-    assert drawn.width == 600 * 3  # two of training, one of MaxBoxAcc
+    assert drawn.width == 600 * 4  # loss, accuracy and learning rate, and MaxBoxAcc
     cam_evaluation.report.draw_curves(str(tmp_path / "again.png"), curves)
     assert Image.open(tmp_path / "again.png").width == 600 * 2
     assert cam_training.training_curves(b"") == {}

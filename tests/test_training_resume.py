@@ -305,7 +305,7 @@ def test_the_learning_rate_follows_the_new_number_of_epochs(run, monkeypatch):
     monkeypatch.setattr(cam_training.Trainer, "__init__", lambda *a: (trainers.append(a[0]), original(*a))[1])
     assert resume(run, "--epochs", "4") == 0
     trainers[0].step_number.assign(2 * STEPS + STEPS // 2)  # half way from the warm-up's end to the fourth epoch's
-    assert float(trainers[0]._learning_rate()) == pytest.approx(0.05)
+    assert float(trainers[0].learning_rate(trainers[0].step_number)) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("option", [["--batch", "5"], ["--batch", "64"], ["--learning-rate", "0.2"], ["--size", "32"],

@@ -45,7 +45,7 @@ function show() {
   element("beside").replaceChildren(...others.map(([number, text]) => make("option", { value: number, text, selected: number === beside })));
   element("threshold").value = look.step;
   element("t").textContent = (look.step / steps).toFixed(2);
-  const width = Math.max(240, Math.min(720, current.image.naturalWidth || 480));
+  const width = Math.max(160, Math.round(Math.min(640, 520 * current.w / current.h)));
   panel("stage", "caption", views[tab], width);
   element("second").hidden = beside < 0;
   if (beside >= 0) panel("stage2", "caption2", views[beside], width);

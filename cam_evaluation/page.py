@@ -1,0 +1,130 @@
+"""report.html of an evaluation, or of two beside each other."""
+
+import os
+import shlex
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import cam_data
+from cam_report import MOST_WITHIN, About, PageWriter, Shown, small_picture, view
+from cam_report.kept import read_kept, write_kept
+from cam_evaluation.collector import class_name
+from cam_evaluation.compare import settings_of
+from cam_evaluation.report import curves_of
+from cam_evaluation.showing import figure_rows, setting_rows
+from cam_evaluation.statistics import IOU, per_class
+from localization.settings import PAPER_THRESHOLD
+
+REPORT = "report.html"
+MOST_ROWS = 200  # of a list of confusions or changes
+
+
+def notice_network(localizer):
+    """A function of PictureMaps, whose pixels were kept by `small_picture`, and their refined maps to what a report shows of them.
+
+    The last class is the true one, the first the network's guess.
+    """
+    def notice(maps, refined):
+        heat_maps, grids = localizer.heat_maps(refined), localizer.scaled(refined)
+        true, guess = (localizer.classes[maps.classes[place]] for place in (-1, 0))
+        places = [-1] if true == guess else [-1, 0]
+        views = [view(localizer.classes[maps.classes[place]], float(maps.probabilities[maps.classes[place]]), grids[place], heat_maps[place])
+                 for place in places]
+        return Shown("", maps.size, maps.kept, views, true=true, guess=guess)
+
+    return notice
+
+
+def notice_scores(pictures):
+    """The same of a picture's row, its score map's heat map, and its size."""
+    def notice(row, heat_map, size):
+        pixels = cam_data.read_picture(pictures.files[row], pictures.largest)
+        true = pictures.categories[pictures.labels[row]]
+        return Shown("", size or pixels.shape[:2], small_picture(pixels), [view(true, None, heat_map, heat_map)], true=true)
+
+    return notice
+
+
+def completed(noticed, records, pictures):
+    """The Shown of an evaluation with what its Records and the PictureSet know besides."""
+    ids = pictures.ids or [os.path.basename(file) for file in pictures.files]
+    place = {name: row for row, name in enumerate(ids)}
+    return [replace(shown, name=name, true_boxes=pictures.boxes[place[name]] if pictures.boxes else [],
+                    right=None if records.right is None else bool(records.right[row, 0]),
+                    iou=None if records.known_iou is None else float(records.known_iou[row]))
+            for row, (name, shown) in enumerate(zip(records.ids, noticed)) if shown]
+
+
+def write_page(folder, noticed, records, pictures, metrics, where="auto"):
+    """Write report.html and maps.npz of an evaluation into its folder.
+
+    metrics  what metrics.json holds
+    where    the pictures are: "within" the page, "linked", or "auto"
+    """
+    shown = completed(noticed, records, pictures)
+    write_kept(folder, shown)
+    return save_page(os.path.join(folder, REPORT), f"Evaluation on {metrics['data']}", shown,
+                     about_evaluation(shown, records, pictures, metrics), where)
+
+
+def about_evaluation(shown, records, pictures, metrics):
+    """What the page says of an evaluation besides its pictures."""
+    labels = {class_name(category): category.label.split(",")[0] for category in pictures.categories}
+    curves = [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": columns[0] == "threshold",
+               "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
+              for name, (columns, rows) in curves_of(records).items()]
+    rows = per_class(records)
+    tables = [{"title": "Classes, worst first", "columns": list(rows[0]), "filter": "search",
+               "rows": [[labels.get(row["class"], row["class"]), *list(row.values())[1:]] for row in rows]}]
+    if records.guesses is not None:
+        tables.append(_confusions(shown))
+    return About(_threshold(metrics), metrics.get("boxes") == "peak", figures=figure_rows(metrics), curves=curves, tables=tables,
+                 settings=setting_rows(metrics), commands=[shlex.join(sys.argv)])
+
+
+def write_comparison(folder, first, second, differences, settings, where="auto"):
+    """Write report.html of two evaluations, whose folders hold maps.npz. The slider begins at the first one's threshold.
+
+    differences  rows of the table of figures
+    settings     {setting: (in first, in second)} of those that differ
+    """
+    ours, theirs = read_kept(first), {shown.name: shown for shown in read_kept(second)}
+    shown = [_beside(one, theirs[one.name]) for one in ours if one.name in theirs]
+    changed = [one for one in shown if one.change is not None and (one.iou >= IOU) != (one.iou - one.change >= IOU)]
+    rows = [[one.name, one.iou, one.iou - one.change, one.change] for one in sorted(changed, key=lambda one: -abs(one.change))]
+    tables = [{"title": f"{len(changed)} pictures whose box is right in one only", "columns": ["picture", "IoU A", "IoU B", "A - B"],
+               "rows": rows[:MOST_ROWS], "filter": "picture"}]
+    about = About(_threshold(settings_of(first) or {}), runs=True, figures=differences, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
+                  figures_title="Differences", tables=tables, commands=[shlex.join(sys.argv)],
+                  settings=[("A", first), ("B", second), *((name, f"{a}   and   {b}") for name, (a, b) in settings.items())])
+    return save_page(os.path.join(folder, REPORT), f"{first} and {second}", shown, about, where)
+
+
+def _threshold(metrics):
+    """That of metrics.json, the middle of two, or the publication's."""
+    found = metrics.get("threshold")
+    numbers = [number for number in (found if isinstance(found, list) else [found]) if isinstance(number, float) and 0 <= number < 1]
+    return sum(numbers) / len(numbers) if numbers else PAPER_THRESHOLD
+
+
+def _beside(ours, theirs):
+    """A picture with the views of both runs: of the true class first, A beside B."""
+    views = [one._replace(run=run) for number in (0, 1) for run, shown in (("A", ours), ("B", theirs)) for one in shown.views[number:number + 1]]
+    change = None if ours.iou is None or theirs.iou is None else ours.iou - theirs.iou
+    return replace(ours, views=views, change=change)
+
+
+def _confusions(shown):
+    pairs = Counter((one.true[1].split(",")[0], one.guess[1].split(",")[0]) for one in shown if one.right is False)
+    return {"title": "Taken for another class", "columns": ["true class", "guess", "pictures"], "filter": "search",
+            "rows": [[*pair, count] for pair, count in pairs.most_common(MOST_ROWS)]}
+
+
+def save_page(path, title, shown, about, where="auto"):
+    """Write a page; returns its path."""
+    with PageWriter(path, title, where == "linked" or where == "auto" and len(shown) > MOST_WITHIN) as page:
+        for one in shown:
+            page.add(one)
+        page.finish(about)
+    return path

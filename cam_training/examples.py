@@ -1,0 +1,113 @@
+"""Maps of some validation pictures after every epoch, and the page that shows them."""
+
+import os
+import re
+import shlex
+
+import numpy as np
+
+import cam_data
+import ops
+from cam_base import Preprocessing, open_regular, replacing
+from cam_evaluation.page import REPORT, about_evaluation, completed, notice_network, save_page
+from cam_report import Shown, small_picture, view
+from ops.quiet_tensorflow import tf
+
+FOLDER = "examples"
+FILE = re.compile(r"epoch-(\d{6})\.npy")
+EXAMPLES = 12  # pictures whose maps are kept of every epoch
+EPOCHS = 9  # of which the page shows maps, spread over all: a key of the keyboard each
+SAMPLE = 300  # validation pictures that the page shows at the end, spread over all
+
+
+class Examples:
+    """Class maps of the true classes of a few pictures, as they change from epoch to epoch.
+
+    They are only to be looked at: a picture that cannot be read is left out.
+    """
+
+    def __init__(self, run, pictures, preprocessing):
+        self.folder, self.pictures = os.path.join(run, FOLDER), pictures
+        self.preprocessing = Preprocessing.from_dict(preprocessing)
+        self.rows, self._inputs = _spread(len(pictures), EXAMPLES), None
+
+    def take(self, trainer, epoch):
+        """Keep the maps after an epoch: `examples/epoch-000001.npy`, float16 [pictures, h, w]."""
+        inputs, labels = self.inputs()
+        if not len(labels):
+            return
+        features = trainer.net(tf.cast(inputs, trainer.compute_dtype), False)[1]["features"]
+        maps = ops.class_activation_maps(tf.cast(features, tf.float32), trainer.net.head.kernel, labels[:, None])[:, 0]
+        with replacing(os.path.join(self.folder, f"epoch-{epoch:06}.npy")) as file:
+            np.save(file, ops.normalise(maps.numpy()).astype(np.float16))
+
+    def inputs(self):
+        """(inputs, labels) of those that can be read."""
+        if self._inputs is None:
+            part = self.pictures.rows(self.rows)
+            batches = list(cam_data.viewing_batches(part, self.preprocessing, EXAMPLES))
+            inputs, labels, rows = batches[0][:3] if batches else (np.zeros((0, 1, 1, 3)), np.zeros(0, np.int32), np.zeros(0, int))
+            count = len(labels)
+            self.rows = np.asarray(self.rows)[np.asarray(rows)[:count]]
+            self._inputs = tf.constant(np.asarray(inputs)[:count], tf.float32), np.asarray(labels)[:count]
+        return self._inputs
+
+    def shown(self):
+        """A Shown of each picture, with a View for some of the epochs."""
+        found = sorted(int(match[1]) for name in _names(self.folder) if (match := FILE.fullmatch(name)))
+        maps = {epoch: maps for epoch in (found[place] for place in _spread(len(found), EPOCHS)) if (maps := self._maps(epoch)) is not None}
+        shown = []
+        for place, row in enumerate(self.rows):
+            pixels = _pixels(self.pictures, int(row))
+            category = self.pictures.categories[self.pictures.labels[row]]
+            views = [view(category, None, grid[place], ops.upsample(grid[place], self.preprocessing.size), f"epoch {epoch}")
+                     for epoch, grid in maps.items()]
+            boxes = self.pictures.boxes[row] if self.pictures.boxes else []
+            name = f"{os.path.basename(self.pictures.files[row])} over time"
+            shown.append(Shown(name, pixels.shape[:2], small_picture(pixels), views, boxes, true=category))
+        return shown
+
+    def _maps(self, epoch):
+        """float32 [pictures, h, w], or None for a file that is none of these pictures."""
+        try:
+            with open_regular(os.path.join(self.folder, f"epoch-{epoch:06}.npy"), 1 << 28) as file:
+                maps = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        good = maps.dtype == np.float16 and maps.ndim == 3 and len(maps) == len(self.rows) and maps.size and ((maps >= 0) & (maps <= 1)).all()
+        return maps.astype(np.float32) if good else None
+
+
+def noticing(localizer, pictures):
+    """Arguments of `evaluate_network` by which a sample of the pictures is kept for the page."""
+    notice, wanted = notice_network(localizer), set(_spread(len(pictures), SAMPLE))
+    return {"keep": small_picture, "notice": lambda maps, refined: notice(maps, refined) if maps.number in wanted else None}
+
+
+def write_training_page(settings, examples, curves, records, noticed, judged, metrics):
+    """report.html of a run: its curves, its examples over time, and a sample of the pictures that it was judged on.
+
+    curves  {panel: (columns, rows)}
+    """
+    sample = completed(noticed, records, judged)
+    about = about_evaluation(sample, records, judged, metrics)
+    about.curves = [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": False,
+                     "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
+                    for name, (columns, rows) in curves.items()] + about.curves
+    about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
+    run = shlex.quote(settings.out)
+    about.commands += [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
+    return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*examples.shown(), *sample], about)
+
+
+def _spread(count, most):
+    """At most so many of the numbers below `count`, spread over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist() if count else []
+
+
+def _names(folder):
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def _pixels(pictures, row):
+    return np.asarray(pictures.draw(row, 0)) if pictures.draw else cam_data.read_picture(pictures.files[row], pictures.largest)
