@@ -28,6 +28,8 @@ def main(arguments):
     settings = parse_localize(arguments)
     if settings.list_classes is not None:
         return list_classes(weights.load(weights.resolve(settings.weights)).classes, settings.list_classes)
+    if settings.serve is not None:
+        return serve(settings)
     if settings.json != STANDARD_OUTPUT:
         return localize(settings)
     standard_output = sys.stdout
@@ -74,6 +76,21 @@ def localize(settings, standard_output=None):
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
                 + f"; ? is below {UNSURE}: it may be none of them" * bool(tally.unsure))
     return 0 if tally.done == len(files) and not tally.incomplete else 2
+
+
+def serve(settings):
+    """A page to drop pictures on, until Ctrl-C."""
+    device = nets.prepare_devices(settings.precision)
+    localizer = localization.load(settings.weights, **settings.localizer_options())
+    classes = [class_called(localizer, name) for name in settings.classes] or None
+    localizer(np.zeros((64, 64, 3), np.uint8), settings.top, classes)  # compiles: nobody waits for it later
+    about = cam_report.About(localizer.threshold, settings.boxes == "peak", commands=[shlex.join(sys.argv)],
+                             settings=[("weights", weights.resolve(settings.weights)), ("classes", len(localizer.classes)), ("device", device)])
+    page = cam_localization.page_to_serve("Where a network sees its classes", about)
+    cam_localization.serve(cam_localization.Server(
+        settings.host, settings.serve, lambda pixels: localizer(pixels, settings.top, classes), page,
+        min(cam_localization.PIXELS, settings.largest_pixels())))
+    return 0
 
 
 def report_page(settings, pictures):

@@ -41,7 +41,7 @@ def notice_scores(pictures):
     def notice(row, heat_map, size):
         pixels = cam_data.read_picture(pictures.files[row], pictures.largest)
         true = pictures.categories[pictures.labels[row]]
-        return Shown("", size or pixels.shape[:2], small_picture(pixels), [view(true, None, heat_map, heat_map)], true=true)
+        return Shown("", pixels.shape[:2] if size is None else tuple(map(int, size)), small_picture(pixels), [view(true, None, heat_map, heat_map)], true=true)
 
     return notice
 
@@ -70,7 +70,8 @@ def write_page(folder, noticed, records, pictures, metrics, where="auto"):
 
 def about_evaluation(shown, records, pictures, metrics):
     """What the page says of an evaluation besides its pictures."""
-    labels = {class_name(category): category.label.split(",")[0] for category in pictures.categories}
+    # A set may call its classes by their wnids alone, where the weights know their words.
+    labels = {class_name(category): category.label.split(",")[0] for category in [*pictures.categories, *(one.true for one in shown)]}
     curves = [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": columns[0] == "threshold",
                "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
               for name, (columns, rows) in curves_of(records).items()]

@@ -6,5 +6,6 @@ __getattr__ = exports(__name__, {
     "drawing": "Outputs describe",
     "pictures": "FileNames find_pictures names_to_show without_own",
     "results_file": "ResultsFile describe_run entries_of_earlier sweep",
+    "server": "PIXELS Server page_to_serve serve",
     "settings": "JSON LocalizeSettings STANDARD_OUTPUT parse_localize",
 })

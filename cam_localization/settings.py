@@ -8,7 +8,10 @@ from localization.settings import MERGE, Looking, refuse
 JSON = "localizations.json"
 STANDARD_OUTPUT = "-"
 # How the result was made, not what it is: a run may go on with others.
-NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures"}
+NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures", "serve", "host"}
+
+WRITTEN = {"overlay", "colormap", "alpha", "overlay_format", "all_boxes", "maps", "masks", "json", "csv", "report", "report_pictures",
+           "resume", "out"}
 
 
 @dataclass
@@ -22,6 +25,10 @@ class LocalizeSettings(Looking):
     list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
                                values="?", metavar="WORD", bare="")
     merge: str = option("smooth", **MERGE)
+    serve: int = option(None, "show a page on which pictures are dropped, instead of looking at files; on this port, 0: any that is free",
+                        kind=int, values="?", bare=8765, least=0, below=65536, metavar="PORT", group="a page to drop pictures on")
+    host: str = option("127.0.0.1", "address to serve on: this machine's own only; 0.0.0.0: whoever can reach it",
+                       group="a page to drop pictures on")
     overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class; a picture at full "
                           "size for each class; nothing", choices=("strip", "full", "none"), group="what is written to --out")
     colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME",
@@ -58,6 +65,8 @@ def parse_localize(arguments):
         (settings.classes, "--class", {"top"}),
         (settings.json == STANDARD_OUTPUT, "--json -", {"resume"}),
         (settings.resume, "--resume, which does not look at all pictures again", {"report"}),
+        (settings.serve is not None, "--serve", WRITTEN | {"pictures", "batch", "min_probability"}),
+        (settings.serve is None, "no --serve", {"host"}),
         (not settings.report, "no --report", {"report_pictures"}),
         (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))

@@ -16,7 +16,7 @@ from cam_report.slider import STEPS
 from ops.overlays import palette
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
-SCRIPTS = ("data.js", "gallery.js", "drawing.js", "view.js", "figures.js")
+SCRIPTS = ("data.js", "gallery.js", "drawing.js", "view.js", "figures.js", "serve.js")
 PALETTES = ("jet", "viridis", "inferno", "gray")
 ITEMS = "<!-- items -->"
 MOST_WITHIN = 1000  # pictures of a page that are kept within it; of a larger one they lie beside it
@@ -56,7 +56,7 @@ class PageWriter:
     def __init__(self, path, title, linked=False):
         self.path, self.title = os.path.abspath(path), title
         self.folder = f"{os.path.splitext(self.path)[0]}-pictures" if linked else None
-        self.names, self.items, self.done = {}, [], False
+        self.encoder, self.items, self.done = Encoder(), [], False
 
     def __enter__(self):
         self._replacing = replacing(self.path)
@@ -68,49 +68,70 @@ class PageWriter:
     def add(self, shown):
         """Add a Shown."""
         number = len(self.items)
-        held = {"picture": self._picture(number, shown.picture), "truth": np.asarray(shown.true_boxes, int).reshape(-1, 4).tolist(),
-                "views": [self._view(one) for one in shown.views]}
+        held, summary = self.encoder.encode(shown, self._picture(number, shown.picture))
         self.file.write(f'<script type="application/json" id="item-{number}">'.encode() + within_html(held) + b"</script>\n")
-        first = shown.views[0] if shown.views else None
-        self.items.append({
-            "name": shown.name, "h": int(shown.size[0]), "w": int(shown.size[1]), "true": self._name(shown.true),
-            "guess": self._name(shown.guess), "right": shown.right, "iou": shown.iou, "change": shown.change,
-            "p": first.probability if first else None, "error": shown.error})
+        self.items.append(summary)
 
     def _picture(self, number, picture):
         if not self.folder or not picture:
-            return "data:image/jpeg;base64," + base64.b64encode(picture).decode() if picture else ""
+            return within_page(picture)
         name = f"{number + 1:06}.jpg"
         with replacing(os.path.join(self.folder, name)) as file:
             file.write(picture)
         return quote(f"{os.path.basename(self.folder)}/{name}")
 
-    def _name(self, category):
-        """The number of a class on this page."""
-        if category is None:
-            return None
-        return self.names.setdefault((category[1].split(",")[0], category[0] or ""), len(self.names))
-
-    def _view(self, one):
-        grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)
-        return {"c": self._name(one.category), "p": one.probability, "run": one.run, "g": packed(grid), "gh": grid.shape[0],
-                "gw": grid.shape[1], "s": list(map(int, one.map_size)), "n": packed(one.steps.count.astype(np.uint8)),
-                "b": packed(one.steps.box.astype("<u2")), "k": packed(one.steps.peak.astype(np.uint8))}
-
-    def finish(self, about):
-        """Write what is known last."""
+    def finish(self, about, serve=False):
+        """Write what is known last; `serve`: whether the page asks its server about pictures (`cam_localization.server`)."""
         report = {"steps": STEPS, "start": min(STEPS - 1, round(about.threshold * STEPS)), "peak": about.peak,
-                  "views_are_runs": about.runs, "names": [list(name) for name in self.names], "items": self.items,
+                  "views_are_runs": about.runs, "names": self.encoder.names, "items": self.items,
                   "palettes": {name: base64.b64encode(palette(name)).decode() for name in PALETTES},
                   "figures": about.figures, "figures_title": about.figures_title, "figure_columns": about.figure_columns,
                   "curves": about.curves, "tables": about.tables, "settings": [[name, str(value)] for name, value in about.settings],
-                  "commands": about.commands}
+                  "commands": about.commands, "serve": serve}
         self.file.write(string.Template(self.behind).substitute(report=within_html(report).decode()).encode())
         self.done = True
 
     def __exit__(self, kind, error, trace):
         unfinished = kind is None and not self.done
         self._replacing.__exit__(RuntimeError if unfinished else kind, error, trace)
+
+
+class Encoder:
+    """Pictures as the page's script reads them; classes become numbers of `names`."""
+
+    def __init__(self):
+        self._numbers = {}
+
+    @property
+    def names(self):
+        """[name, wnid] of each class."""
+        return [list(name) for name in self._numbers]
+
+    def encode(self, shown, picture):
+        """(what is read when the picture is looked at, what is read at once) of a Shown, whose pixels are at the address `picture`."""
+        held = {"picture": picture, "truth": np.asarray(shown.true_boxes, int).reshape(-1, 4).tolist(),
+                "views": [self._view(one) for one in shown.views]}
+        first = shown.views[0] if shown.views else None
+        return held, {
+            "name": shown.name, "h": int(shown.size[0]), "w": int(shown.size[1]), "true": self._number(shown.true),
+            "guess": self._number(shown.guess), "right": shown.right, "iou": shown.iou, "change": shown.change,
+            "p": first.probability if first else None, "error": shown.error}
+
+    def _number(self, category):
+        if category is None:
+            return None
+        return self._numbers.setdefault((category[1].split(",")[0], category[0] or ""), len(self._numbers))
+
+    def _view(self, one):
+        grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)
+        return {"c": self._number(one.category), "p": one.probability, "run": one.run, "g": packed(grid), "gh": grid.shape[0],
+                "gw": grid.shape[1], "s": list(map(int, one.map_size)), "n": packed(one.steps.count.astype(np.uint8)),
+                "b": packed(one.steps.box.astype("<u2")), "k": packed(one.steps.peak.astype(np.uint8))}
+
+
+def within_page(picture):
+    """The address of a JPEG's bytes that is the picture itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(picture).decode() if picture else ""
 
 
 def template(title):

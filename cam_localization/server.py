@@ -1,0 +1,147 @@
+"""`localize.py --serve`: a page on which pictures are dropped, and the network's answers. Nothing is written.
+
+Whoever can reach the address may ask; so it is this machine's own unless told otherwise, and
+a page of another site cannot: `Host` and `Origin` must be the server's.
+"""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+import cam_data
+import cam_report
+from cam_base import InputError
+from cam_base.growing import json_bytes
+from cam_base.terminal import printable, say
+
+LARGEST = 32_000_000  # bytes of an upload
+PIXELS = 50_000_000  # of a picture, at most
+PATIENCE = 30  # seconds for a picture to arrive
+AT_A_TIME = 2  # pictures that are looked at; others wait
+HTML, JSON = "text/html; charset=utf-8", "application/json"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers for a Localizer.
+
+    look  a function of pixels, uint8 [H, W, 3], to a `localization.Result`
+    page  the bytes of the page
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host, port, look, page, pixels=PIXELS):
+        self.look, self.page, self.pixels = look, page, pixels
+        self.turns = threading.Semaphore(AT_A_TIME)
+        try:
+            super().__init__((host, port), Handler)
+        except (OSError, OverflowError) as error:
+            raise InputError(f"--serve {port} --host {host}: cannot be listened on ({getattr(error, 'strerror', None) or error}); "
+                             "choose another") from None
+        port = self.server_address[1]
+        names = {"127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host}
+        self.hosts = None if host in ("0.0.0.0", "::") else {f"{name}:{port}" for name in names}
+        self.address = f"http://{host}:{port}/"
+
+    def handle_error(self, request, client_address):
+        """A connection that ended early is no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = PATIENCE
+
+    def do_GET(self):
+        if not self._trusted():
+            return
+        if self.path == "/":
+            self._answer(HTTPStatus.OK, self.server.page, HTML)
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def do_POST(self):
+        if not self._trusted():
+            return
+        if self.path != "/look":
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) == 0:
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "no picture, or one of unknown length")
+        elif int(length) > LARGEST:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{int(length):,} bytes; at most {LARGEST:,} are read")
+        else:
+            self._look(int(length))
+
+    def _look(self, length):
+        contents = self.rfile.read(length)
+        name = printable(unquote(self.headers.get("X-Picture-Name", ""))[:200]) or "picture"
+        began = time.perf_counter()
+        try:
+            if len(contents) < length:
+                raise InputError("the picture ended early")
+            with self.server.turns:
+                answer = self._answer_of(name, contents)
+        except ValueError as error:  # of which InputError is one
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).removeprefix("these bytes: "))
+            return
+        answer["seconds"] = time.perf_counter() - began
+        self._answer(HTTPStatus.OK, json_bytes(answer, None), JSON)
+
+    def _answer_of(self, name, contents):
+        pixels = cam_data.read_picture(contents, self.server.pixels)
+        result = self.server.look(pixels)
+        encoder, picture = cam_report.Encoder(), cam_report.small_picture(pixels)
+        shown = cam_report.Shown(name, result.size, picture, cam_report.views_of(result), guess=result[0].category if len(result) else None)
+        held, item = encoder.encode(shown, cam_report.within_page(picture))
+        return {"item": item, "held": held, "names": encoder.names}
+
+    def _trusted(self):
+        """Whether the request is of the server's own page; refuses it where it is not."""
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        known = self.server.hosts is None or host.lower() in self.server.hosts
+        own = origin is None or origin.lower() == f"http://{host.lower()}"
+        if not known or not own or self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            self._refuse(HTTPStatus.FORBIDDEN, "asked by another page, or under another name than the server's own")
+            return False
+        return True
+
+    def _refuse(self, status, message):
+        self._answer(status, json.dumps({"error": message}).encode(), JSON)
+
+    def _answer(self, status, body, kind):
+        self.close_connection = True  # what was not read of a request is no next one
+        self.send_response(status)
+        for name, value in (("Content-Type", kind), ("Content-Length", str(len(body))), ("X-Content-Type-Options", "nosniff"),
+                            ("Cache-Control", "no-store"), ("Cross-Origin-Resource-Policy", "same-origin"), ("X-Frame-Options", "DENY")):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing: the page says what happens."""
+
+
+def page_to_serve(title, about):
+    """The bytes of a report without pictures, that asks for some."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "page.html")
+        with cam_report.PageWriter(path, title) as page:
+            page.finish(about, serve=True)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def serve(server):
+    """Answer until Ctrl-C."""
+    say(f"Drop pictures on {server.address} (Ctrl-C ends it)")
+    try:
+        server.serve_forever(poll_interval=0.2)
+    except KeyboardInterrupt:
+        say("ended")
+    finally:
+        server.server_close()

@@ -1,0 +1,265 @@
+"""What the programs write for the page, and how a page is served: by reading it, without a browser."""
+
+import base64
+import csv
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cam_localization
+import evaluate as evaluate_program
+import localization
+import localize
+import ops
+from cam_base import InputError
+from cam_report.kept import read_kept, write_kept
+from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
+from small_reports import shown
+
+ROOT = os.path.dirname(os.path.abspath(localize.__file__))
+RED = CLASSES[0].wnid
+BOXES = {"a": (4, 4, 40, 40), "b": (8, 20, 50, 60), "c": (30, 2, 60, 30)}
+
+
+def parts(path):
+    """(what the page knows at once, what it knows of each picture)."""
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    held = [json.loads(found) for found in re.findall(r'id="item-\d+">(.*?)</script>', page)]
+    return json.loads(re.search(r'id="report">(.*?)</script>', page)[1]), held
+
+
+def boxes_at(view, step):
+    count = np.frombuffer(base64.b64decode(view["n"]), np.uint8)
+    boxes = np.frombuffer(base64.b64decode(view["b"]), "<u2").reshape(-1, 4)
+    first = int(count[:step].sum())
+    return boxes[first:first + int(count[step])].astype(int)
+
+
+@pytest.fixture
+def boxed(tmp_path, monkeypatch):
+    """(arguments of a data set, arguments of a network, folder)."""
+    for name, box in BOXES.items():
+        paint(str(tmp_path / "set" / RED / f"{name}.png"), red=box, green=(0, 61, 64, 64) if name == "b" else (0, 62, 64, 64))
+    metadata = metadata_folder(tmp_path / "metadata", {f"{RED}/{name}.png": [box] for name, box in BOXES.items()}, [0] * 3)
+    return ["--metadata", metadata, "--data", tmp_path / "set"], ["--weights", colour_weights(monkeypatch, tmp_path)], tmp_path
+
+
+def test_the_page_of_localize_shows_what_it_wrote(boxed):
+    _, network, folder = boxed
+    bad = folder / "bad.png"
+    bad.write_text("no picture")
+    assert localize.main([str(folder / "set"), str(bad), *network, "--report", "--out", str(folder / "out"), "--threshold", "0.3"]) == 2
+    with open(folder / "out" / "localizations.json", encoding="utf-8") as file:
+        written = json.load(file)["pictures"]
+    report, held = parts(folder / "out" / "report.html")
+    assert report["start"] == 30 and len(report["items"]) == len(held) == len(written) == 4
+    for item, view_of, entry in zip(report["items"], held, written):
+        assert item["name"] == os.path.basename(entry["image"])
+        if "error" in entry:
+            assert item["error"] == entry["error"] and not view_of["views"] and not view_of["picture"]
+            continue
+        assert (item["w"], item["h"]) == (entry["width"], entry["height"])
+        for view, found in zip(view_of["views"], entry["predictions"], strict=True):
+            own = localization.to_picture(boxes_at(view, 30)[:1], view["s"], item["h"], item["w"])[0]
+            assert own.tolist() == found["box"] and view["p"] == pytest.approx(found["probability"])
+            assert report["names"][view["c"]] == [found["label"], found["wnid"]]
+        picture = tf.io.decode_jpeg(base64.b64decode(view_of["picture"].partition(",")[2]))
+        assert picture.shape == (240, 240, 3)
+
+
+def test_the_page_of_an_evaluation_has_its_figures_and_true_boxes(boxed):
+    data, network, folder = boxed
+    metrics = evaluate(folder / "out", *data, *network, "--report", "--threshold", "0.4")
+    report, held = parts(folder / "out" / "report.html")
+    with open(folder / "out" / "pictures.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [item["name"] for item in report["items"]] == [row["id"] for row in rows] and report["start"] == 40
+    for item, of, row, box in zip(report["items"], held, rows, BOXES.values()):
+        assert item["iou"] == pytest.approx(float(row["gt_known_iou"]), abs=1e-4) and of["truth"] == [list(box)]
+        assert item["right"] == (row["rank"] == "1")
+        drawn = localization.to_picture(boxes_at(of["views"][0], 40)[:1], of["views"][0]["s"], item["h"], item["w"])[0]
+        assert float(ops.iou(drawn, np.array(box))) == pytest.approx(item["iou"])
+    figures = {row[0]: row[1] for row in report["figures"]}
+    assert figures["gt_known_localization"] == f"{metrics['gt_known_localization']:.4f}" and "centre_box_baseline" in figures
+    (curve,) = report["curves"]
+    assert curve["slider"] and max(curve["lines"]["max_box_acc"]) == pytest.approx(metrics["max_box_acc"])
+    assert report["tables"][0]["rows"][0][0] == "red thing" and dict(report["settings"])["threshold"] == "0.4"
+
+
+def test_score_maps_have_a_page_too(boxed):
+    data, _, folder = boxed
+    (folder / "maps").mkdir()
+    for name, (x0, y0, x1, y1) in BOXES.items():
+        np.save(folder / "maps" / f"{name}.png.npy", np.pad(np.ones((y1 - y0, x1 - x0)), [(y0, 64 - y1), (x0, 64 - x1)]))
+    evaluate(folder / "out", *data, "--scores", folder / "maps", "--report")
+    report, held = parts(folder / "out" / "report.html")
+    assert [item["iou"] for item in report["items"]] == [1, 1, 1] and [item["right"] for item in report["items"]] == [None] * 3
+    assert all(of["views"][0]["p"] is None and boxes_at(of["views"][0], 50)[0].tolist() == of["truth"][0] for of in held)
+
+
+def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(boxed, capsys):
+    data, network, folder = boxed
+    for name, threshold in (("low", "0.2"), ("high", "0.9")):
+        evaluate(folder / name, *data, *network, "--report", "--threshold", threshold)
+    os.rename(folder / "set", folder / "gone")
+    os.unlink(network[1])
+    arguments = ["--compare", str(folder / "low"), str(folder / "high"), "--report", "--out", str(folder / "both")]
+    assert evaluate_program.main(arguments) == 0
+    report, held = parts(folder / "both" / "report.html")
+    assert report["views_are_runs"] and report["start"] == 20
+    for item, of in zip(report["items"], held):
+        assert [view["run"] for view in of["views"][:2]] == ["A", "B"] and of["views"][0]["b"] == of["views"][1]["b"]
+        assert item["change"] == pytest.approx(0, abs=1) and of["picture"].startswith("data:image/jpeg")
+    assert {row[0] for row in report["figures"]} >= {"gt_known_localization", "max_box_acc"}
+    assert ["threshold", "0.2   and   0.9"] in report["settings"] and "report: " in capsys.readouterr().out
+    os.unlink(folder / "high" / "maps.npz")
+    with pytest.raises(InputError, match="maps.npz; evaluate.py --report writes it"):
+        evaluate_program.main(arguments)
+
+
+def test_what_is_kept_comes_back(tmp_path):
+    every = [shown(number) for number in range(5)]
+    every[2].views, every[3].true_boxes, every[4].iou, every[4].right = [], [], None, None
+    write_kept(str(tmp_path), every)
+    for one, again in zip(every, read_kept(str(tmp_path)), strict=True):
+        assert (one.name, one.size, one.picture, one.true, one.guess, one.right, one.iou) == (
+            again.name, again.size, again.picture, again.true, again.guess, again.right, again.iou)
+        assert np.array_equal(np.reshape(one.true_boxes, (-1, 4)), np.reshape(again.true_boxes, (-1, 4)))
+        for view, other in zip(one.views, again.views, strict=True):
+            np.testing.assert_array_equal(view.grid, other.grid)
+            for array, read in zip(view.steps, other.steps):
+                np.testing.assert_array_equal(array, read)
+            assert view.category == other.category and view.probability == pytest.approx(other.probability)
+
+
+def test_damaged_maps_are_one_line(tmp_path):
+    write_kept(str(tmp_path), [shown(number) for number in range(3)])
+    path = tmp_path / "maps.npz"
+    whole = dict(np.load(path))
+    changes = [(name, array[:-1]) for name, array in whole.items()] + [
+        ("count", np.zeros_like(whole["count"])), ("grid_size", whole["grid_size"] * 1000), ("category", whole["category"] + 99),
+        ("picture_end", whole["picture_end"][::-1]), ("names", np.frombuffer(b'{"ids": 5}', np.uint8)), ("box", whole["box"].astype(float)),
+        ("names", np.frombuffer(json.dumps({"ids": [[], 2, None], "categories": [[None, "a"]] * 3}).encode(), np.uint8)),
+        ("size", np.zeros_like(whole["size"]))]
+    for name, array in changes:
+        np.savez(path, **whole | {name: array})
+        with pytest.raises(InputError, match="maps.npz is damaged") as caught:
+            read_kept(str(tmp_path))
+        assert "\n" not in str(caught.value)
+    np.savez(path, **whole | {"names": np.array([object()])})
+    with pytest.raises(InputError, match="damaged"):
+        read_kept(str(tmp_path))
+    path.write_bytes(b"PK" + bytes(100))
+    with pytest.raises(InputError, match="damaged"):
+        read_kept(str(tmp_path))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["x.jpg", "--report", "--resume"], "--report does not go with --resume"),
+    (["x.jpg", "--report-pictures", "linked"], "--report-pictures does not go with no --report"),
+    (["x.jpg", "--serve"], "a picture does not go with --serve"), (["--serve", "--maps", "npy"], "--maps does not go with --serve"),
+    (["--host", "0.0.0.0"], "--host does not go with no --serve"), (["--serve", "99999"], "--serve is 99999")])
+def test_options_that_would_change_nothing_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        cam_localization.parse_localize(arguments)
+
+
+# ---------------------------------------------------------------- the server
+
+@pytest.fixture
+def server(boxed):
+    localizer = localization.load(boxed[1][1])
+    running = cam_localization.Server("127.0.0.1", 0, lambda pixels: localizer(pixels, 2), b"<!doctype html>the page", 1_000_000)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+    thread.join(10)
+
+
+def ask(server, method="POST", path="/look", body=b"", **headers):
+    """(status, body) of a request; underscores of headers are dashes."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    port = server.server_address[1]
+    sent = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
+    for name, value in sent.items():
+        if value is not None:
+            connection.putheader(name, value.replace("PORT", str(port)))
+    connection.endheaders()
+    connection.send(body)
+    answer = connection.getresponse()
+    found = answer.status, answer.read(), dict(answer.getheaders())
+    connection.close()
+    return found
+
+
+def test_a_dropped_picture_is_looked_at_and_not_written(server, boxed):
+    folder = boxed[2]
+    before = sorted(os.listdir(folder))
+    with open(folder / "set" / RED / "a.png", "rb") as file:
+        status, body, headers = ask(server, body=file.read(), X_Picture_Name="a%20%1B%5B2J.png", Origin="http://127.0.0.1:PORT")
+    found = json.loads(body)
+    assert status == 200 and found["item"]["name"] == "a \\x1b[2J.png" and found["seconds"] < 30
+    views = found["held"]["views"]
+    assert len(views) == 2 and found["names"][views[0]["c"]][0] == "red thing"
+    np.testing.assert_allclose(boxes_at(views[0], 20)[0], BOXES["a"], atol=1)
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
+    assert sorted(os.listdir(folder)) == before
+    assert ask(server, "GET", "/")[:2] == (200, b"<!doctype html>the page") and ask(server, "GET", "/etc/passwd")[0] == 404
+
+
+def test_other_pages_and_other_names_are_refused(server):
+    for headers in ({"Host": "evil.example"}, {"Host": "evil.example:PORT"}, {"Host": "127.0.0.1"}, {"Origin": "http://evil.example"}, {"Origin": "null"},
+                    {"Origin": "https://127.0.0.1:PORT"}, {"Sec_Fetch_Site": "cross-site"}, {"Host": None}):
+        for method, path in (("GET", "/"), ("POST", "/look")):
+            status, body, _ = ask(server, method, path, b"x", **headers)
+            assert status == 403 and b"asked by another page" in body, headers
+    assert ask(server, "GET", "/", Host="localhost:PORT")[0] == 200
+
+
+def test_hostile_uploads_are_one_line(server):
+    bomb = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    for body, headers, expected, message in (
+            (b"no picture", {}, 422, "no JPEG, PNG, GIF or BMP"), (bomb, {}, 422, "megapixels"), (b"", {}, 411, "no picture"),
+            (b"x", {"Content_Length": "99999999999"}, 413, "at most"), (b"x", {"Content_Length": "-5"}, 411, "no picture"),
+            (b"x", {"Content_Length": None}, 411, "no picture"), (ops.encode_jpeg(np.zeros((9, 9, 3), np.uint8))[:-60], {}, 422, "")):
+        status, told, _ = ask(server, body=body, **headers)
+        error = json.loads(told)["error"]
+        assert status == expected and message in error and "\n" not in error and "these bytes" not in error
+    assert ask(server, "GET", "/")[0] == 200  # it is still there
+
+
+def test_a_port_that_is_taken_is_one_line(server):
+    with pytest.raises(InputError, match=f"--serve {server.server_address[1]} --host 127.0.0.1: cannot be listened on"):
+        cam_localization.Server("127.0.0.1", server.server_address[1], None, b"")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_server(tmp_path):
+    """The program as it is started, and asked once."""
+    running = subprocess.Popen([sys.executable, os.path.join(ROOT, "localize.py"), "--serve", "0", "--weights", "tiny-imagenet-100"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said = running.stdout.readline()
+    port = int(re.search(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)", said)[1])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with open(os.path.join(ROOT, "samples", "coffee.jpg"), "rb") as file:
+        connection.request("POST", "/look", file.read())
+    assert connection.getresponse().status == 200
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 0 and "ended" in out and "Traceback" not in err and time.monotonic() - began < 10
+    assert os.listdir(tmp_path) == []
