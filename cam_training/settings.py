@@ -89,7 +89,7 @@ class Options(Common):
     network: str | None = option(None, "default: resnet", choices=nets.NAMES, group=NETWORK)
     variant: int | None = option(None, "efficientnet-lite: 0 (default), 1 or 2", kind=int, least=0, below=3,
                                  group=NETWORK)
-    depth: int | None = option(None, "resnet: 26 (default), 50, 101 or 152", kind=int, group=NETWORK)
+    depth: int | None = option(None, "resnet: 18, 26 (default), 34, 50, 101 or 152", kind=int, group=NETWORK)
     width: int | None = option(None, "resnet: channels of the first stage; 32 by default, published ones have 64",
                                kind=int, least=8, below=WHOLE, group=NETWORK)
     stem: str | None = option(None, "resnet: 7x7/4, or 3x3/2 (default) and 3x3/1 for small pictures", group=NETWORK)

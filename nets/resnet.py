@@ -1,7 +1,7 @@
-"""ResNet with bottleneck blocks (He et al., CVPR 2016, table 1)."""
+"""ResNet (He et al., CVPR 2016, table 1), also with wide bottlenecks (Zagoruyko and Komodakis, BMVC 2016)."""
 
 from nets.layers import BatchNorm, Conv, Linear, initial_numbers
-from nets.tables import RESNET_BLOCKS
+from nets.tables import BASIC_BLOCKS, RESNET_BLOCKS
 from ops import gap
 from ops.quiet_tensorflow import tf
 
@@ -11,21 +11,24 @@ EXPANSION = 4
 
 
 class Bottleneck(tf.Module):
-    """relu(shortcut(x) + conv1x1(conv3x3(conv1x1(x)))), each with batch normalisation."""
+    """relu(shortcut(x) + conv1x1(conv3x3(conv1x1(x)))), each with batch normalisation.
 
-    def __init__(self, in_channels, width, *, stride, dilation, stride_on, rng, epsilon, name=None):
+    widen  channels of the 3x3, as a multiple of `width`
+    """
+
+    def __init__(self, in_channels, width, *, stride, dilation, stride_on, rng, epsilon, widen=1, name=None):
         super().__init__(name=name)
-        out_channels = EXPANSION * width
+        out_channels, inner = EXPANSION * width, widen * width
         first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
 
         def unit(*shape, gamma=1.0, **options):
             return (Conv(*shape, rng=rng, **options),
                     BatchNorm(shape[1], epsilon=epsilon, initial_gamma=gamma))
 
-        self.conv1, self.norm1 = unit(in_channels, width, 1, stride=first)
-        self.conv2, self.norm2 = unit(width, width, 3, stride=second, dilation=dilation)
+        self.conv1, self.norm1 = unit(in_channels, inner, 1, stride=first)
+        self.conv2, self.norm2 = unit(inner, inner, 3, stride=second, dilation=dilation)
         # A block begins as the identity (Goyal et al., 2017, section 5.1).
-        self.conv3, self.norm3 = unit(width, out_channels, 1, gamma=0.0)
+        self.conv3, self.norm3 = unit(inner, out_channels, 1, gamma=0.0)
         self.project, self.project_norm = (
             unit(in_channels, out_channels, 1, stride=stride)
             if in_channels != out_channels or stride > 1 else (None, None))
@@ -35,6 +38,29 @@ class Bottleneck(tf.Module):
         y = tf.nn.relu(self.norm1(self.conv1(x), training))
         y = tf.nn.relu(self.norm2(self.conv2(y), training))
         return tf.nn.relu(self.norm3(self.conv3(y), training) + shortcut)
+
+
+class Basic(tf.Module):
+    """relu(shortcut(x) + conv3x3(conv3x3(x))), each with batch normalisation; the first has the stride.
+
+    dilations  of the two
+    """
+
+    def __init__(self, in_channels, width, *, stride, dilations, rng, epsilon, name=None):
+        super().__init__(name=name)
+
+        def unit(*shape, gamma=1.0, **options):
+            return (Conv(*shape, rng=rng, **options), BatchNorm(shape[1], epsilon=epsilon, initial_gamma=gamma))
+
+        self.conv1, self.norm1 = unit(in_channels, width, 3, stride=stride, dilation=dilations[0])
+        self.conv2, self.norm2 = unit(width, width, 3, dilation=dilations[1], gamma=0.0)
+        self.project, self.project_norm = (
+            unit(in_channels, width, 1, stride=stride) if in_channels != width or stride > 1 else (None, None))
+
+    def __call__(self, x, training):
+        shortcut = x if self.project is None else self.project_norm(self.project(x), training)
+        y = tf.nn.relu(self.norm1(self.conv1(x), training))
+        return tf.nn.relu(self.norm2(self.conv2(y), training) + shortcut)
 
 
 def _strides_and_dilations(stem_stride, output_stride, stride_on):
@@ -61,11 +87,12 @@ def _strides_and_dilations(stem_stride, output_stride, stride_on):
 
 
 class ResNet(tf.Module):
-    """Stem, four stages of bottleneck blocks, global average pooling, one linear layer.
+    """Stem, four stages of blocks, global average pooling, one linear layer.
 
     classes        number of classes
-    depth          26, 50, 101 or 152
-    width          channels of the first stage's 3x3; the last stage has 32 width features
+    depth          18 or 34 (blocks of two convolutions); 26, 50, 101 or 152 (bottlenecks)
+    width          channels of the first stage; the last stage has 32 width features, 8 width of 18 and 34
+    widen          1; 2: bottlenecks of twice as many channels inside, as Wide ResNet-50-2 has
     stem           "7x7/4" (published weights), or "3x3/2", "3x3/1" for 32-64 pixel pictures
     stride_on      "3x3": v1.5, torchvision; "1x1": v1, the publication and Keras
     output_stride  picture size over map size: the stem's times 8, 4 or 2
@@ -76,10 +103,11 @@ class ResNet(tf.Module):
     head_layers = ("head",)
     defaults = {"depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
 
-    def __init__(self, classes, *, depth=50, width=64, stem="7x7/4", stride_on="3x3",
+    def __init__(self, classes, *, depth=50, width=64, widen=1, stem="7x7/4", stride_on="3x3",
                  output_stride=32, epsilon=1e-5, seed=0):
         super().__init__(name="resnet")
-        for value, known, what in ((depth, RESNET_BLOCKS, "depth"), (stem, STEMS, "stem"),
+        blocks_of = RESNET_BLOCKS | BASIC_BLOCKS
+        for value, known, what in ((depth, blocks_of, "depth"), (widen, (1,) if depth in BASIC_BLOCKS else (1, 2), "widen"), (stem, STEMS, "stem"),
                                    (stride_on, ("1x1", "3x3"), "stride_on")):
             if value not in known:
                 raise ValueError(f"{what} is {value!r}; known are {', '.join(map(repr, known))}")
@@ -94,14 +122,17 @@ class ResNet(tf.Module):
         self.smallest, self.output_stride = 1, output_stride
         self.stages, channels = [], width
         plan = _strides_and_dilations(stride * (2 if self.pool_stem else 1), output_stride, stride_on)
-        for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(RESNET_BLOCKS[depth], plan)):
+        for stage, (blocks, (stride, first_dilation, dilation)) in enumerate(zip(blocks_of[depth], plan)):
             self.stages.append([])
             for block in range(blocks):
-                self.stages[-1].append(Bottleneck(
-                    channels, width << stage, stride=stride if block == 0 else 1,
-                    dilation=first_dilation if block == 0 else dilation,
-                    stride_on=stride_on, rng=rng, epsilon=epsilon))
-                channels = EXPANSION * (width << stage)
+                stride_of, dilation_of = (stride, first_dilation) if block == 0 else (1, dilation)
+                if depth in BASIC_BLOCKS:
+                    self.stages[-1].append(Basic(channels, width << stage, stride=stride_of, dilations=(dilation_of, dilation),
+                                                 rng=rng, epsilon=epsilon))
+                else:
+                    self.stages[-1].append(Bottleneck(channels, width << stage, stride=stride_of, dilation=dilation_of,
+                                                      stride_on=stride_on, rng=rng, epsilon=epsilon, widen=widen))
+                channels = (1 if depth in BASIC_BLOCKS else EXPANSION) * (width << stage)
         self.head = Linear(channels, classes, rng=rng)
 
     def __call__(self, pictures, training=False):

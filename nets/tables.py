@@ -7,6 +7,8 @@ NAMES = ("alexnet", "efficientnet-lite", "resnet")
 
 # Blocks of the four stages, by depth. 26 is the smallest of this family.
 RESNET_BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# Of the shallower ones, whose blocks have two convolutions of 3x3.
+BASIC_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class LiteStage(NamedTuple):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import nets
-from nets.tables import RESNET_BLOCKS
+from nets.tables import BASIC_BLOCKS, RESNET_BLOCKS
 
 from small_networks import randomise
 
@@ -81,14 +81,17 @@ def test_variables_are_the_same_for_all_strides(options):
     assert wanted["head/kernel"] == (128, 3)
 
 
-def test_resnet50_has_as_many_parameters_as_torchvisions():
-    net = nets.build({"name": "resnet", "depth": 50}, 1000)
-    assert sum(np.prod(variable.shape) for variable in net.trainable_variables) == 25_557_032
+@pytest.mark.parametrize("depth, widen, parameters", [
+    (18, 1, 11_689_512), (34, 1, 21_797_672), (50, 1, 25_557_032), (50, 2, 68_883_240)])
+def test_there_are_as_many_parameters_as_in_torchvisions(depth, widen, parameters):
+    """As torchvision's documentation gives them for resnet18, resnet34, resnet50 and wide_resnet50_2."""
+    net = nets.build({"name": "resnet", "depth": depth, "widen": widen}, 1000, seed=None)
+    assert sum(np.prod(variable.shape) for variable in net.trainable_variables) == parameters
 
 
-@pytest.mark.parametrize("depth", RESNET_BLOCKS)
+@pytest.mark.parametrize("depth", [*RESNET_BLOCKS, *BASIC_BLOCKS])
 def test_depth_counts_the_layers(depth):
-    """The stem, three convolutions in each block, and the linear layer; projections do not count."""
+    """The stem, three convolutions in each block, two in a basic one, and the linear layer; projections do not count."""
     net = nets.build({"name": "resnet", "depth": depth, "width": 1}, 3)
     kernels = [path for path in nets.named_variables(net) if path.endswith("kernel") and "project" not in path]
     assert len(kernels) == depth

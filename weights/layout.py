@@ -3,31 +3,38 @@
 import numpy as np
 
 from cam_base import InputError
-from nets.tables import LITE_FEATURES, LITE_STEM, RESNET_BLOCKS, lite_stages
+from nets.tables import BASIC_BLOCKS, LITE_FEATURES, LITE_STEM, RESNET_BLOCKS, lite_stages
 from weights.values import check_numbers
 
 NORM_OF = {"conv1": "norm1", "conv2": "norm2", "conv3": "norm3", "project": "project_norm"}
 
 
-def resnet_units(depth, width):
+def resnet_units(depth, width, widen=1):
     """(path, part, convolution's path, norm's path, kernel's shape) of each convolution of a ResNet.
 
     path is (stage, block), None for the stem; part one of the keys of NORM_OF.
     In the order in which the pictures meet them, the projection last.
     """
     yield None, "stem", "stem", "stem_norm", (7, 7, 3, width)
-    channels = width
-    for stage, blocks in enumerate(RESNET_BLOCKS[depth]):
-        inner, outer = width << stage, 4 * width << stage
+    channels, basic = width, depth in BASIC_BLOCKS
+    for stage, blocks in enumerate((BASIC_BLOCKS if basic else RESNET_BLOCKS)[depth]):
+        inner, outer = widen * width << stage, (1 if basic else 4) * width << stage
         for block in range(blocks):
-            kernels = {"conv1": (1, 1, channels, inner), "conv2": (3, 3, inner, inner),
-                       "conv3": (1, 1, inner, outer)}
-            if block == 0:
+            if basic:
+                kernels = {"conv1": (3, 3, channels, outer), "conv2": (3, 3, outer, outer)}
+            else:
+                kernels = {"conv1": (1, 1, channels, inner), "conv2": (3, 3, inner, inner), "conv3": (1, 1, inner, outer)}
+            if block == 0 and (channels != outer or stage > 0):
                 kernels["project"] = (1, 1, channels, outer)
             for part, shape in kernels.items():
                 path = f"stages/{stage}/{block}"
                 yield (stage, block), part, f"{path}/{part}", f"{path}/{NORM_OF[part]}", shape
             channels = outer
+
+
+def resnet_features(depth, width):
+    """Channels of a ResNet's last stage."""
+    return (8 if depth in BASIC_BLOCKS else 32) * width
 
 
 def lite_units(variant):
@@ -51,13 +58,14 @@ def lite_units(variant):
     yield None, "top", "top", "top_norm", (1, 1, channels, LITE_FEATURES)
 
 
-def resnet_depth(blocks):
-    """The depth whose four stages have so many blocks; InputError when there is none."""
-    for depth, known in RESNET_BLOCKS.items():
-        if tuple(blocks) == known:
+def resnet_depth(blocks, basic=False):
+    """The depth whose four stages have so many blocks, of two convolutions (`basic`) or three; InputError when there is none."""
+    known = BASIC_BLOCKS if basic else RESNET_BLOCKS
+    for depth, of_stages in known.items():
+        if tuple(blocks) == of_stages:
             return depth
     raise InputError(f"a ResNet with {', '.join(map(str, blocks))} blocks in its stages is not one that "
-                     f"we know ({', '.join(f'ResNet-{depth}' for depth in RESNET_BLOCKS)})")
+                     f"we know ({', '.join(f'ResNet-{depth}' for depth in known)})")
 
 
 class Foreign:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cam_base import Category, InputError, Preprocessing, replacing
-from weights.layout import RESNET_BLOCKS, resnet_units
+from weights.layout import BASIC_BLOCKS, RESNET_BLOCKS, resnet_units
 from weights.values import check_numbers, check_statistics
 
 FORMAT = "cam-weights/1"
@@ -168,9 +168,9 @@ def checked_looking(looking):
 
 def _refuse_larger_network(network, held):
     """InputError when the convolutions have more weights than the file: building them would take memory for nothing."""
-    depth, width = network.get("depth", 50), network.get("width", 64)
-    if network.get("name") == "resnet" and depth in RESNET_BLOCKS and isinstance(width, int):
-        needed = sum(math.prod(kernel) for path, *_, kernel in resnet_units(depth, width) if path is not None)
+    depth, width, widen = network.get("depth", 50), network.get("width", 64), network.get("widen", 1)
+    if network.get("name") == "resnet" and depth in RESNET_BLOCKS | BASIC_BLOCKS and isinstance(width, int) and widen in (1, 2):
+        needed = sum(math.prod(kernel) for path, *_, kernel in resnet_units(depth, width, widen) if path is not None)
         if needed > held:
             raise InputError(f"its network's convolutions have {needed:,} weights, and it holds {held:,}: "
                              "it is not complete")
