@@ -37,7 +37,7 @@ def file_of(variant):
 @pytest.fixture(scope="module")
 def arrays():
     """The state dictionary of EfficientNet-Lite1."""
-    return torch_legacy.read_arrays(file_of(REQUIRED))
+    return torch_legacy.read_arrays(file_of(REQUIRED)).tensors
 
 
 def picture(variant):

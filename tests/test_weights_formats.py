@@ -187,6 +187,7 @@ NUMBERS = [[1.5, -2.0, 3.140625], [0.0, 65280.0, -0.0078125]]
                                         (safetensors_file.read_arrays, "dtypes.safetensors")])
 def test_all_floating_point_types_of_genuine_files(read, file):
     arrays = read(os.path.join(FIXTURES, file))
+    arrays = getattr(arrays, "tensors", arrays)
     for name, kind in (("double", np.float64), ("single", np.float32), ("brain", np.float32)):
         assert arrays[name].dtype == kind
         np.testing.assert_array_equal(arrays[name], NUMBERS)
@@ -201,7 +202,7 @@ def test_genuine_state_dictionary_with_strides_and_parameters():
         named = [argument for opcode, argument, _ in pickletools.genops(archive.read("narrow_resnet26/data.pkl"))
                  if opcode.name == "GLOBAL"]
     assert "torch._utils _rebuild_parameter" in named
-    arrays = torch_file.read_arrays(path)
+    arrays = torch_file.read_arrays(path).tensors
     assert arrays["layer1.0.bn3.weight"].strides == (8,)
     assert not arrays["conv1.weight"].flags.c_contiguous
     assert not any(name.endswith("num_batches_tracked") for name in arrays)
@@ -215,9 +216,9 @@ def test_genuine_state_dictionary_with_strides_and_parameters():
 @pytest.mark.parametrize("before_0_4", [False, True])
 def test_formats_of_older_pytorch_hold_the_same(before_0_4, tmp_path):
     """torchvision's files from before July 2020 are of the one kind, those from before April 2018 of the other."""
-    arrays = torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+    arrays = torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth")).tensors
     old_torch.write(tmp_path / "x.pth", arrays, before_0_4)
-    for name, array in torch_legacy.read_arrays(tmp_path / "x.pth").items():
+    for name, array in torch_legacy.read_arrays(tmp_path / "x.pth").tensors.items():
         np.testing.assert_array_equal(array, arrays[name], err_msg=name)
     loaded, wanted = weights.load(tmp_path / "x.pth"), weights.load(os.path.join(FIXTURES, "narrow_resnet26.pth"))
     assert (loaded.network, loaded.preprocessing) == (wanted.network, wanted.preprocessing)
@@ -241,16 +242,16 @@ def test_pytorch_itself_reads_the_old_files_that_the_tests_write(before_0_4, tmp
 
 
 def test_resnets_of_other_kinds_are_refused(tmp_path):
-    genuine = torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth"))
+    genuine = torch_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.pth")).tensors
     from weights import torchvision
     for change, message in (
             ({"layer1.0.se.weight": np.ones(4, np.float32)}, "it also holds layer1.0.se.weight"),
             ({"layer2.0.conv2.weight": np.ones((8, 1, 3, 3), np.float32)}, r"\[8, 1, 3, 3\], not \[8, 8, 3, 3\]"),
             ({"bn1.running_var": np.ones(4, np.int64)}, "bn1.running_var holds int64"),
-            ({"layer4.2.conv3.weight": np.ones((128, 32, 1, 1), np.float32)}, "2, 2, 2, 3 blocks")):
+            ({"layer4.2.conv2.weight": np.ones((32, 32, 3, 3), np.float32)}, "2, 2, 2, 3 blocks")):
         with pytest.raises(cam_base.InputError, match=message):
             torchvision.convert(genuine | change)
-    with pytest.raises(cam_base.InputError, match="bottleneck"):
+    with pytest.raises(cam_base.InputError, match="torchvision ResNet"):
         torchvision.convert({"layer1.0.conv1.weight": np.ones((64, 64, 3, 3), np.float32)})
     with pytest.raises(cam_base.InputError, match="there is no layer3.0.bn2.bias"):
         torchvision.convert({name: array for name, array in genuine.items() if name != "layer3.0.bn2.bias"})
@@ -259,7 +260,7 @@ def test_resnets_of_other_kinds_are_refused(tmp_path):
 def test_without_its_head_a_network_has_no_classes():
     from weights import torchvision
     genuine = safetensors_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.safetensors"))
-    loaded = torchvision.convert({name: array for name, array in genuine.items() if not name.startswith("fc.")})
+    loaded, _ = torchvision.convert({name: array for name, array in genuine.items() if not name.startswith("fc.")})
     assert loaded.classes == [] and "head/kernel" not in loaded.tensors
 
 
@@ -358,8 +359,8 @@ def test_the_second_recipe_of_torchvision_is_known_by_its_hash():
     assert catalogue.by_sha256("00000000") is None
     from weights import torchvision
     genuine = safetensors_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.safetensors"))
-    assert torchvision.convert(genuine, second_recipe=True).preprocessing.centre_crop == 232
-    assert torchvision.convert(genuine).preprocessing.centre_crop == 256
+    assert torchvision.convert(genuine, second_recipe=True)[0].preprocessing.centre_crop == 232
+    assert torchvision.convert(genuine)[0].preprocessing.centre_crop == 256
 
 
 def test_the_classes_of_ilsvrc():

@@ -7,8 +7,9 @@ import re
 import zipfile
 from dataclasses import replace
 
-from cam_base import InputError
+from cam_base import WNID, Category, InputError
 from weights import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
+from weights.state_dict import State, without_prefix
 from weights.catalogue import by_file, by_sha256, check_hash
 from weights.values import check_statistics
 
@@ -16,7 +17,7 @@ OWN = "cam-weights .npz"
 LARGEST_FILE = 8 << 30  # the widest ResNet-152 that can be built has seven of these eight gigabytes
 
 
-def load(path):
+def load(path, entry=None):
     """Weights of `path`, which may be of any of these formats, whatever it is called:
 
     this project's .npz and its training's checkpoints; the Toronto AlexNet .npy;
@@ -24,11 +25,13 @@ def load(path):
     .pth, of any version of PyTorch, and .safetensors.
     A hash that the file's name claims, or that lies beside it as <path>.sha256,
     is checked before anything is parsed. Numbers that no trained network has are
-    refused: `weights.values` says which. Raises InputError, in one line.
+    refused: `weights.values` says which. Of what a training program saved around and beside a
+    state dictionary, what was taken stands in `provenance["taken"]`; `entry` names another
+    one, "model_ema". Raises InputError, in one line.
     """
     path = os.fspath(path)
     try:
-        weights = _read(path)
+        weights = _read(path, entry)
         check_statistics(weights.network, weights.tensors)
         return weights
     except OSError as error:
@@ -40,7 +43,7 @@ def load(path):
         raise InputError(f"{path} is damaged ({_one_line(str(error) or type(error).__name__)})") from None
 
 
-def _read(path):
+def _read(path, entry=None):
     prefix = path.removesuffix(".index")
     if (not os.path.isfile(path) or path != prefix) and os.path.isfile(prefix + ".index"):
         from weights import checkpoint
@@ -51,7 +54,9 @@ def _read(path):
         raise InputError(f"it has {os.path.getsize(path):,} bytes; at most {LARGEST_FILE:,} are read")
     sha256 = checked_sha256(path)
     kind = recognise(path)
-    weights = READERS[kind](path, sha256)
+    if entry is not None and not kind.startswith("PyTorch"):
+        raise InputError(f"it is {kind}, which has no entries to choose from")
+    weights = READERS[kind](path, sha256, entry)
     if kind == OWN:
         return weights
     about = {"format": kind, "file": os.path.basename(path), "sha256": sha256}
@@ -131,27 +136,41 @@ def _kind_of_zip(path):
     raise InputError("it is a zip file, but neither weights of this project nor of PyTorch")
 
 
-def _read_keras(path, _):
+def _read_keras(path, *_):
     from weights import keras_h5  # h5py is only needed here
     return keras_h5.read(path)
 
 
-def _of_state(arrays, sha256):
-    """Weights from a state dictionary, {name: array}, of any of the networks that PyTorch's formats are read for."""
+def _of_state(state, sha256):
+    """Weights from a `State` of any of the networks that PyTorch's formats are read for."""
+    arrays, beside, prefix = without_prefix(state.tensors)
     if efficientnet.is_efficientnet(arrays):
-        return efficientnet.convert(arrays)
-    published = by_sha256(sha256)
-    second_recipe = published is not None and published.name.endswith("-v2")
-    return torchvision.convert(arrays, second_recipe)
+        weights, unused = efficientnet.convert(arrays), list(beside)
+    else:
+        published = by_sha256(sha256)
+        weights, unused = torchvision.convert(arrays, beside, published is not None and published.name.endswith("-v2"))
+    names = state.names
+    if names and len(names) == len(weights.classes):
+        weights = replace(weights, classes=[Category(*wnid_and_label(name)) for name in names])
+    unused = [name for name in unused if not name.endswith(("num_batches_tracked", "n_averaged"))]
+    taken = [state.taken, prefix, f"not used: {', '.join(unused[:3])}{' ...' * (len(unused) > 3)}" if unused else None]
+    taken = "; ".join(filter(None, taken))
+    return replace(weights, provenance=weights.provenance | ({"taken": taken} if taken else {}))
+
+
+def wnid_and_label(name):
+    """(wnid or None, label) of a class's name, which may be a wnid, with its words behind it or not."""
+    wnid, _, words = name.partition(" ")
+    return (wnid, words.strip() or wnid) if WNID.fullmatch(wnid) else (None, name)
 
 
 READERS = {
-    OWN: lambda path, _: store.read(path),
-    "Toronto .npy": lambda path, _: toronto.read(path),
+    OWN: lambda path, *_: store.read(path),
+    "Toronto .npy": lambda path, *_: toronto.read(path),
     "Keras .h5": _read_keras,
-    "PyTorch .pth": lambda path, sha256: _of_state(torch_file.read_arrays(path), sha256),
-    "PyTorch .pth from before 1.6": lambda path, sha256: _of_state(torch_legacy.read_arrays(path), sha256),
-    "safetensors": lambda path, sha256: _of_state(safetensors_file.read_arrays(path), sha256),
+    "PyTorch .pth": lambda path, sha256, entry: _of_state(torch_file.read_arrays(path, entry), sha256),
+    "PyTorch .pth from before 1.6": lambda path, sha256, entry: _of_state(torch_legacy.read_arrays(path, entry), sha256),
+    "safetensors": lambda path, sha256, _: _of_state(State(safetensors_file.read_arrays(path)), sha256),
 }
 
 

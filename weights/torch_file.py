@@ -7,21 +7,24 @@ import numpy as np
 
 from cam_base import InputError
 from weights.safetensors_file import from_bfloat16
+from weights.state_dict import state_of
 from weights.store import stored_entries
-from weights.unpickle import Unpickler
+from weights.unpickle import Opaque, Unpickler
 
 STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
             "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1",
             "ByteStorage": "u1", "BoolStorage": "?"}
 
 
-def read_arrays(path):
-    """{name: array} of a file that holds a state dictionary, and nothing but one.
+def read_arrays(path, entry=None):
+    """The `State` of a file that holds a state dictionary, as `state_dict.tensors_of` says.
 
     Tensors are views of their storages, by any strides that stay inside;
     bfloat16 becomes float32. Raises InputError for anything else.
     """
     with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist()):
+            raise InputError("it is a TorchScript program, which would have to be run: save model.state_dict() instead")
         entries = stored_entries(archive)
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -31,15 +34,8 @@ def read_arrays(path):
         if order and archive.read(order).strip() != b"little":
             raise InputError("it was written by a big-endian machine, which is not read here")
         storages = _storage_reader(archive, entries, prefix)
-        state = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages).load()
-    check_state(state, np.ndarray)
-    return state
-
-
-def check_state(state, kind):
-    """InputError unless it is a state dictionary: {name: an instance of `kind`}."""
-    if not isinstance(state, dict) or not all(isinstance(value, kind) for value in state.values()):
-        raise InputError("it is not a state dictionary (save `model.state_dict()`, nothing around it)")
+        saved = Unpickler(archive.read(entries[pickles[0]]), TORCH, storages, opaque=True).load()
+    return state_of(saved, np.ndarray, entry)
 
 
 def _storage_reader(archive, entries, prefix):
@@ -53,6 +49,7 @@ def _storage_reader(archive, entries, prefix):
         if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
             raise InputError("its pickle refers to something that is not a storage")
         _, kind, key, _, count = identity
+        refuse_opaque(kind, key)
         kind = getattr(kind, "call", None)
         entry = entries.get(f"{prefix}data/{key}") if isinstance(key, str) else None
         if not isinstance(kind, StorageType) or entry is None:
@@ -69,6 +66,12 @@ def _storage_reader(archive, entries, prefix):
         return array[:count]
 
     return read
+
+
+def refuse_opaque(kind, key):
+    """InputError for a storage of a type that is not read."""
+    if isinstance(kind, Opaque):
+        raise InputError(f"its storage {str(key)[:20]} is of {kind.name[:60]}, which is not read here: refused")
 
 
 class StorageType:

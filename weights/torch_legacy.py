@@ -14,15 +14,16 @@ import numpy as np
 
 from cam_base import InputError
 from weights.safetensors_file import from_bfloat16
-from weights.torch_file import TORCH, StorageType, check_state, strided_view
+from weights.state_dict import state_of
+from weights.torch_file import TORCH, StorageType, refuse_opaque, strided_view
 from weights.unpickle import Buildable, Unpickler
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 COUNT = 8  # bytes of a storage's number of elements
 
 
-def read_arrays(path):
-    """{name: array} of a file that holds a state dictionary, and nothing but one.
+def read_arrays(path, entry=None):
+    """The `State` of a file that holds a state dictionary, as `state_dict.tensors_of` says.
 
     Arrays are views of the file, which is mapped: what a storage claims to hold
     is compared with the bytes that are there. bfloat16 becomes float32. Raises
@@ -34,15 +35,16 @@ def read_arrays(path):
     magic, data = _unpickle(data)
     version, data = _unpickle(data)
     machine, data = _unpickle(data)
-    state, data = _unpickle(data, LEGACY, lambda identity: _describe(identity, described))
+    saved, data = _unpickle(data, LEGACY, lambda identity: _describe(identity, described), True)
     keys, data = _unpickle(data)
     if magic != MAGIC or version != VERSION or not isinstance(machine, dict):
         raise InputError("what stands in front of its state dictionary is damaged")
     if machine.get("little_endian") is not True:
         raise InputError("it was written by a big-endian machine, which is not read here")
-    check_state(state, Tensor)
+    state = state_of(saved, Tensor, entry)
     storages = _storages(data, keys, described)
-    return {name: strided_view(storages[tensor.key], *tensor.place) for name, tensor in state.items()}
+    arrays = {name: strided_view(storages[tensor.key], *tensor.place) for name, tensor in state.tensors.items()}
+    return state._replace(tensors=arrays)
 
 
 def _unpickle(data, *admitted):
@@ -56,6 +58,7 @@ def _describe(identity, described):
     if not isinstance(identity, tuple) or len(identity) != 6 or identity[0] != "storage":
         raise InputError("its pickle refers to something that is not a storage")
     _, kind, key, _, count, view = identity
+    refuse_opaque(kind, key)
     kind = getattr(kind, "call", None)
     if not isinstance(kind, StorageType) or type(key) is not str or view is not None:
         raise InputError(f"its storage {str(key)[:20]} is of a type that is not read here")
