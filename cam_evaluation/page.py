@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import replace
 
 import cam_data
-from cam_report import MOST_WITHIN, About, PageWriter, Shown, small_picture, view
-from cam_report.kept import read_kept, write_kept
 from cam_evaluation.collector import class_name
 from cam_evaluation.compare import settings_of
 from cam_evaluation.report import curves_of
 from cam_evaluation.showing import figure_rows, setting_rows
 from cam_evaluation.statistics import IOU, per_class
+from cam_report import MOST_WITHIN, About, PageWriter, Shown, small_picture, view
+from cam_report.kept import read_kept, write_kept
 from localization.settings import PAPER_THRESHOLD
 
 REPORT = "report.html"

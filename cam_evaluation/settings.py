@@ -111,7 +111,7 @@ def _check(settings):
             raise InputError(message)
 
 
-NETWORK = {"weights", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+NETWORK = {"weights", "entry", "class_names", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
 
 
 def _refuse_ignored(settings, given):

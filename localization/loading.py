@@ -1,23 +1,39 @@
 """Localizers of networks that are kept in files."""
 
+from dataclasses import replace
+
 import nets
 import weights
 from cam_base import InputError
+from cam_base.terminal import counted, warn
 from localization.localizer import Localizer
 from localization.settings import PAPER_THRESHOLD
 from ops.walking import GRID
 
 
-def load(name=None, **options):
+def load(name=None, entry=None, class_names=None, **options):
     """A Localizer of trained weights.
 
     name     a published name (`python -m weights list`), a file of any known format, or the
              folder of a training run; None: EfficientNet-Lite1
+    entry    of a checkpoint that holds several: "model_ema" (`weights.load`)
+    class_names  instead of the file's: a path, as `weights.read_class_names` takes it
     options  as of `from_weights`
     raises   InputError for weights that cannot be read or have no classes, and
              what `Localizer` raises
     """
-    return from_weights(weights.load(weights.resolve(name)), **options)
+    trained = weights.load(weights.resolve(name), entry)
+    if trained.provenance.get("taken"):
+        warn(f"{name}: taken: {trained.provenance['taken']}")
+    return from_weights(renamed(trained, class_names) if class_names else trained, **options)
+
+
+def renamed(trained, path):
+    """Weights with the names of classes that a file or folder has; InputError for another number of them."""
+    classes = weights.read_class_names(path)
+    if len(classes) != len(trained.classes):
+        raise InputError(f"{path} names {counted(len(classes), 'class')}, and the network has {len(trained.classes)}")
+    return replace(trained, classes=classes)
 
 
 def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine_grid=None, threshold=None, **options):

@@ -18,6 +18,9 @@ class Looking:
 
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
                           "(python -m weights list); none: efficientnet-lite1")
+    entry: str = option(None, "of a checkpoint that holds several networks: model_ema, say", metavar="NAME")
+    class_names: str = option(None, "names of the network's classes: a text or JSON file, or the folder of the training data; none: "
+                              "the weights' own", metavar="PLACE")
     boxes: str = option("paper", "paper: around the largest segment above the threshold, which the peak may lie outside of; peak: "
                         "around the segment that holds it; authors: as the program that the publication's authors released",
                         choices=("paper", "peak", "authors"))
@@ -43,7 +46,7 @@ class Looking:
 
     def localizer_options(self):
         """What `localization.load` takes besides the weights."""
-        names = ("boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "merge", "scales", "align", "output_stride",
+        names = ("entry", "class_names", "boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "merge", "scales", "align", "output_stride",
                  "precision")
         return {name: getattr(self, name) for name in names}
 

@@ -245,3 +245,56 @@ def test_mutated_files_are_read_or_refused_in_one_line(program, tmp_path):
             assert "\n" not in str(error)
         else:
             assert loaded.network["name"] == "resnet"
+
+
+# ---------------------------------------------------------------- names of classes
+
+@pytest.mark.parametrize("name, text, expected", [
+    ("names.txt", "cat\n\nn02123045 tabby, tabby cat\r\nn02099601\n", [(None, "cat"), ("n02123045", "tabby, tabby cat"), ("n02099601", "n02099601")]),
+    ("names.txt", "\ufeffcat\ndog\n", [(None, "cat"), (None, "dog")]), ("names.json", '["cat", "dog"]', [(None, "cat"), (None, "dog")]),
+    ("names.json", '{"dog": 1, "cat": 0}', [(None, "cat"), (None, "dog")]), ("names.json", '{"1": "dog", "0": "cat"}', [(None, "cat"), (None, "dog")]),
+    ("names.txt", "n02123045\ttabby\n", [("n02123045", "tabby")])])
+def test_names_of_classes_are_read_as_people_have_them(name, text, expected, tmp_path):
+    (tmp_path / name).write_bytes(text.encode())
+    assert [tuple(category) for category in weights.read_class_names(str(tmp_path / name))] == expected
+
+
+def test_names_of_classes_are_those_of_the_training_datas_folders(tmp_path):
+    for name in ("train/dog", "train/cat", "train/.hidden", "train/__MACOSX", "val/cat"):
+        (tmp_path / name).mkdir(parents=True)
+    assert [label for _, label in weights.read_class_names(str(tmp_path))] == ["cat", "dog"]
+    assert [label for _, label in weights.read_class_names(str(tmp_path / "val"))] == ["cat"]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "[]", "[1, 2]", '{"a": 0, "b": 2}', '{"a": "b"}', "[" * 100_000, '{"a": 0'])
+def test_other_files_are_no_names(text, tmp_path):
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(InputError, match="no names of classes"):
+        weights.read_class_names(str(tmp_path / "x"))
+    with pytest.raises(InputError, match="No such file"):
+        weights.read_class_names(str(tmp_path / "y"))
+    (tmp_path / "z").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not a text in UTF-8"):
+        weights.read_class_names(str(tmp_path / "z"))
+
+
+def test_a_checkpoint_is_looked_with_and_kept_with_its_names(tmp_path, capsys):
+    from PIL import Image
+
+    import localize
+    from weights import __main__ as program
+    path = torch_files.save(tmp_path / "x.pth", WRAPPED["timm"][0])
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"thing {number}\n" for number in range(CLASSES)))
+    Image.new("RGB", (40, 40), (200, 10, 10)).save(tmp_path / "p.png")
+    arguments = [str(tmp_path / "p.png"), "--weights", path, "--entry", "state_dict_ema", "--class-names", str(names)]
+    assert localize.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "thing" in said.out and f"{path}: taken: entry state_dict_ema" in said.err
+    assert program.main(["convert", path, "--out", str(tmp_path / "x.npz"), "--entry", "state_dict_ema", "--class-names", str(names)]) == 0
+    kept = weights.load(tmp_path / "x.npz")
+    assert kept.classes[1].label == "thing 1" and "taken: entry state_dict_ema" in capsys.readouterr().out
+    np.testing.assert_array_equal(kept.tensors["head/bias"], 2 * PLAIN["fc.bias"])
+    names.write_text("one\n")
+    with pytest.raises(InputError, match=f"names.txt names 1 class, and the network has {CLASSES}"):
+        localize.main([*arguments, "--out", str(tmp_path / "out")])

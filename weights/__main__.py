@@ -3,14 +3,16 @@
 import argparse
 import math
 import os
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 
 from cam_base import VERSION, InputError
-from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
+from cam_base.terminal import INTERRUPTED, counted, printable, run_program, say, warn
 from weights import formats, published
 from weights.catalogue import CATALOGUE
+from weights.class_names import read_class_names
 from weights.store import save
 
 
@@ -27,6 +29,9 @@ def parse(arguments):
                                                   "with only what the network uses, as float32")
     convert.add_argument("file", help="a file, or the name of published weights")
     convert.add_argument("--out", required=True, metavar="X.npz")
+    convert.add_argument("--entry", metavar="NAME", help="of a checkpoint that holds several networks: model_ema, say")
+    convert.add_argument("--class-names", metavar="PLACE", help="to keep with the weights: a text or JSON file, or the folder of the "
+                         "training data")
     inspect = commands.add_parser("inspect", help="what a weights file holds")
     inspect.add_argument("file", help="a file, or the name of published weights")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor, too")
@@ -40,7 +45,7 @@ def main(arguments):
     elif options.command == "fetch":
         say(published.fetch(options.name, options.mirror))
     elif options.command == "convert":
-        convert(published.resolve(options.file), options.out)
+        convert(published.resolve(options.file), options.out, options.entry, options.class_names)
     else:
         inspect(published.resolve(options.file), options.tensors)
     return 0
@@ -57,14 +62,21 @@ def show_list():
     say(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 
 
-def convert(path, out):
+def convert(path, out, entry=None, class_names=None):
     if os.path.exists(path) and os.path.exists(out) and os.path.samefile(path, out):
         raise InputError(f"{out} is the file that is read; give --out another name")
-    weights = formats.load(path)
+    weights = formats.load(path, entry)
+    if class_names:
+        classes = read_class_names(class_names)
+        if len(classes) != len(weights.classes):
+            raise InputError(f"{class_names} names {counted(len(classes), 'class')}, and the network has {len(weights.classes)}")
+        weights = replace(weights, classes=classes)
     try:
         save(out, weights, dtype="float32")
     except OSError as error:
         raise InputError(f"{out} could not be written: {error.strerror or error}") from None
+    if weights.provenance.get("taken"):
+        say(f"taken: {weights.provenance['taken']}")
     say(f"{out}: {len(weights.tensors)} tensors, {os.path.getsize(out) / 1e6:.1f} MB")
 
 

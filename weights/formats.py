@@ -7,10 +7,11 @@ import re
 import zipfile
 from dataclasses import replace
 
-from cam_base import WNID, Category, InputError
+from cam_base import InputError
 from weights import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
-from weights.state_dict import State, without_prefix
 from weights.catalogue import by_file, by_sha256, check_hash
+from weights.class_names import category_called
+from weights.state_dict import State, without_prefix
 from weights.values import check_statistics
 
 OWN = "cam-weights .npz"
@@ -151,17 +152,11 @@ def _of_state(state, sha256):
         weights, unused = torchvision.convert(arrays, beside, published is not None and published.name.endswith("-v2"))
     names = state.names
     if names and len(names) == len(weights.classes):
-        weights = replace(weights, classes=[Category(*wnid_and_label(name)) for name in names])
+        weights = replace(weights, classes=list(map(category_called, names)))
     unused = [name for name in unused if not name.endswith(("num_batches_tracked", "n_averaged"))]
     taken = [state.taken, prefix, f"not used: {', '.join(unused[:3])}{' ...' * (len(unused) > 3)}" if unused else None]
     taken = "; ".join(filter(None, taken))
     return replace(weights, provenance=weights.provenance | ({"taken": taken} if taken else {}))
-
-
-def wnid_and_label(name):
-    """(wnid or None, label) of a class's name, which may be a wnid, with its words behind it or not."""
-    wnid, _, words = name.partition(" ")
-    return (wnid, words.strip() or wnid) if WNID.fullmatch(wnid) else (None, name)
 
 
 READERS = {

@@ -1,10 +1,10 @@
 """From what training programs save to the tensors of one network: wrappings and prefixes taken off, and said."""
 
 import re
-
 from typing import NamedTuple
 
 from cam_base import InputError
+from weights.class_names import names_in_order
 from weights.unpickle import Opaque
 
 # Where a state dictionary lies within what is saved around it, the likeliest first.
@@ -34,7 +34,7 @@ def class_names(saved):
     """The names of classes that a program saved beside its tensors: class_to_idx, id2label, classes; None where there are none."""
     for _, held in _within(saved):
         for key in ("class_to_idx", "label2id", "idx_to_class", "id2label", "classes", "class_names"):
-            found = _names(held.get(key))
+            found = names_in_order(held.get(key))
             if found:
                 return found
     return None
@@ -51,19 +51,6 @@ def _within(saved):
                 yield path, value
                 inner += [(f"{path}.{name}" if path else name, one) for name, one in value.items() if isinstance(name, str)]
         level = inner
-
-
-def _names(held):
-    """Names in the order of their numbers, from a list or from a dictionary either way round; None for anything else."""
-    if isinstance(held, dict):
-        turned = all(isinstance(value, int) for value in held.values())  # {name: number}
-        pairs = [(value, key) if turned else (key, value) for key, value in held.items()]
-        pairs = [(int(number) if str(number).isdecimal() else None, name) for number, name in pairs]
-        if any(number is None for number, _ in pairs) or sorted(number for number, _ in pairs) != list(range(len(pairs))):
-            return None
-        held = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
-    good = isinstance(held, list) and held and all(isinstance(name, str) and 0 < len(name) < 200 for name in held)
-    return held if good else None
 
 
 def tensors_of(saved, kind, entry=None):

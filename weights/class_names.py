@@ -1,0 +1,66 @@
+"""The names of a network's classes, from where people have them."""
+
+import json
+import os
+
+from cam_base import WNID, Category, InputError, open_regular
+
+LARGEST = 1 << 24  # bytes of a file of names
+
+
+def read_class_names(path):
+    """A list of Categories, in the order of the logits.
+
+    path  a text file with a name in each line, or a wnid and words; a JSON file with a list, or with a
+          dictionary of names and numbers either way round (class_to_idx, id2label); or a folder of
+          training data, which has a folder for each class
+
+    Raises InputError for what is none of these.
+    """
+    if os.path.isdir(path):
+        return _of_folder(path)
+    try:
+        with open_regular(path, LARGEST) as file:
+            text = file.read().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text in UTF-8; give a name in each line, or JSON") from None
+    names = names_in_order(_json(text)) if text.lstrip()[:1] in ("[", "{") else [line.strip() for line in text.splitlines() if line.strip()]
+    if not names:
+        raise InputError(f"{path}: no names of classes: give one in each line, a JSON list, or a dictionary of names and numbers from 0")
+    return [category_called(name) for name in names]
+
+
+def _json(text):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of_folder(path):
+    inside = os.path.join(path, "train") if os.path.isdir(os.path.join(path, "train")) else path
+    names = sorted(entry.name for entry in os.scandir(inside) if entry.is_dir() and not entry.name.startswith((".", "__")))
+    if not names:
+        raise InputError(f"{path}: a folder without a folder for each class")
+    return [category_called(name) for name in names]
+
+
+def names_in_order(held):
+    """Names in the order of their numbers, from a list or from a dictionary either way round; None for anything else."""
+    if isinstance(held, dict):
+        turned = all(isinstance(value, int) for value in held.values())  # {name: number}
+        pairs = [(value, key) if turned else (key, value) for key, value in held.items()]
+        pairs = [(int(number) if str(number).isdecimal() else None, name) for number, name in pairs]
+        if any(number is None for number, _ in pairs) or sorted(number for number, _ in pairs) != list(range(len(pairs))):
+            return None
+        held = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
+    good = isinstance(held, list) and held and all(isinstance(name, str) and 0 < len(name) < 1000 for name in held)
+    return held if good else None
+
+
+def category_called(name):
+    """A Category of a class's name, which may be a wnid, with its words behind it or not."""
+    wnid, _, words = name.replace("\t", " ").partition(" ")
+    return Category(wnid, words.strip() or wnid) if WNID.fullmatch(wnid) else Category(None, name)
