@@ -8,14 +8,17 @@ import zlib
 import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
-from cam_base.terminal import counted
+from cam_base.terminal import counted, say
 from cam_data.decoding import read_picture
 from cam_data.picture_set import PictureSet, cut_box
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 SPLITS = ("train", "val")
-# What people call the parts of a data set: as classes they would be labels that mean nothing.
-PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+# What people call the parts of a data set, in any case: as classes they would be labels that mean nothing.
+CALLED = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+PARTS = {name for names in CALLED.values() for name in names}
+# Folders that archives and editors leave behind.
+LEFT_BEHIND = {"__macosx"}
 BOX = re.compile(r"(-?[0-9]{1,6}\t){2}[0-9]{1,6}\t[0-9]{1,6}")  # what sticks out to the left or above is cut off
 # Of ten files of an undivided folder, one is for validation.
 HOLD_OUT = 10
@@ -28,21 +31,51 @@ def open_folder(root, split):
     """The `split` ("train" or "val") of the data set in folder `root`, as a PictureSet.
 
     Known layouts: Tiny ImageNet's (wnids.txt, train/<wnid>/images, val/images);
-    train/<class>/* with val/<class>/* or test/<class>/*; and <class>/* alone,
-    of which a tenth of the files, by a checksum of their names, are "val".
-    Both splits have the same classes, though one may lack pictures of some.
-    Raises InputError for any other, saying what was looked for.
+    train/<class>/* with val/<class>/* or test/<class>/*, by any of the names in CALLED; and
+    <class>/* alone, of which a tenth of the files, by a checksum of their names, are "val".
+    A folder that holds nothing but one such folder is entered, and that is said.
+    Both splits have the same classes, though one may lack pictures of some; a folder without
+    any picture is no class. Raises InputError for any other, saying what was looked for.
     """
     if split not in SPLITS:
         raise InputError(f"no split is called {split!r}; there are {' and '.join(SPLITS)}")
     if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder")
+    root = _unwrapped(root)
     name = f"{os.path.basename(os.path.abspath(root))}/{split}"
     if os.path.exists(os.path.join(root, "wnids.txt")):
         return _tiny_imagenet(root, split, name)
-    if any(os.path.isdir(os.path.join(root, folder)) for folder in ("train", "val", "test")):
+    if _is_divided(root):
         return _divided(root, split, name)
     return _undivided(root, split, name)
+
+
+def _unwrapped(root):
+    """The folder itself, or the one within it that holds all, as archives are unpacked."""
+    entries = [entry for entry in os.scandir(root) if not entry.name.startswith(".") and entry.name.casefold() not in LEFT_BEHIND]
+    folders = [entry for entry in entries if entry.is_dir()]
+    if len(folders) != 1 or any(is_picture(entry.name) or entry.name == "wnids.txt" for entry in entries) or folders[0].name.casefold() in PARTS:
+        return root
+    inside = folders[0].path
+    if not os.path.exists(os.path.join(inside, "wnids.txt")) and not _is_divided(inside) and len(_class_names(inside)) < 2:
+        return root
+    say(f"{root}: the data set is the folder {folders[0].name} within it")
+    return inside
+
+
+def _is_divided(root):
+    """Whether its folders are splits: there is one to train on, or nothing but splits."""
+    if _part(root, "train"):
+        return True
+    return bool(_part(root, "val") or _part(root, "test")) and all(name.casefold() in PARTS for name in _class_names(root))
+
+
+def _part(root, part):
+    """The name of the folder that people call so: "Training" for "train"; None where there is none, InputError where there are two."""
+    found = sorted(entry.name for entry in os.scandir(root) if entry.name.casefold() in CALLED[part] and entry.is_dir())
+    if len(found) > 1:
+        raise InputError(f"{root}: {' and '.join(found)} are both folders for the split {part!r}: keep one")
+    return found[0] if found else None
 
 
 def is_picture(name):
@@ -194,14 +227,13 @@ def _words(path):
 
 
 def _divided(root, split, name):
-    validation = "val" if os.path.isdir(os.path.join(root, "val")) else "test"
-    folder = {"train": "train", "val": validation}[split]
-    if not os.path.isdir(os.path.join(root, folder)):
+    train, validation = _part(root, "train"), _part(root, "val") or _part(root, "test")
+    folder = {"train": train, "val": validation}[split]
+    if folder is None:
         raise InputError(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
                          f"for its split {split!r}")
     # A class without pictures in one split must not shift the numbers of those behind it.
-    classes = sorted(set(_class_names(os.path.join(root, "train")))
-                     | set(_class_names(os.path.join(root, validation))))
+    classes = sorted({name for part in (train, validation) if part for name in _class_names(os.path.join(root, part))})
     _refuse_parts(root, classes)
     files, labels = _class_folders(os.path.join(root, folder), classes)
     if not files:
@@ -227,9 +259,10 @@ def _undivided(root, split, name):
 
 
 def _class_names(folder):
-    if not os.path.isdir(folder):
-        return []
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    """Names of the folders that hold pictures, at any depth."""
+    return sorted(entry.name for entry in os.scandir(folder)
+                  if entry.is_dir() and not entry.name.startswith(".") and entry.name.casefold() not in LEFT_BEHIND
+                  and any(names for _, names in walk_pictures(entry.path)))
 
 
 def _refuse_parts(root, classes):

@@ -105,8 +105,40 @@ def test_parts_of_a_data_set_are_not_taken_for_classes(tmp_path, names):
     parts = [name for name in sorted(names) if name not in ("cat", "dog")]
     undivided = class_folders(tmp_path / "undivided", dict.fromkeys(names, 30))
     divided = two_splits(tmp_path / "divided", **dict.fromkeys(names, 2))
-    for root in (undivided, divided):
+    for root in (undivided, divided) if "cat" in names else (divided,):  # splits alone are splits
         assert f"{root}: {' and '.join(map(repr, parts))} would be taken" in refused(root)
+
+
+@pytest.mark.parametrize("train, val", [("training", "validation"), ("train", "valid"), ("Train", "Test"), ("TRAIN", "Val"), ("Training", "testing")])
+@pytest.mark.parametrize("wrapped", ["", "dataset"])
+def test_splits_are_known_by_what_people_call_them(tmp_path, capsys, train, val, wrapped):
+    root = tmp_path / wrapped
+    for part, count in ((train, 4), (val, 2)):
+        class_folders(root / part, {"cat": count, "dog": count})
+    for name in ("__MACOSX", ".ipynb_checkpoints", "annotations"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "annotations" / "0.xml").write_text("")
+    if wrapped:
+        (tmp_path / "annotations" / "0.xml").unlink()
+        (tmp_path / "annotations").rmdir()
+    assert [len(pictures) for pictures in open_data(Settings(data=str(tmp_path)))] == [8, 4]
+    assert [label for _, label in open_set(str(tmp_path), "val").categories] == ["cat", "dog"]
+    assert (f"{tmp_path}: the data set is the folder dataset within it" in capsys.readouterr().out) == bool(wrapped)
+
+
+def test_a_folder_without_pictures_is_no_class(tmp_path):
+    class_folders(tmp_path, {"cat": 30, "dog": 30})
+    for name in ("annotations", "__MACOSX"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "annotations" / "0.xml").write_text("<annotation/>")
+    class_folders(tmp_path / "__MACOSX", {"cat": 3})
+    assert [label for _, label in open_set(str(tmp_path), "train").categories] == ["cat", "dog"]
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path):
+    for part in ("train", "val", "Valid"):
+        class_folders(tmp_path / part, {"cat": 2, "dog": 2})
+    assert "Valid and val are both folders for the split 'val': keep one" in refused(tmp_path)
 
 
 def test_among_other_classes_a_train_is_a_vehicle(tmp_path):
