@@ -13,7 +13,7 @@ import localization
 import nets
 import ops
 import weights
-from cam_base import InputError, check_folder, find_class
+from cam_base import InputError, find_class
 from cam_base.terminal import Table, Terminated, counted, progress, run_program, say, show, warn
 from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
@@ -41,7 +41,7 @@ def main(arguments):
 def localize(settings, standard_output=None):
     """From files to what is written of them; returns the exit status."""
     files = cam_localization.without_own(cam_localization.find_pictures(settings.pictures or [SAMPLES]))
-    check_folder(settings.out)
+    cam_localization.check_places(settings, files)
     if settings.overlay != "none":
         check_colours(settings.alpha, settings.colormap)
     device = nets.prepare_devices(settings.precision)
@@ -49,9 +49,10 @@ def localize(settings, standard_output=None):
     classes = [class_called(localizer, name) for name in settings.classes] or None
     run = cam_localization.describe_run(settings, localizer, files, classes)
     results_file = cam_localization.ResultsFile(settings, run, standard_output)
-    earlier = cam_localization.entries_of_earlier(results_file.path, run) if settings.resume else []
     outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)))
     names = [outputs.names(file) for file in files]
+    earlier = cam_localization.entries_of_earlier(results_file.path, run, files, lambda place, entry: outputs.are_there(names[place], entry)) \
+        if settings.resume else []
     if settings.resume:
         cam_localization.sweep(outputs.folders)
         say(f"{len(earlier)} of {counted(len(files), 'picture')} were done before")
@@ -72,7 +73,7 @@ def localize(settings, standard_output=None):
         done = counted(tally.done, "picture")
         if settings.report:
             done += f", {REPORT}"
-        say((f"{done} are in {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
+        say((f"{done}: {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
         if classes is None:
             say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
                 + f"; ? is below {UNSURE}: it may be none of them" * bool(tally.unsure))

@@ -87,7 +87,7 @@ class Table:
 
     def add(self, *cells):
         if len(self.rows) < self.most:
-            self.rows.append([printable(cell) for cell in cells])
+            self.rows.append([printable(cell).replace("\n", "\\n") for cell in cells])
         else:
             self.left += 1
 

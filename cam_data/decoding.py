@@ -4,10 +4,12 @@ import contextlib
 import io
 import os
 import threading
+import warnings
 
 import numpy as np
 
 from cam_base import InputError, first_line, open_regular
+from cam_base.terminal import warn
 from cam_data.headers import LARGEST_PICTURE, count_scans, read_header
 from ops.quiet_tensorflow import tf
 
@@ -20,18 +22,22 @@ BYTES_OF_PIXEL, BYTES_BESIDES = 8, 32_000_000
 # A progressive JPEG has about ten; each of them takes as long as a decoding.
 MOST_SCANS = 100
 _one_large_at_a_time = threading.Lock()
+_saying, _said = threading.Lock(), set()
+# Modes of Pillow: greys of more than 8 bits, and what has an alpha channel.
+DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
+TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 def read_picture(source, largest=LARGEST_PICTURE):
-    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF or BMP: all of its pixels. See `read_reduced`."""
+    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or JPEG 2000: all of its pixels. See `read_reduced`."""
     return read_reduced(source, None, largest)[0]
 
 
 def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
     """A picture as large as its reader needs it, and its full size.
 
-    Grey becomes RGB, CMYK is converted, an alpha channel is dropped, and of an
-    animation the first frame is taken. The name's ending does not matter. It is
+    Grey becomes RGB, that of 16 bits from its least to its largest value; CMYK is converted; what is
+    transparent is seen on white; and of an animation the first frame is taken. The name's ending does not matter. It is
     turned upright as its EXIF says.
 
     A picture of 16 megapixels or more, and only such a one, is reduced so that
@@ -87,6 +93,9 @@ def _checked_header(file, name, largest):
 def _decode(file, header, name, reduce_to):
     """The upright pixels, reduced as `read_reduced` says, or all of them where `reduce_to` is None."""
     file.seek(0)
+    if header.by_pillow:
+        pixels = by_pillow(file, header, name)
+        return _turn_upright(np.asarray(_shrink(pixels, reduce_to)) if reduce_to else pixels, header.orientation)
     contents = file.read() if header.needed is None else file.read(header.needed) + b";"
     # Each scan has these two bytes. That they are counted first saves nearly all files the search for markers.
     if header.kind == "JPEG" and contents.count(b"\xff\xda") > MOST_SCANS and count_scans(contents, header.scans, MOST_SCANS) > MOST_SCANS:
@@ -108,6 +117,57 @@ def _decode(file, header, name, reduce_to):
         if reduce_to:
             pixels = _shrink(pixels, reduce_to)
     return _turn_upright(np.asarray(pixels), header.orientation)
+
+
+def by_pillow(file, header, name):
+    """uint8 [H, W, 3] as a person sees the picture: what is transparent on white, greys of 16 bits from their least to their largest value."""
+    from PIL import Image
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own limit of pixels: ours was checked
+            image = Image.open(file, formats=(header.kind,))
+        # The first frame. PNG's orientation is ours to undo, and Pillow leaves it alone.
+        image.load()
+        if image.mode in DEEP:
+            pixels = _stretched(np.asarray(image))
+        elif image.mode in TRANSPARENT or "transparency" in image.info:
+            pixels = on_white(image.convert("RGBA"))
+        else:
+            pixels = np.asarray(image.convert("RGB"))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow has many kinds for damaged files
+        raise InputError(f"{name}: cannot be read as a picture ({first_line(str(error) or type(error).__name__)})") from None
+    if pixels.shape[:2] != (header.height, header.width):
+        raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
+    return pixels
+
+
+def _stretched(values):
+    """uint8 [H, W, 3] of greys of more than 8 bits: an X-ray of 12 bits in a file of 16 would be black."""
+    _say_once("greys of 16 bits are shown from their least to their largest value")
+    values = np.nan_to_num(values.astype(np.float32))
+    low, high = values.min(), values.max()
+    grey = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def on_white(image):
+    """uint8 [H, W, 3] of an RGBA image of Pillow, as it is seen on white paper."""
+    from PIL import Image
+    if image.getextrema()[3][0] < 255:
+        _say_once("what is transparent is shown on white")
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    white.alpha_composite(image)
+    return np.asarray(white.convert("RGB"))
+
+
+def _say_once(text):
+    """On standard error, once in a process."""
+    with _saying:
+        if text not in _said:
+            _said.add(text)
+            warn(f"pictures: {text}")
 
 
 def _shrink(pixels, reduce_to):

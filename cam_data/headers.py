@@ -9,10 +9,11 @@ Exif 2.32, 4.6; XMP, part 1, for the orientation that Pillow takes where there i
 import itertools
 import re
 import struct
+import warnings
 import zlib
 from typing import NamedTuple
 
-from cam_base import InputError
+from cam_base import InputError, first_line
 
 LARGEST_PICTURE = 150_000_000  # pixels of a picture that is read; --largest-picture sets another limit
 # Chunks, segments or blocks that are looked through, and bytes between them or in one of them.
@@ -27,15 +28,22 @@ INTEGERS = {3: "H", 4: "I"}  # SHORT and LONG, as EXIF numbers them
 # Of a GIF's frames only the first is shown, but all are decoded: no more than these pixels' worth.
 GIF_PIXELS = 16_000_000
 
+# What Pillow decodes, by its own names, and by what such files begin with.
+PILLOWS = {"WEBP": lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP",
+           "TIFF": lambda start: start[:4] in (b"II*\0", b"MM\0*"),
+           "AVIF": lambda start: start[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1"),
+           "JPEG2000": lambda start: start == b"\0\0\0\x0cjP  \r\n\x87\n" or start[:4] == b"\xff\x4f\xff\x51"}
+
 
 class Header(NamedTuple):
     """What a file says of its picture.
 
-    kind           "JPEG", "PNG", "GIF" or "BMP"
+    kind           "JPEG", "PNG", "GIF" or "BMP", or one of PILLOWS
     height, width  of the pixels as they are stored
     orientation    by EXIF, 1 to 8
     needed         how many bytes of the file are needed; None: all
     scans          of a JPEG, where the first of its scans begins
+    by_pillow      whether Pillow has to decode it: it is one of PILLOWS, or a PNG with alpha or grey of 16 bits
     """
 
     kind: str
@@ -44,6 +52,7 @@ class Header(NamedTuple):
     orientation: int = 1
     needed: int | None = None
     scans: int = 0
+    by_pillow: bool = False
 
     @property
     def size(self):
@@ -53,15 +62,37 @@ class Header(NamedTuple):
 
 def read_header(file):
     """The Header of a seekable binary file that stands at its beginning; InputError where it has none that is whole."""
-    start = file.read(8)
+    start = file.read(12)
     for beginning, read in ((b"\xff\xd8\xff", _read_jpeg), (b"\x89PNG\r\n\x1a\n", _read_png),
                             (b"GIF8", _read_gif), (b"BM", _read_bmp)):
         if start.startswith(beginning):
+            file.seek(8)
             header = read(file)
             if header.height < 1 or header.width < 1:
                 raise InputError("it says that it has no pixels")
             return header
-    raise InputError("it is no JPEG, PNG, GIF or BMP")
+    for kind, is_it in PILLOWS.items():
+        if is_it(start):
+            return _ask_pillow(file, kind)
+    raise InputError("it is no JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or JPEG 2000")
+
+
+def _ask_pillow(file, kind):
+    """The Header by Pillow, which looks at what stands in front of the pixels."""
+    from PIL import Image
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own limit of pixels: ours is checked next
+            image = Image.open(file, formats=(kind,))
+        width, height = image.size
+        # A TIFF is turned upright by Pillow itself, its size with it.
+        found = 1 if kind == "TIFF" else image.getexif().get(ORIENTATION, 1)
+    except Exception as error:  # Pillow has many kinds for damaged files
+        raise InputError(f"its {kind} header is damaged ({first_line(str(error) or type(error).__name__)})") from None
+    if height < 1 or width < 1:
+        raise InputError("it says that it has no pixels")
+    return Header(kind, height, width, found if isinstance(found, int) and 1 <= found <= 8 else 1, by_pillow=True)
 
 
 def _take(file, count):
@@ -131,6 +162,8 @@ def _read_png(file):
     length, kind, width, height = struct.unpack(">I4sII", _take(file, 16))
     if kind != b"IHDR" or length != 13:
         raise InputError("it does not begin with its size")
+    depth, colours = _take(file, 2)
+    by_pillow = colours in (4, 6) or colours == 0 and depth == 16
     file.seek(8 + 12 + 13)
     exif, xmp = None, None
     for _ in range(MOST_PARTS):
@@ -139,6 +172,7 @@ def _read_png(file):
         if len(begin) < 8 or kind == b"IEND":
             break
         end = file.tell() + length + 4
+        by_pillow |= kind == b"tRNS"
         if kind == b"eXIf" and exif is None:
             exif = file.read(min(length, MOST_BYTES))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
@@ -148,7 +182,7 @@ def _read_png(file):
             elif name == XMP_OF_PNG and xmp is None:
                 xmp = text
         file.seek(end)
-    return Header("PNG", height, width, _orientation(exif, xmp))
+    return Header("PNG", height, width, _orientation(exif, xmp), by_pillow=by_pillow)
 
 
 def _text(kind, body):

@@ -12,7 +12,7 @@ from cam_base.terminal import counted, say
 from cam_data.decoding import read_picture
 from cam_data.picture_set import PictureSet, cut_box
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2", ".j2k")
 SPLITS = ("train", "val")
 # What people call the parts of a data set, in any case: as classes they would be labels that mean nothing.
 CALLED = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}

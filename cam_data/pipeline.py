@@ -213,7 +213,7 @@ def _ordinary_sides(contents, limit):
 
 def _sides(contents):
     """int32 [2], height and width by the header of a baseline JPEG or a PNG; zeros for other files."""
-    head = tf.io.decode_raw(tf.strings.substr(contents, 0, 24), tf.uint8)
+    head = tf.io.decode_raw(tf.strings.substr(contents, 0, 26), tf.uint8)
     is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
     # Of a progressive JPEG the scans have to be counted first.
     every = tf.io.decode_raw(contents, tf.uint8)
@@ -222,11 +222,14 @@ def _sides(contents):
     def of_png():
         # Both sides are big-endian, behind the signature and the first chunk's length and name.
         width, height = (tf.bitcast(tf.reverse(head[place:place + 4], [0]), tf.int32) for place in (16, 20))
-        return tf.stack([height, width])
+        depth, colours = head[24], head[25]
+        # Transparency, and greys of 16 bits, are Pillow's (`Header.by_pillow`).
+        plain = ((colours == 0) & (depth <= 8) | (colours == 2) | (colours == 3)) & ~_has_letters(every, b"tRNS")
+        return tf.where(plain, tf.stack([height, width]), 0)
 
     return tf.cond(
         baseline, lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        lambda: tf.cond(is_png & (tf.size(head) == 24), of_png, lambda: tf.zeros([2], tf.int32)))
+        lambda: tf.cond(is_png & (tf.size(head) == 26), of_png, lambda: tf.zeros([2], tf.int32)))
 
 
 def _may_be_turned(contents):
@@ -234,10 +237,14 @@ def _may_be_turned(contents):
 
     A JPEG has "Exif", a PNG the chunk "eXIf" or, by ImageMagick, "Raw profile type exif".
     """
-    small = tf.bitwise.bitwise_or(tf.io.decode_raw(contents, tf.uint8), 32)
-    size = tf.maximum(tf.size(small) - 3, 0)
-    e, x, i, f = (small[place:place + size] == ord(letter) for place, letter in enumerate("exif"))
-    return tf.reduce_any(e & x & i & f)
+    return _has_letters(tf.bitwise.bitwise_or(tf.io.decode_raw(contents, tf.uint8), 32), b"exif")
+
+
+def _has_letters(every, four):
+    """Whether four bytes stand somewhere among these, uint8 [n]."""
+    size = tf.maximum(tf.size(every) - 3, 0)
+    a, b, c, d = (every[place:place + size] == letter for place, letter in enumerate(four))
+    return tf.reduce_any(a & b & c & d)
 
 
 def _augment(picture, size, seed, preprocessing):

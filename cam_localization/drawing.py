@@ -54,6 +54,19 @@ class Outputs:
         return (self._overlays.free(file, f".{self.settings.overlay_format}") if drawn else None,
                 self._arrays.free(file, "", whole=True) if arrays else None)
 
+    def are_there(self, names, entry):
+        """Whether all files are there that an entry of an earlier call names, which must be called as this one would call them."""
+        overlay, array = names
+        wanted = [(entry.get("overlay"), overlay)] if self.settings.overlay == "strip" else []
+        for place, found in enumerate(entry["predictions"], 1):
+            if self.settings.overlay == "full":
+                wanted.append((found.get("overlay"), f"{OVERLAYS}/{place}/{overlay}"))
+            if self.settings.maps:
+                wanted.append((found.get("map"), f"{MAPS}/{place}/{array}.{self.settings.maps}"))
+            if self.settings.masks:
+                wanted.append((found.get("mask"), f"{MASKS}/{place}/{array}.png"))
+        return all(said == name and os.path.isfile(os.path.join(self.settings.out, name)) for said, name in wanted)
+
     def write(self, result, names):
         """(the picture's entry, in words what could not be written, what --report shows). OSError where nothing more can be."""
         if result.error is not None:

@@ -10,10 +10,10 @@ import os
 from dataclasses import asdict
 
 import weights
-from cam_base import InputError, open_regular
+from cam_base import InputError, check_folder, check_new_file, open_regular
 from cam_base.growing import Growing, Printed, json_bytes
 from cam_base.version import VERSION
-from cam_localization.settings import JSON, NOT_OF_THE_RESULT
+from cam_localization.settings import JSON, NOT_OF_THE_RESULT, STANDARD_OUTPUT
 
 CSV = "localizations.csv"
 BETWEEN, END = b",\n", b"\n]}\n"
@@ -50,16 +50,34 @@ def fingerprint(files):
     return found.hexdigest()
 
 
-def entries_of_earlier(path, run):
-    """The entries of an earlier call that was the same run: those of its whole batches. [] where there is no file.
+def check_places(settings, files):
+    """InputError where what is to be written has no place, would be written over a picture, or would be taken for one."""
+    check_folder(settings.out)
+    for wanted, folder in ((settings.overlay == "full", "overlays"), (settings.maps, "maps"), (settings.masks, "masks")):
+        if wanted:
+            check_folder(os.path.join(settings.out, folder))
+    if settings.json not in (None, STANDARD_OUTPUT) and not settings.json.lower().endswith((".json", ".txt")):
+        raise InputError(f"--json {settings.json}: call it .json, that it can be told from pictures and tables; - is standard output")
+    pictures = set(map(os.path.realpath, files))
+    for path in (settings.json or os.path.join(settings.out, JSON), settings.csv and os.path.join(settings.out, CSV)):
+        if path and path != STANDARD_OUTPUT:
+            check_new_file(path)
+            if os.path.realpath(path) in pictures:
+                raise InputError(f"{path}: one of the pictures, which are never written over; choose another --out")
 
-    Raises InputError for a file that is none, or of another run: it says which setting is another.
+
+def entries_of_earlier(path, run, files, are_there):
+    """The entries of an earlier call that was the same run, as far as all that they name is there: those of its whole batches.
+
+    are_there  a function of a picture's place and its entry
+    returns    [] where there is no file
+    raises     InputError for a file that is none, or of another run: it says which setting is another
     """
     try:
         with open_regular(path, LARGEST) as file:
             held = json.load(file)
         earlier, entries = held["run"], held["pictures"]
-        if not isinstance(earlier, dict) or not all(isinstance(entry["predictions"], list) for entry in entries):
+        if not isinstance(earlier, dict) or not isinstance(entries, list):
             raise ValueError
     except FileNotFoundError:
         return []
@@ -71,8 +89,28 @@ def entries_of_earlier(path, run):
         if first.get(name) != second.get(name):
             raise InputError(f"{path} is of another run: {name} was {_short(first.get(name))} and is {_short(second.get(name))}; "
                              "--resume goes on with the same pictures and options only")
+    sure = not run["options"]["min_probability"]
+    if len(entries) > len(files) or not all(_is_whole(entry, file, sure) for entry, file in zip(entries, files)):
+        raise InputError(f"{path}: its entries are not those that localize.py wrote, so --resume cannot go on in it; choose another --out")
+    there = next((place for place, entry in enumerate(entries) if "error" not in entry and not are_there(place, entry)), len(entries))
     batch = min(run["options"]["batch"], run["pictures"])
-    return entries[:len(entries) // batch * batch]
+    # Of the last batch, which may be shorter, all are done where all pictures are.
+    return entries if there == len(files) else entries[:there // batch * batch]
+
+
+def _is_whole(entry, file, sure):
+    """Whether an entry is of this picture, and holds what `describe` gives; `sure`: whether it must have classes."""
+    def numbers(value, count):
+        return isinstance(value, list) and len(value) == count and all(type(one) is int for one in value)
+
+    if not isinstance(entry, dict) or entry.get("image") != json.loads(json_bytes(file)) or not isinstance(entry.get("predictions"), list):
+        return False
+    if "error" in entry:
+        return isinstance(entry["error"], str) and not entry["predictions"]
+    return (type(entry.get("width")) is int and type(entry.get("height")) is int and bool(entry["predictions"] or not sure)
+            and all(isinstance(found, dict) and type(found.get("class")) is int and isinstance(found.get("label"), str)
+                    and isinstance(found.get("probability"), float) and numbers(found.get("box"), 4) and numbers(found.get("peak"), 2)
+                    for found in entry["predictions"]))
 
 
 def _short(value):
@@ -141,4 +179,5 @@ def rows_of(entry):
 def csv_line(cells):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="surrogateescape")
+    # As in the JSON: what of a file's name is not UTF-8 becomes \\udcxx.
+    return text.getvalue().encode(errors="backslashreplace")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cam_base import InputError
-from cam_data import LARGEST_PICTURE, read_reduced
+from cam_data import LARGEST_PICTURE, on_white, read_reduced
 
 
 class Picture(NamedTuple):
@@ -22,7 +22,7 @@ def read(source, largest=LARGEST_PICTURE, reduce_to=None):
     largest    most pixels; a file with more is refused before it is decoded
     reduce_to  pixels of a side that are enough, for a large file (`cam_data.read_reduced`)
 
-    EXIF orientation is honoured; an alpha channel is dropped. Raises InputError
+    EXIF orientation is honoured; what is transparent is seen on white. Raises InputError
     for a file that cannot be read, ValueError for an array that is no picture.
     """
     if isinstance(source, (str, os.PathLike)):
@@ -44,7 +44,9 @@ def describe(source):
 def _from_pillow(image):
     from PIL import ImageOps
     try:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        upright = ImageOps.exif_transpose(image)
+        transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
+        return on_white(upright.convert("RGBA")) if transparent else np.asarray(upright.convert("RGB"))
     except Exception as error:  # Pillow decodes only now, and raises many kinds for damaged files
         raise InputError(f"this PIL image cannot be decoded ({str(error)[:100]})") from None
 
@@ -70,4 +72,7 @@ def _from_array(source):
         raise ValueError(f"a picture is uint8, or float in [0, 1]; this one is {array.dtype}: convert it first")
     if array.ndim == 2:
         array = array[..., None].repeat(3, axis=2)
-    return np.ascontiguousarray(array[..., :3])
+    if array.shape[2] == 4:
+        from PIL import Image
+        return on_white(Image.fromarray(array))
+    return np.ascontiguousarray(array)

@@ -92,24 +92,104 @@ def test_plain_cmyk_is_not_inverted():
     assert read_picture(plain).min() > 251   # the same 0, now not inverted: bare paper
 
 
+def on_paper(image):
+    """An image with alpha as it looks on white paper, by the equation: alpha * colour + (1 - alpha) * white."""
+    pixels = np.asarray(image.convert("RGBA")).astype(float)
+    alpha = pixels[..., 3:] / 255
+    return alpha * pixels[..., :3] + (1 - alpha) * 255
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_an_alpha_channel_is_dropped(mode):
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_what_is_transparent_is_seen_on_white(mode, form):
     image = picture(mode)
     image.putalpha(Image.linear_gradient("L").resize(image.size))
-    np.testing.assert_array_equal(read_picture(saved(image, "PNG")), np.asarray(image.convert("RGB")))
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    assert abs(read_picture(saved(image, form, **options)) - on_paper(image)).max() <= 1
 
 
-def test_a_palette_with_a_transparent_colour_is_rgb():
+def test_what_lies_below_a_hidden_part_is_not_seen():
+    """A cat below alpha 0 is a blank page."""
+    image = picture("RGBA")
+    image.putalpha(0)
+    assert (read_picture(saved(image, "PNG")) == 255).all()
+
+
+def test_a_palette_with_a_transparent_colour_is_seen_on_white():
     image = picture("P")
-    np.testing.assert_array_equal(read_picture(saved(image, "PNG", transparency=0)), np.asarray(image.convert("RGB")))
+    contents = saved(image, "PNG", transparency=0)
+    plain, hidden = np.asarray(image.convert("RGB")), np.asarray(image) == 0
+    np.testing.assert_array_equal(read_picture(contents), np.where(hidden[..., None], 255, plain))
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_16_bit_png_keeps_its_high_bytes(channels):
-    pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, channels), np.uint16)
+def test_a_16_bit_png_of_colours_keeps_its_high_bytes():
+    pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 3), np.uint16)
     found = read_picture(tf.io.encode_png(pixels).numpy())
-    wanted = np.broadcast_to((pixels / 257)[..., :3], (9, 7, 3))
-    assert found.dtype == np.uint8 and np.abs(found - wanted).max() <= 1
+    assert found.dtype == np.uint8 and np.abs(found - pixels / 257).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+@pytest.mark.parametrize("low, high", [(0, 65535), (0, 4095), (1000, 1127), (30000, 30001)])
+def test_greys_of_16_bits_are_shown_by_their_own_range(form, low, high):
+    """Of a whole range, of an X-ray's 12 bits, of a microscope's few levels."""
+    values = np.random.default_rng(0).integers(low, high + 1, (9, 7)).astype(np.uint16)
+    values.flat[:2] = low, high
+    found = read_picture(saved(Image.fromarray(values), form))
+    assert abs(found - (values.astype(float) - low)[..., None] * 255 / (high - low)).max() <= 0.51
+    flat = read_picture(saved(Image.fromarray(np.full((4, 4), high, np.uint16)), form))
+    assert flat.shape == (4, 4, 3) and np.ptp(flat) == 0
+
+
+@pytest.mark.parametrize("form, options", [("WEBP", {"lossless": True}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("JPEG2000", {}),
+                                           ("AVIF", {"quality": 100, "subsampling": "4:4:4"})])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_forms_that_pillow_reads(form, options, mode, tmp_path):
+    image = picture(mode)
+    contents = saved(image, form, **options)
+    tolerance = 8 if form == "AVIF" else 0
+    assert abs(read_picture(contents).astype(int) - np.asarray(image.convert("RGB"))).max() <= tolerance
+    (tmp_path / "x.jpg").write_bytes(contents)  # whatever it is called
+    assert read_picture(str(tmp_path / "x.jpg")).shape == (*image.size[::-1], 3)
+    with pytest.raises(InputError, match="megapixels"):
+        read_picture(contents, largest=10)
+
+
+@pytest.mark.parametrize("form", ["WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_seen(form):
+    frames = [picture(), picture().transpose(Image.ROTATE_180)]
+    options = {"lossless": True} if form == "WEBP" else {}
+    contents = saved(frames[0], form, save_all=True, append_images=frames[1:], **options)
+    np.testing.assert_array_equal(read_picture(contents), np.asarray(frames[0]))
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF"])
+def test_orientation_of_other_forms_is_undone(form):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = picture()
+    found = read_picture(saved(image, form, exif=exif, **({"lossless": True} if form == "WEBP" else {})))
+    np.testing.assert_array_equal(found, np.asarray(image.transpose(Image.ROTATE_270)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["WEBP", "TIFF", "JPEG2000", "AVIF", "PNG"])
+def test_mutated_files_are_read_or_refused_in_one_line(form):
+    """200 flips and 200 truncations."""
+    image = picture("RGBA" if form == "PNG" else "RGB")
+    whole, rng = saved(image, form), np.random.default_rng(0)
+    for number in range(400):
+        content = bytearray(whole)
+        if number % 2:
+            content = content[:rng.integers(len(content))]
+        else:
+            for _ in range(rng.integers(1, 4)):
+                content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        try:
+            found = read_picture(bytes(content), largest=1_000_000)
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            assert found.dtype == np.uint8 and found.ndim == 3
 
 
 def test_the_first_frame_of_an_animation_is_taken():

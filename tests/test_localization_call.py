@@ -46,7 +46,7 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
     Image.fromarray(picture).save(tmp_path / "p.png")
     expected = localizer(picture)
     for source in (str(tmp_path / "p.png"), tmp_path / "p.png", Image.open(tmp_path / "p.png"), picture / 255,
-                   (picture / 255).astype(np.float32), np.dstack([picture, picture[..., :1]]),
+                   (picture / 255).astype(np.float32), np.dstack([picture, np.full_like(picture[..., :1], 255)]),
                    tf.constant(picture), Image.fromarray(np.dstack([picture, 255 * np.ones_like(picture[..., :1])]))):
         result = localizer(source)
         assert result.size == (96, 128) and len(result) == 3
@@ -56,6 +56,12 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
     grey = picture[..., 1]
     for one_channel in (grey, grey[..., None]):
         np.testing.assert_array_equal(localizer(one_channel)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
+def test_what_is_transparent_is_seen_on_white(localizer, picture, kind):
+    hidden = np.dstack([picture, np.zeros_like(picture[..., :1])])
+    np.testing.assert_array_equal(localizer(kind(hidden)).picture, np.full_like(picture, 255))
 
 
 @pytest.mark.parametrize("source, message", [

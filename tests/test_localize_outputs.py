@@ -247,8 +247,9 @@ def test_a_run_that_goes_on_ends_with_the_same_files(colours, tmp_path, monkeypa
         stop_after, taken = 99, []
         capsys.readouterr()
         assert localize.main([*arguments, "--resume", "--out", out]) == 2  # 0003.png
-        assert f"{done // 4 * 4} of 11 pictures were done before" in capsys.readouterr().out
-        assert len(taken) == 11 - done // 4 * 4  # whole batches are not looked at again
+        before = done if done == 11 else done // 4 * 4
+        assert f"{before} of 11 pictures were done before" in capsys.readouterr().out
+        assert len(taken) == 11 - before  # whole batches are not looked at again
         assert contents(out) == whole
 
 
@@ -274,6 +275,65 @@ def test_only_the_same_run_goes_on(colours, tmp_path):
         (tmp_path / "out" / "localizations.json").write_text(text)
         with pytest.raises(InputError, match="not what localize.py writes|of another run"):
             localize.main([*arguments, "--resume"])
+
+
+def test_what_was_deleted_since_is_made_again(colours, tmp_path):
+    arguments = [many(tmp_path, 11), "--weights", colours, *OUTPUTS, "--masks"]
+    out = tmp_path / "out"
+    localize.main([*arguments, "--out", str(out)])
+    whole = contents(out)
+    for lost in ("0005.jpg", "maps/2/0000.png.npy", "masks/1/0010.png.png", "localizations.csv"):
+        os.unlink(out / lost)
+        localize.main([*arguments, "--out", str(out), "--resume"])
+        assert contents(out) == whole
+
+
+@pytest.mark.parametrize("change", [
+    lambda entries: entries[0].update(image="other.jpg"), lambda entries: entries[0].update(predictions=[]), lambda entries: entries.extend(entries[:9]),
+    lambda entries: entries.pop(0), lambda entries: entries[1]["predictions"][0].update(box="x"), lambda entries: entries.insert(0, 7),
+    lambda entries: entries[1]["predictions"][0].update(probability=None), lambda entries: entries[2].update(width="1")])
+def test_entries_that_were_edited_are_refused(colours, tmp_path, change):
+    arguments = [many(tmp_path, 7), "--weights", colours, "--out", str(tmp_path / "out")]
+    localize.main(arguments)
+    held = written(tmp_path / "out")
+    change(held["pictures"])
+    (tmp_path / "out" / "localizations.json").write_text(json.dumps(held))
+    with pytest.raises(InputError, match="not those that localize.py wrote"):
+        localize.main([*arguments, "--resume"])
+
+
+def test_no_name_that_an_entry_has_leads_elsewhere(colours, tmp_path):
+    """An edited name of an overlay is none of this run's: the picture is done again."""
+    arguments = [many(tmp_path, 3), "--weights", colours, "--out", str(tmp_path / "out")]
+    localize.main(arguments)
+    whole, held = contents(tmp_path / "out"), written(tmp_path / "out")
+    held["pictures"][0]["overlay"] = "../../evil.jpg"
+    (tmp_path / "out" / "localizations.json").write_text(json.dumps(held))
+    localize.main([*arguments, "--resume"])
+    assert contents(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--json", "PICTURE"], "call it .json"), (["--json", "x.csv"], "call it .json"), (["--json", "FOLDER.json"], "is a folder; name a file"),
+    (["--maps", "npy", "--out", "BLOCKED"], "maps: cannot be written to"), (["--out", "TABLE"], "localizations.json: is a folder")])
+def test_places_that_cannot_be_written_to_are_found_before_the_work(colours, pictures, tmp_path, monkeypatch, options, message):
+    (tmp_path / "FOLDER.json").mkdir()
+    (tmp_path / "BLOCKED").mkdir()
+    (tmp_path / "BLOCKED" / "maps").write_text("")
+    (tmp_path / "TABLE" / "localizations.json").mkdir(parents=True)
+    monkeypatch.setattr(localization, "load", lambda *_, **__: pytest.fail("the work was begun"))
+    before = open(pictures[0], "rb").read()
+    options = [pictures[0] if one == "PICTURE" else str(tmp_path / one) if one.isupper() or one == "FOLDER.json" else one for one in options]
+    with pytest.raises(InputError, match=message):
+        localize.main([*pictures, "--weights", colours, *options])
+    assert open(pictures[0], "rb").read() == before
+
+
+def test_a_picture_called_like_a_result_is_not_written_over(colours, tmp_path):
+    picture = tmp_path / "localizations.csv"
+    Image.new("RGB", (20, 20)).save(picture, "PNG")
+    with pytest.raises(InputError, match="localizations.csv: one of the pictures, which are never written over"):
+        localize.main([str(picture), "--weights", colours, "--csv", "--out", str(tmp_path)])
 
 
 @pytest.mark.slow
