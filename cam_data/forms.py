@@ -5,7 +5,7 @@ import os
 
 from cam_base import InputError
 from cam_data.csv_list import find_list, open_list
-from cam_data.ilsvrc import open_validation
+from cam_data.ilsvrc import SOLUTION, open_validation
 from cam_data.layouts import ENDINGS, open_folder
 from cam_data.wsol_metadata import IDS, open_metadata
 
@@ -48,10 +48,17 @@ def _open_metadata(root, split, metadata):
 
 def _kit(root):
     """(kit, annotations, pictures) of ILSVRC's validation set, or None."""
-    kit = _first(root, KITS, ("data/*clsloc_validation_ground_truth.txt", "*clsloc_validation_ground_truth.txt"))
+    kit = _first(root, KITS, ("data/*validation_ground_truth.txt", "*validation_ground_truth.txt"))
     annotations = _first(root, ANNOTATIONS, (f"{FIRST}.xml",))
     pictures = _first(root, PICTURES, [f"{folder}{FIRST}{ending}" for folder in ("", "*/") for ending in (".JPEG", *ENDINGS)])
     return (kit, annotations, pictures) if kit and annotations and pictures else None
+
+
+def _kaggle(root):
+    """(lists, None, pictures) of Kaggle's ILSVRC, or None."""
+    lists = _first(root, (".", "kaggle", "*"), (SOLUTION,))
+    pictures = lists and _first(root, ("ILSVRC/Data/CLS-LOC/val", *PICTURES), [f"{folder}{FIRST}{ending}" for folder in ("", "*/") for ending in (".JPEG", *ENDINGS)])
+    return (lists, None, pictures) if pictures else None
 
 
 def _first(root, places, patterns):
@@ -71,4 +78,4 @@ def _open_kit(root, split, found):
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit)]
+FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base import Category, InputError, open_regular, replacing
+from cam_base import WNID, Category, InputError, open_regular, replacing
+from cam_base.terminal import say
 from cam_data.annotations import read_annotation
 from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet
@@ -21,6 +22,7 @@ from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
 
 CLASSES = 1000
+SOLUTION = "LOC_val_solution.csv"
 LARGEST = 64 << 20  # bytes of a list
 INCLUSIVE = np.array([0, 0, 1, 1])
 LARGEST_PIXEL = 1e9
@@ -50,14 +52,18 @@ class Validation(NamedTuple):
 def read_validation(kit, annotations):
     """The kit's ground truth and the boxes of every picture.
 
-    kit          folder of the development kit (or its data/ folder)
-    annotations  folder of XML files, ILSVRC2012_val_00000001.xml and so on
+    kit          folder of the development kit of 2012 to 2014 (or its data/ folder), or of Kaggle's lists
+    annotations  folder of XML files, ILSVRC2012_val_00000001.xml and so on; Kaggle's lists need none
     returns      Validation
     raises       InputError when a file is missing or not what it should be
     """
-    classes = read_classes(_kit_file(kit, "*clsloc_validation_ground_truth.txt"))
-    excluded = read_excluded(_kit_file(kit, "*clsloc_validation_blacklist.txt"), len(classes))
-    wnids = read_wnids(_kit_file(kit, "meta_clsloc.mat"))
+    if os.path.exists(os.path.join(kit, SOLUTION)):
+        return read_kaggle(kit)
+    if annotations is None:
+        raise InputError("--kit and --annotations go together, but for Kaggle's kit, which has the boxes itself")
+    classes = read_classes(_kit_file(kit, "*clsloc_validation_ground_truth.txt", "*validation_ground_truth.txt"))
+    excluded = _excluded(kit, len(classes))
+    wnids = read_wnids(_kit_file(kit, "meta_clsloc.mat", "meta.mat"))
     if classes.max(initial=0) > len(wnids):
         raise InputError(f"{kit}: class {classes.max()} is not in its meta_clsloc.mat")
     names = [f"ILSVRC2012_val_{number:08}" for number in range(1, len(classes) + 1)]
@@ -70,6 +76,49 @@ def read_validation(kit, annotations):
         sizes.append(annotated.size)
     sizes = np.array(sizes, np.int64) if all(sizes) else None
     return Validation(names, classes, boxes, excluded, wnids, sizes, np.array(clipped, np.int64))
+
+
+def read_kaggle(folder):
+    """Validation of Kaggle's lists: LOC_val_solution.csv has classes and boxes, LOC_synset_mapping.txt the wnids in their order."""
+    path = os.path.join(folder, "LOC_synset_mapping.txt")
+    wnids = [line.split(" ", 1)[0] for line in _text(path).splitlines() if line.strip()]
+    if len(set(wnids)) != len(wnids) or not wnids or not all(map(WNID.fullmatch, wnids)):
+        raise InputError(f"{path}: not a wnid and its words in each line")
+    numbers, path = {wnid: number for number, wnid in enumerate(wnids, 1)}, os.path.join(folder, SOLUTION)
+    rows = {}
+    for number, line in enumerate(_text(path).splitlines()[1:], 2):
+        name, _, objects = line.partition(",")
+        cells = objects.split()
+        if not re.fullmatch(r"ILSVRC2012_val_[0-9]{8}", name) or not cells or len(cells) % 5 or name in rows:
+            raise InputError(f"{path}, line {number}: not a picture and five cells (wnid x0 y0 x1 y1) for each object, or one again")
+        rows[name] = (cells[0], _solution_boxes(path, number, cells, numbers))
+    if not rows:
+        raise InputError(f"{path}: lists no picture")
+    say(f"{folder}: no list of excluded pictures, so none is left out of the localization error")
+    names = sorted(rows)
+    return Validation(names, np.array([numbers[rows[name][0]] for name in names]), [rows[name][1] for name in names],
+                      np.zeros(0, np.int64), wnids, None, np.zeros(len(names), np.int64))
+
+
+def _solution_boxes(path, number, cells, numbers):
+    """int [m, 4], half-open: the boxes of the first object's class."""
+    objects = np.array(cells, object).reshape(-1, 5)
+    if not all(wnid in numbers for wnid in objects[:, 0]) or not all(re.fullmatch(r"[0-9]{1,6}", cell) for cell in objects[:, 1:].ravel()):
+        raise InputError(f"{path}, line {number}: a class that the mapping has not, or a box that is none")
+    boxes = objects[objects[:, 0] == cells[0], 1:].astype(np.int32)
+    if (boxes[:, 2:] < boxes[:, :2]).any():
+        raise InputError(f"{path}, line {number}: a box that ends before it begins")
+    return boxes + INCLUSIVE.astype(np.int32)
+
+
+def _excluded(kit, pictures):
+    """Indices of excluded pictures; none where the kit has no list of them, as that of 2012, which is said."""
+    try:
+        path = _kit_file(kit, "*clsloc_validation_blacklist.txt", "*validation_blacklist.txt")
+    except InputError:
+        say(f"{kit}: no list of excluded pictures, so none is left out of the localization error")
+        return np.zeros(0, np.int64)
+    return read_excluded(path, pictures)
 
 
 def open_validation(kit, annotations, folder=None):
@@ -96,12 +145,14 @@ def open_validation(kit, annotations, folder=None):
                       sizes=None if truth.sizes is None else truth.sizes[:, ::-1], clipped=truth.clipped)
 
 
-def _kit_file(kit, pattern):
-    for folder in (os.path.join(kit, "data"), kit):
-        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-        if found:
-            return found[-1]
-    raise InputError(f"{kit}: no {pattern} in it or in its data folder; "
+def _kit_file(kit, *patterns):
+    """The file that is called like the first of the patterns that any is called like."""
+    for pattern in patterns:
+        for folder in (os.path.join(kit, "data"), kit):
+            found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+            if found:
+                return found[-1]
+    raise InputError(f"{kit}: no {' or '.join(patterns)} in it or in its data folder; "
                      "name the folder of the unpacked development kit")
 
 

@@ -33,7 +33,7 @@ class EvaluateSettings(Looking):
     data: str = option(None, "folder of a data set, whose form is seen by looking, or of the pictures of --kit or "
                        "--metadata; or 'synthetic'", metavar="FOLDER", group="data to judge by")
     split: str = option("val", "which part of --data", choices=("train", "val"), group="data to judge by")
-    kit: str = option(None, "ILSVRC's CLS-LOC development kit, with --annotations", metavar="FOLDER",
+    kit: str = option(None, "ILSVRC's CLS-LOC development kit, with --annotations, or Kaggle's lists (LOC_val_solution.csv), without", metavar="FOLDER",
                       group="data to judge by")
     annotations: str = option(None, "of --kit's validation pictures, ILSVRC2012_val_00000001.xml ...", metavar="FOLDER",
                               group="data to judge by")
@@ -73,6 +73,11 @@ def parse_evaluate(arguments):
     return settings
 
 
+def _is_kaggles(kit):
+    """Whether it holds Kaggle's lists, which have the boxes themselves."""
+    return bool(kit) and os.path.exists(os.path.join(kit, "LOC_val_solution.csv"))
+
+
 def same(first, second):
     return bool(first and second) and os.path.realpath(first) == os.path.realpath(second)
 
@@ -85,7 +90,7 @@ def _check(settings):
     without_network = settings.scores or settings.guesses
     auto = settings.threshold == AUTO
     for broken, message in (
-            (bool(settings.kit) != bool(settings.annotations), "--kit and --annotations go together"),
+            (bool(settings.kit) != bool(settings.annotations) and not _is_kaggles(settings.kit), "--kit and --annotations go together"),
             (settings.kit and settings.metadata, "give --kit or --metadata, not both"),
             (other_set and settings.split != "val", "--split does not go with --kit or --metadata, which are of one"),
             (settings.masks and not settings.metadata, "--masks needs --metadata"),

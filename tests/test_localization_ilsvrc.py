@@ -2,10 +2,12 @@
 
 import csv
 import os
+import shutil
 
 import numpy as np
 import pytest
 import scipy.io
+from PIL import Image
 
 import cam_data
 import cam_evaluation
@@ -183,3 +185,55 @@ def test_a_submission_that_cannot_be_written_is_found_before_the_work(tree, argu
             evaluate(tree / "out", *arguments, "--submission", place)
     with pytest.raises(InputError, match="file: cannot be written to"):
         evaluate(tree / "file", *arguments)
+
+
+# ---------------------------------------------------------------- older kits, and Kaggle's lists
+
+def test_the_kit_of_2012_has_no_list_of_excluded_pictures(tree, tmp_path, monkeypatch, capsys):
+    """Its files have other names; nothing is left out, and that is said."""
+    old = tmp_path / "kit12" / "data"
+    shutil.copytree(tree / "kit", old)
+    (excluded,) = old.rglob("*blacklist.txt")
+    excluded.unlink()
+    (truth,) = old.rglob("*ground_truth.txt")
+    truth.rename(truth.with_name("ILSVRC2012_validation_ground_truth.txt"))
+    (table,) = old.rglob("meta_clsloc.mat")
+    table.rename(table.with_name("meta.mat"))
+    new = cam_data.open_validation(str(tree / "kit"), str(tree / "xml"))
+    capsys.readouterr()
+    found = cam_data.open_validation(str(truth.parent), str(tree / "xml"))
+    assert "no list of excluded pictures, so none is left out" in capsys.readouterr().out
+    assert found.categories == new.categories and found.labels.tolist() == new.labels.tolist() and found.ids == new.ids
+    assert new.excluded.any() and not found.excluded.any()
+
+
+def kaggle(folder, names, labels, boxes):
+    folder.mkdir(parents=True)
+    wnids = sorted(set(labels))
+    (folder / "LOC_synset_mapping.txt").write_text("".join(f"{wnid} some words, others\n" for wnid in wnids))
+    lines = [f"{name}," + "".join(f"{label} {' '.join(map(str, box))} " for box in some) for name, label, some in zip(names, labels, boxes)]
+    (folder / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n" + "".join(line + "\n" for line in reversed(lines)))
+
+
+def test_kaggles_lists_say_what_the_kit_says(tmp_path, capsys):
+    names = [f"ILSVRC2012_val_{number:08}" for number in (1, 2)]
+    kaggle(tmp_path / "kaggle", names, ["n02123045", "n01440764"], [[(1, 2, 10, 20), (30, 30, 39, 39)], [(0, 0, 5, 5)]])
+    (tmp_path / "val").mkdir()
+    for name in names:
+        Image.new("RGB", (50, 50)).save(tmp_path / "val" / f"{name}.JPEG")
+    for found in (cam_data.open_validation(str(tmp_path / "kaggle"), None, str(tmp_path / "val")), cam_data.open_set(str(tmp_path), "val")):
+        assert found.ids == names and [found.categories[label].wnid for label in found.labels] == ["n02123045", "n01440764"]
+        assert [box.tolist() for box in found.boxes] == [[[1, 2, 11, 21], [30, 30, 40, 40]], [[0, 0, 6, 6]]]  # half-open
+        assert not found.excluded.any()
+    assert capsys.readouterr().out.count("no list of excluded pictures") == 2
+
+
+@pytest.mark.parametrize("line, message", [
+    ("x,n02123045 1 2 3 4 ", "not a picture and five cells"), ("ILSVRC2012_val_00000001,", "five cells"),
+    ("ILSVRC2012_val_00000001,n02123045 1 2 3", "five cells"), ("ILSVRC2012_val_00000001,n99999999 1 2 3 4", "a class that the mapping has not"),
+    ("ILSVRC2012_val_00000001,n02123045 1 2 3 x", "a box that is none"), ("ILSVRC2012_val_00000001,n02123045 9 2 3 4", "ends before it begins")])
+def test_damaged_kaggle_lists_are_one_line(tmp_path, line, message):
+    kaggle(tmp_path / "kaggle", [], ["n02123045"], [])
+    (tmp_path / "kaggle" / "LOC_val_solution.csv").write_text(f"ImageId,PredictionString\n{line}\n")
+    with pytest.raises(InputError, match=f"line 2: .*{message}"):
+        cam_data.open_validation(str(tmp_path / "kaggle"), None)
