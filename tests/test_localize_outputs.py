@@ -204,6 +204,20 @@ def test_pictures_of_one_name_are_told_apart_in_the_table(colours, pictures, tmp
     assert shown == {"x.png": "x.png", "a/x.png": "a/x.png", "b/a/x.png": "b/a/x.png", "c/y.png": "y.png", "/c/x.png": "c/x.png"}
 
 
+def test_files_that_are_no_pictures_are_counted_by_their_endings(colours, pictures, tmp_path, capsys):
+    for name in ("a/one.DCM", "a/two.dcm", "a/notes.txt", "a/README", "a/.hidden"):
+        (tmp_path / name).write_text("")
+    run(tmp_path / "out", tmp_path / "a", "--weights", colours)
+    assert f"{tmp_path / 'a'}: not taken for pictures: 2 .dcm, 1 .txt, 1 without an ending\n" in capsys.readouterr().out
+    run(tmp_path / "b", tmp_path / "b", "--weights", colours, "--csv", "--maps", "npy")
+    run(tmp_path / "b", tmp_path / "b", "--weights", colours)
+    assert "not taken" not in capsys.readouterr().out  # what it wrote itself
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "slice.dcm").write_text("")
+    with pytest.raises(InputError, match="no pictures in this folder .1 .dcm."):
+        localize.main([str(tmp_path / "c"), "--weights", colours])
+
+
 # ---------------------------------------------------------------- runs that go on
 
 def many(tmp_path, count):

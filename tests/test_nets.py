@@ -232,7 +232,7 @@ def test_float16_tensors_are_assigned_as_float32(net):
     ({"name": ["resnet"]}, "no network is called"),
     ({"name": "resnet", "colour": 1}, "resnet does not take these arguments: .*colour"),
     ({"name": "resnet", "seed": 1}, "resnet does not take these arguments: .*seed"),
-    ({"name": "resnet", "depth": 34}, "depth is 34; known are 26, 50, 101, 152"),
+    ({"name": "resnet", "depth": 33}, "depth is 33; known are 26, 50, 101, 152"),
     ({"name": "resnet", "depth": [26]}, "resnet does not take these arguments"),
     ({"name": "resnet", "stem": "5x5"}, "stem is '5x5'; known are '7x7/4', '3x3/2', '3x3/1'"),
     ({"name": "resnet", "stride_on": "2x2"}, "stride_on is '2x2'; known are '1x1', '3x3'"),
