@@ -97,8 +97,8 @@ def serve(settings):
 
 def report_page(settings, pictures):
     """The page of --report, to be written."""
-    linked = settings.report_pictures == "linked" or settings.report_pictures == "auto" and pictures > cam_report.MOST_WITHIN
-    return cam_report.PageWriter(os.path.join(settings.out, REPORT), "Where a network sees its classes", linked)
+    return cam_report.PageWriter(os.path.join(settings.out, REPORT), "Where a network sees its classes",
+                                 cam_report.is_linked(settings.report_pictures, pictures))
 
 
 def about_page(settings, localizer, run):

@@ -12,7 +12,7 @@ from cam_evaluation.compare import settings_of
 from cam_evaluation.report import curves_of
 from cam_evaluation.showing import figure_rows, setting_rows
 from cam_evaluation.statistics import IOU, per_class
-from cam_report import MOST_WITHIN, About, PageWriter, Shown, small_picture, view
+from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
 from localization.settings import PAPER_THRESHOLD
 
@@ -124,7 +124,7 @@ def _confusions(shown):
 
 def save_page(path, title, shown, about, where="auto"):
     """Write a page; returns its path."""
-    with PageWriter(path, title, where == "linked" or where == "auto" and len(shown) > MOST_WITHIN) as page:
+    with PageWriter(path, title, is_linked(where, len(shown))) as page:
         for one in shown:
             page.add(one)
         page.finish(about)

@@ -3,7 +3,7 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "page": "MOST_WITHIN About Encoder PageWriter within_page",
+    "page": "About Encoder PageWriter is_linked within_page",
     "shown": "Shown small_picture view views_of",
     "slider": "StepBoxes step_boxes",
 })

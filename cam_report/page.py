@@ -22,6 +22,11 @@ ITEMS = "<!-- items -->"
 MOST_WITHIN = 1000  # pictures of a page that are kept within it; of a larger one they lie beside it
 
 
+def is_linked(where, pictures):
+    """Whether so many pictures lie beside their page: as --report-pictures says, "within", "linked" or "auto"."""
+    return where == "linked" or where == "auto" and pictures > MOST_WITHIN
+
+
 @dataclass
 class About:
     """What a page says besides its pictures.

@@ -3,16 +3,21 @@
 import json
 import os
 import re
+import threading
 import time
 
 import numpy as np
 import pytest
+from coloured import CLASSES as COLOUR_CLASSES
+from coloured import SIDE, Colours, paint
+from small_reports import CLASSES, NASTY, browser_or_skip, errors, heat_map, opened, picture_of, save_report
 
+import cam_localization
+import localization
 import ops
-from cam_base import InputError
+from cam_base import InputError, Preprocessing
 from cam_report import About, PageWriter
 from localization.boxes import paper_boxes, to_picture
-from small_reports import CLASSES, NASTY, browser_or_skip, errors, heat_map, opened, picture_of, save_report
 
 pytestmark = pytest.mark.slow
 
@@ -235,6 +240,40 @@ def test_a_thousand_pictures_open_and_scroll(browser, tmp_path):
     time.sleep(0.5)
     last = [one.text.split("\n")[-1] for one in browser.find_elements("css selector", ".cell")]
     assert "picture-0999.jpg" in last and len(last) < 60 and not errors(browser)
+
+
+def test_a_picture_that_is_dropped_is_shown(browser, tmp_path):
+    """By the program's own server: a picture, one more of its name, and what is none."""
+    localizer = localization.Localizer(Colours(), COLOUR_CLASSES, Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0)))
+    page = cam_localization.page_to_serve("Where a network sees its classes", About(0.2))
+    server = cam_localization.Server("127.0.0.1", 0, lambda pixels: localizer(pixels, 2), page)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        paint(str(tmp_path / "red.png"), red=(4, 8, 40, 50))
+        (tmp_path / "bad.jpg").write_text("no picture")
+        browser.get(server.address)
+        for count in (1, 2):
+            browser.find_element("id", "file").send_keys(str(tmp_path / "red.png"))
+            wait(lambda count=count: text(browser, "count").startswith(f"{count} of {count}"))
+            assert text(browser, "name") == ("red.png" if count == 1 else "red.png (2)") and "red thing" in text(browser, "caption")
+            press(browser, "\ue00c")
+            run(browser, "document.getElementById('file').value = ''")
+        assert not errors(browser)
+        browser.find_element("id", "file").send_keys(str(tmp_path / "bad.jpg"))
+        wait(lambda: "cannot be read as a picture" in text(browser, "dropped"))
+        assert text(browser, "count") == "2 of 2" and "422" in errors(browser)[0]["message"]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def wait(happened, seconds=20):
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_linked_pictures_lie_beside_the_page(browser, tmp_path):

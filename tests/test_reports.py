@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import cam_localization
+import cam_report.page
 import evaluate as evaluate_program
 import localization
 import localize
@@ -76,6 +77,18 @@ def test_the_page_of_localize_shows_what_it_wrote(boxed):
             assert report["names"][view["c"]] == [found["label"], found["wnid"]]
         picture = tf.io.decode_jpeg(base64.b64decode(view_of["picture"].partition(",")[2]))
         assert picture.shape == (240, 240, 3)
+
+
+@pytest.mark.parametrize("asked, linked", [([], False), (["--report-pictures", "linked"], True), (["--report-pictures", "within"], False)])
+@pytest.mark.parametrize("most", [1000, 2])
+def test_of_many_pictures_the_page_has_them_beside_it(boxed, monkeypatch, asked, linked, most):
+    _, network, folder = boxed
+    monkeypatch.setattr(cam_report.page, "MOST_WITHIN", most)
+    assert localize.main([str(folder / "set"), *network, "--report", "--out", str(folder / "out"), *asked]) == 0
+    _, held = parts(folder / "out" / "report.html")
+    beside = linked or not asked and most == 2  # there are three
+    assert [of["picture"].startswith("report-pictures/0000") for of in held] == [beside] * 3
+    assert (folder / "out" / "report-pictures").exists() == beside
 
 
 def test_the_page_of_an_evaluation_has_its_figures_and_true_boxes(boxed):
