@@ -3,7 +3,7 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "decoding": "on_white read_picture read_reduced",
+    "decoding": "on_white read_picture read_reduced read_values",
     "frozen": "FrozenMaps frozen_maps",
     "headers": "LARGEST_PICTURE",
     "ilsvrc": "open_validation read_submission write_submission",

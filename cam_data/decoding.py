@@ -33,7 +33,12 @@ def read_picture(source, largest=LARGEST_PICTURE):
     return read_reduced(source, None, largest)[0]
 
 
-def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
+def read_values(source, largest=LARGEST_PICTURE):
+    """The numbers of a picture's file, not as a person sees it: uint8 [H, W, 3], an alpha channel dropped, of 16 bits the upper 8."""
+    return read_reduced(source, None, largest, as_seen=False)[0]
+
+
+def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True):
     """A picture as large as its reader needs it, and its full size.
 
     Grey becomes RGB, that of 16 bits from its least to its largest value; CMYK is converted; what is
@@ -52,6 +57,7 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
     source      a path, or the bytes of a file
     reduce_to   pixels, a whole number of at least 1; None: never reduced
     largest     most pixels that the picture may have
+    as_seen     False: a PNG's alpha is dropped, and of its 16 bits the upper 8 are taken
     returns     (pixels uint8 [h, w, 3], upright; (H, W), the upright picture's full size)
     raises      InputError, in one line, for what is no regular file (nothing else is read), no picture, or
                 larger: as its header says, before any of its pixels are read
@@ -60,6 +66,8 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE):
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
             header = _checked_header(file, name, largest)
+            if not as_seen and header.kind == "PNG":
+                header = header._replace(by_pillow=False)
             large = header.height * header.width >= LARGE
             with _one_large_at_a_time if large else contextlib.nullcontext():
                 pixels = _decode(file, header, name, reduce_to if large else None)

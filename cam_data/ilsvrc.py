@@ -5,6 +5,7 @@ kit's ids, from 1 to 1000, which `read_wnids` turns into wnids. As a PictureSet
 the classes keep their order: category k has the id k + 1.
 """
 
+import codecs
 import glob
 import os
 import re
@@ -220,7 +221,7 @@ def write_submission(path, classes, boxes):
 def _text(path):
     try:
         with open_regular(path, LARGEST) as file:
-            return file.read().decode("ascii")
+            return file.read().removeprefix(codecs.BOM_UTF8).decode("ascii")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; is the data set complete?") from None
     except UnicodeDecodeError:

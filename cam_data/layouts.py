@@ -198,7 +198,7 @@ def _check_plain(name, path, number):
 def _lines(path):
     """(number, line) of each line that is not blank."""
     try:
-        with io.TextIOWrapper(open_regular(path, LARGEST_LIST), encoding="utf-8") as file:
+        with io.TextIOWrapper(open_regular(path, LARGEST_LIST), encoding="utf-8-sig") as file:
             return [(number, line.rstrip("\r\n")) for number, line in enumerate(file, 1) if line.strip()]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror} (Tiny ImageNet's layout has it)") from None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
-from cam_data.decoding import read_picture
+from cam_data.decoding import read_values
 from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet, cut_box
 from metrics.score_maps import SIZE
@@ -116,7 +116,7 @@ def _mask_reader(masks, folder):
     missing = sorted(path for path in paths if not os.path.isfile(os.path.join(folder, path)))
     if missing:
         raise InputError(f"{os.path.join(folder, missing[0])}: no such mask; {len(missing)} of {len(paths)} are missing")
-    return lambda row: read_mask(masks[row], folder, read_picture)
+    return lambda row: read_mask(masks[row], folder, read_values)
 
 
 def _categories(folder, metadata):
@@ -159,7 +159,7 @@ def read_mask(masks, folder, read_picture, size=SIZE):
 
     masks         one entry of `Metadata.masks`
     folder        of the masks
-    read_picture  function of a path to uint8 [H, W, 3], such as `cam_data.read_picture`
+    read_picture  function of a path to uint8 [H, W, 3], such as `cam_data.read_values`
     returns       (mask, ignore), bool [size, size]: what is ignored is never mask
     """
     paths, ignored = masks
@@ -285,7 +285,7 @@ def _text(folder, name):
     path = os.path.join(folder, name)
     try:
         with open_regular(path, LARGEST) as file:
-            return file.read().decode().splitlines()
+            return file.read().decode("utf-8-sig").splitlines()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
                          f"{SIZES} and {PLACES}") from None

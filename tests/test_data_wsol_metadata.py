@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cam_base import InputError
-from cam_data import read_picture
+from cam_data import read_values
 from cam_data.wsol_metadata import open_metadata, read_mask, read_metadata
 
 FILES = {"image_ids.txt": "val/b.jpg\nval/a.jpg\n",
@@ -138,6 +138,9 @@ FORMS = {
     "blue": lambda mask: Image.fromarray(mask[..., None] * np.array([0, 0, 9], np.uint8)),
     "green, with alpha": lambda mask: Image.fromarray(np.dstack([mask[..., None] * np.array([0, 255, 0], np.uint8),
                                                                  np.full(mask.shape, 255, np.uint8)])),
+    "white, the rest transparent": lambda mask: Image.fromarray(np.repeat(255 * mask[..., None], 4, axis=2).astype(np.uint8)),
+    "all transparent": lambda mask: Image.fromarray(np.stack([mask, mask < 0], 2).astype(np.uint8) * 255, "LA"),
+    "grey of 16 bits": lambda mask: Image.fromarray(512 * mask.astype(np.uint16)),
     "grey, with alpha": lambda mask: Image.fromarray(np.stack([mask, mask >= 0], 2).astype(np.uint8) * 255, "LA"),
 }
 
@@ -147,6 +150,14 @@ def test_a_mask_is_where_any_colour_is_not_black(tmp_path, form):
     mask = np.arange(56).reshape(7, 8) % 5 == 0
     FORMS[form](mask).save(tmp_path / "mask.png")
     FORMS[form](~mask).save(tmp_path / "ignore.png")
-    found, ignored = read_mask((("mask.png",), "ignore.png"), tmp_path, read_picture, size=56)
+    found, ignored = read_mask((("mask.png",), "ignore.png"), tmp_path, read_values, size=56)
     np.testing.assert_array_equal(found, np.kron(mask, np.ones((8, 7), bool)))
     np.testing.assert_array_equal(ignored, ~found)
+
+
+def test_lists_that_begin_with_a_byte_order_mark_are_read(folder):
+    plain = read_metadata(str(folder))
+    for name, text in FILES.items():
+        (folder / name).write_bytes("\ufeff".encode() + text.replace("\n", "\r\n").encode())
+    marked = read_metadata(str(folder))
+    assert str(marked) == str(plain)
