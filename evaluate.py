@@ -126,6 +126,7 @@ def evaluate_network(settings, pictures):
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
               for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
+    about |= {"preprocessing": settings.preprocessing()} if settings.preprocessing() else {}
     thresholds = chosen["threshold"] if settings.threshold == CROSSFIT else [localizer.threshold]
     return Judged(records, warnings, localizer.classes, about, lambda folder, rows: cam_evaluation.draw_with_network(
         folder, records, rows, pictures, localizer, thresholds), noticed)

@@ -116,7 +116,7 @@ def _check(settings):
             raise InputError(message)
 
 
-NETWORK = {"weights", "entry", "class_names", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+NETWORK = {"weights", "entry", "class_names", "size", "mean", "deviation", "pixel_scale", "channels", "interpolation", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
 
 
 def _refuse_ignored(settings, given):

@@ -11,13 +11,14 @@ from localization.settings import PAPER_THRESHOLD
 from ops.walking import GRID
 
 
-def load(name=None, entry=None, class_names=None, **options):
+def load(name=None, entry=None, class_names=None, preprocessing=None, **options):
     """A Localizer of trained weights.
 
     name     a published name (`python -m weights list`), a file of any known format, or the
              folder of a training run; None: EfficientNet-Lite1
     entry    of a checkpoint that holds several: "model_ema" (`weights.load`)
     class_names  instead of the file's: a path, as `weights.read_class_names` takes it
+    preprocessing  {field of `cam_base.Preprocessing`: value}, in place of the file's
     options  as of `from_weights`
     raises   InputError for weights that cannot be read or have no classes, and
              what `Localizer` raises
@@ -25,7 +26,11 @@ def load(name=None, entry=None, class_names=None, **options):
     trained = weights.load(weights.resolve(name), entry)
     if trained.provenance.get("taken"):
         warn(f"{name}: taken: {trained.provenance['taken']}")
-    return from_weights(renamed(trained, class_names) if class_names else trained, **options)
+    if class_names:
+        trained = renamed(trained, class_names)
+    if preprocessing:
+        trained = replace(trained, preprocessing=replace(trained.preprocessing, **preprocessing))
+    return from_weights(trained, **options)
 
 
 def renamed(trained, path):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,6 +217,30 @@ def test_files_that_are_no_pictures_are_counted_by_their_endings(colours, pictur
     (tmp_path / "c" / "slice.dcm").write_text("")
     with pytest.raises(InputError, match="no pictures in this folder .1 .dcm."):
         localize.main([str(tmp_path / "c"), "--weights", colours])
+
+
+def test_preprocessing_is_taken_as_it_is_said(colours, pictures, tmp_path, monkeypatch):
+    """In place of the weights' own, by the names of the weights file; each changes what the network is given."""
+    given = []
+    load = localization.load
+
+    def kept(*arguments, **options):
+        localizer = load(*arguments, **options)
+        given.append(localizer.viewing)
+        return localizer
+
+    monkeypatch.setattr(localization, "load", kept)
+    said = run(tmp_path / "out", *pictures, "--weights", colours, "--size", "96", "--mean", "1", "2", "3", "--deviation", "0.5", "0.25", "2",
+               "--pixel-scale", "0.5", "--channels", "BGR", "--interpolation", "nearest")["run"]["options"]
+    own = weights.load(colours).preprocessing
+    assert given[0] == replace(own, size=96, mean=(1, 2, 3), deviation=(0.5, 0.25, 2), scale=0.5, channels="BGR", interpolation="nearest")
+    assert said["size"] == 96 and said["channels"] == "BGR"
+    run(tmp_path / "plain", *pictures, "--weights", colours)
+    assert given[1] == own
+    for options, message in ((["--deviation", "0", "1", "1"], "makes no sense"), (["--size", "7"], "--size is 7"), (["--mean", "1", "2"], "expected 3"),
+                             (["--mean", "nan", "2", "3"], "--mean is nan")):
+        with pytest.raises(InputError, match=message):
+            localize.main([*pictures, "--weights", colours, *options])
 
 
 # ---------------------------------------------------------------- runs that go on
