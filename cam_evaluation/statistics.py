@@ -19,6 +19,7 @@ def statistics(records):
     found = _ilsvrc(records) if records.right is not None else {}
     if records.known_iou is not None:
         found["gt_known_localization"] = mean_of(records.known_iou >= IOU)
+        found["gt_known_mean_iou"] = mean_of(records.known_iou)
         found["centre_box_baseline"] = best_accuracy_of(records.baseline)
     return found | {metric.name: metric.statistic(arrays) for metric, arrays in evaluated_metrics(records)}
 

@@ -44,6 +44,7 @@ def slow_figures(records, rows):
         found[f"top{guesses}_localization_error"] = sum(missed[row] for row in kept) / len(kept) if kept else 1
         found[f"top{guesses}_localization_error_of_all"] = sum(missed[row] for row in rows) / len(rows)
     found["gt_known_localization"] = sum(records.known_iou[row] >= 0.5 for row in rows) / len(rows)
+    found["gt_known_mean_iou"] = sum(records.known_iou[row] for row in rows) / len(rows)
     found["centre_box_baseline"] = max(sum(records.baseline[row, box] for row in rows) for box in range(400)) / len(rows)
     found["max_box_acc"] = max(sum(records.metric_arrays["hits"][row, t] for row in rows) for t in range(4)) / len(rows)
     found["max_box_acc_v2"] = sum(
