@@ -15,7 +15,7 @@ NETWORKS = {
     "resnet, 3x3/2 stem": ({"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/2", "output_stride": 8}, 32, 4),
     "resnet, 3x3/1 stem": ({"name": "resnet", "depth": 26, "width": 4, "stem": "3x3/1", "output_stride": 4}, 16, 4),
     "resnet of basic blocks": ({"name": "resnet", "depth": 18, "width": 8}, 64, 2),
-    "resnet of basic blocks, stride 8": ({"name": "resnet", "depth": 34, "width": 4, "output_stride": 8}, 40, 5),
+    "resnet of basic blocks, stride 8": ({"name": "resnet", "depth": 18, "width": 4, "output_stride": 8}, 40, 5),
     "wide resnet": ({"name": "resnet", "depth": 26, "width": 4, "widen": 2}, 64, 2),
     "efficientnet-lite0": ({"name": "efficientnet-lite"}, 64, 2),
     "efficientnet-lite2, stride 8": ({"name": "efficientnet-lite", "variant": 2, "output_stride": 8}, 40, 5),
