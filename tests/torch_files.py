@@ -73,13 +73,13 @@ def tensors(arrays, prefix=""):
     return {prefix + name: Tensor(array) for name, array in arrays.items()}
 
 
-def save(path, value):
-    """Write anything that can be pickled, with Tensors in it."""
+def save(path, value, mutated=lambda pickled: pickled):
+    """Write anything that can be pickled, with Tensors in it; `mutated` changes the pickle before the zip file's checksums are made."""
     file, storages = io.BytesIO(), {}
     with torch_module() as (torch, utils):
         Writer(file, torch, utils, storages).dump(value)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", file.getvalue())
+        archive.writestr("archive/data.pkl", mutated(file.getvalue()))
         archive.writestr("archive/byteorder", "little")
         for key, array in storages.items():
             archive.writestr(f"archive/data/{key}", array.tobytes())
