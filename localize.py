@@ -27,8 +27,9 @@ UNSURE = 0.3  # probability of the first class below which an answer is marked
 def main(arguments):
     settings = parse_localize(arguments)
     if settings.list_classes is not None:
-        own = weights.load(weights.resolve(settings.weights), settings.entry).classes
-        return list_classes(weights.read_class_names(settings.class_names) if settings.class_names else own, settings.list_classes)
+        classes = weights.read_class_names(settings.class_names) if settings.class_names else \
+            weights.load(weights.resolve(settings.weights), settings.entry).classes
+        return list_classes(classes, settings.list_classes)
     if settings.serve is not None:
         return serve(settings)
     if settings.json != STANDARD_OUTPUT:

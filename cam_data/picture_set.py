@@ -1,5 +1,6 @@
 """A set of labelled pictures, wherever they come from."""
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +47,11 @@ class PictureSet:
 
     def __len__(self):
         return len(self.labels)
+
+    @property
+    def names(self):
+        """The name of each row: its id, or its file's name where the set has no ids."""
+        return self.ids or [os.path.basename(file) for file in self.files]
 
     def rows(self, rows):
         """The same set with these rows only (an integer array), in this order."""

@@ -1,6 +1,5 @@
 """Where what is found in each picture is laid beside what is true of it."""
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ class Collector:
 
     def __init__(self, pictures, thresholds):
         self.pictures, self.thresholds = pictures, np.asarray(thresholds)
-        self.ids = pictures.ids or [os.path.basename(file) for file in pictures.files]
+        self.ids = pictures.names
         truths = {"boxes": pictures.boxes, "masks": pictures.masks}
         self.metrics = [metric(thresholds) for metric in metrics.METRICS if truths[metric.truth]]
         self.rows, self.guessed = [], []

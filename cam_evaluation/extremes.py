@@ -15,6 +15,7 @@ from cam_evaluation.collector import best_iou
 from cam_evaluation.evaluators import THREADS, rank_of, read_score_map, sources
 from localization import Result, top_classes
 from localization.boxes import RULES
+from localization.localizer import BATCH
 
 DRAWN = re.compile(r"\d+-.*\.jpg")
 
@@ -32,8 +33,7 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
 
     thresholds  of the boxes: those of every other picture of the set, or of all
     """
-    place = {name: row for row, name in enumerate(_ids(pictures))}
-    numbers = [place[records.ids[row]] for row in rows]
+    numbers = _numbers(records, rows, pictures)
     part = pictures.rows(numbers)
     truth = cam_base.match_classes(localizer.classes, pictures.categories)[part.labels]
 
@@ -49,18 +49,17 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
         captions = [f"{one.name} {one.probability:.0%}" for one in found]
         return _strip(result.picture, part, maps.number, [one.input_heat_map for one in found], [one.box for one in found], captions)
 
-    every = localizer.class_maps_of(sources(part), choose, min(len(rows), 32), largest=part.largest)
+    every = localizer.class_maps_of(sources(part), choose, min(len(rows), BATCH), largest=part.largest)
     return _write(folder, part, in_order(strip, every, THREADS, THREADS))
 
 
 def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, scale):
     """The same of anyone's score maps."""
-    place = {name: row for row, name in enumerate(_ids(pictures))}
-    part = pictures.rows([place[records.ids[row]] for row in rows])
+    part = pictures.rows(_numbers(records, rows, pictures))
 
     def strip(row):
         pixels = cam_data.read_picture(part.files[row], part.largest)
-        score_map = read_score_map(scores, _ids(part)[row], os.path.basename(part.files[row]))
+        score_map = read_score_map(scores, part.names[row], os.path.basename(part.files[row]))
         heat_map = ops.normalise(score_map, scale)
         boxes = RULES[rule](heat_map[None], score_map[None], pixels.shape[:2], threshold)
         return _strip(pixels, part, row, [heat_map], boxes, [part.categories[part.labels[row]].label.split(",")[0]])
@@ -68,8 +67,10 @@ def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, sc
     return _write(folder, part, in_order(strip, range(len(part)), THREADS, THREADS))
 
 
-def _ids(pictures):
-    return pictures.ids or [os.path.basename(file) for file in pictures.files]
+def _numbers(records, rows, pictures):
+    """Of rows of the records: where their pictures stand in the set."""
+    place = {name: number for number, name in enumerate(pictures.names)}
+    return [place[records.ids[row]] for row in rows]
 
 
 def _strip(pixels, pictures, row, heat_maps, boxes, captions):

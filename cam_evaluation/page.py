@@ -48,8 +48,7 @@ def notice_scores(pictures):
 
 def completed(noticed, records, pictures):
     """The Shown of an evaluation with what its Records and the PictureSet know besides."""
-    ids = pictures.ids or [os.path.basename(file) for file in pictures.files]
-    place = {name: row for row, name in enumerate(ids)}
+    place = {name: row for row, name in enumerate(pictures.names)}
     return [replace(shown, name=name, true_boxes=pictures.boxes[place[name]] if pictures.boxes else [],
                     right=None if records.right is None else bool(records.right[row, 0]),
                     iou=None if records.known_iou is None else float(records.known_iou[row]))
@@ -72,16 +71,20 @@ def about_evaluation(shown, records, pictures, metrics):
     """What the page says of an evaluation besides its pictures."""
     # A set may call its classes by their wnids alone, where the weights know their words.
     labels = {class_name(category): category.label.split(",")[0] for category in [*pictures.categories, *(one.true for one in shown)]}
-    curves = [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": columns[0] == "threshold",
-               "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
-              for name, (columns, rows) in curves_of(records).items()]
     rows = per_class(records)
     tables = [{"title": "Classes, worst first", "columns": list(rows[0]), "filter": "search",
                "rows": [[labels.get(row["class"], row["class"]), *list(row.values())[1:]] for row in rows]}]
     if records.guesses is not None:
         tables.append(_confusions(shown))
-    return About(_threshold(metrics), metrics.get("boxes") == "peak", figures=figure_rows(metrics), curves=curves, tables=tables,
+    return About(_threshold(metrics), metrics.get("boxes") == "peak", figures=figure_rows(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
                  settings=setting_rows(metrics), commands=[shlex.join(sys.argv)])
+
+
+def curves_to_show(panels):
+    """The curves of {panel: (columns, rows)} as the page draws them; those by threshold set its slider."""
+    return [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": columns[0] == "threshold",
+             "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
+            for name, (columns, rows) in panels.items()]
 
 
 def write_comparison(folder, first, second, differences, settings, where="auto"):

@@ -56,15 +56,9 @@ class Outputs:
 
     def are_there(self, names, entry):
         """Whether all files are there that an entry of an earlier call names, which must be called as this one would call them."""
-        overlay, array = names
-        wanted = [(entry.get("overlay"), overlay)] if self.settings.overlay == "strip" else []
-        for place, found in enumerate(entry["predictions"], 1):
-            if self.settings.overlay == "full":
-                wanted.append((found.get("overlay"), f"{OVERLAYS}/{place}/{overlay}"))
-            if self.settings.maps:
-                wanted.append((found.get("map"), f"{MAPS}/{place}/{array}.{self.settings.maps}"))
-            if self.settings.masks:
-                wanted.append((found.get("mask"), f"{MASKS}/{place}/{array}.png"))
+        wanted = [(entry.get("overlay"), names[0])] if self.settings.overlay == "strip" else []
+        wanted += [(found.get(kind), name) for place, found in enumerate(entry["predictions"], 1)
+                   for kind, name in self._of_class(names, place).items()]
         return all(said == name and os.path.isfile(os.path.join(self.settings.out, name)) for said, name in wanted)
 
     def write(self, result, names):
@@ -72,20 +66,28 @@ class Outputs:
         if result.error is not None:
             return unread(result), [], self._of_report(result)
         problems, entry = [], describe(result, self.settings.all_boxes)
-        overlay, array = names
         if self.settings.overlay == "strip":
-            entry["overlay"] = self._write(problems, overlay, lambda: self._encoded(overlay, self._strip(result)))
+            entry["overlay"] = self._write(problems, names[0], lambda: self._encoded(self._strip(result)))
         for place, (found, said) in enumerate(zip(result, entry["predictions"]), 1):
-            if self.settings.overlay == "full":
-                said["overlay"] = self._write(problems, f"{OVERLAYS}/{place}/{overlay}",
-                                              lambda found=found: self._encoded(overlay, self._full(found)))
-            if self.settings.maps == "npy":
-                said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.npy", lambda found=found: npy_bytes(found.refined_map))
-            elif self.settings.maps == "png":
-                said["map"] = self._write(problems, f"{MAPS}/{place}/{array}.png", lambda found=found: png_of_map(found.full_heat_map))
-            if self.settings.masks:
-                said["mask"] = self._write(problems, f"{MASKS}/{place}/{array}.png", lambda found=found: png_of_mask(found.mask))
+            for kind, name in self._of_class(names, place).items():
+                said[kind] = self._write(problems, name, lambda kind=kind, found=found: self._contents(kind, found))
         return entry, problems, self._of_report(result)
+
+    def _of_class(self, names, place):
+        """{what: the file's name} of what is written of a picture's first class, or second, ..."""
+        overlay, array = names
+        wanted = {"overlay": self.settings.overlay == "full" and f"{OVERLAYS}/{place}/{overlay}",
+                  "map": self.settings.maps and f"{MAPS}/{place}/{array}.{self.settings.maps}",
+                  "mask": self.settings.masks and f"{MASKS}/{place}/{array}.png"}
+        return {kind: name for kind, name in wanted.items() if name}
+
+    def _contents(self, kind, found):
+        """The bytes of such a file."""
+        if kind == "overlay":
+            return self._encoded(self._full(found))
+        if kind == "mask":
+            return png_of_mask(found.mask)
+        return npy_bytes(found.refined_map) if self.settings.maps == "npy" else png_of_map(found.full_heat_map)
 
     def _of_report(self, result):
         """A picture of report.html; None where none is asked for."""
@@ -94,8 +96,7 @@ class Outputs:
         name = self._shown[result.source]
         if result.error is not None:
             return cam_report.Shown(name, (1, 1), b"", error=str(result.error))
-        return cam_report.Shown(name, result.size, cam_report.small_picture(result.picture), cam_report.views_of(result),
-                                guess=result[0].category if len(result) else None)
+        return cam_report.shown_of(name, result, result.picture)
 
     def _strip(self, result):
         return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
@@ -104,8 +105,8 @@ class Outputs:
         overlay = found.overlay(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
         return ops.captioned(overlay, f"{found.name} {found.probability:.0%}")
 
-    def _encoded(self, name, overlay):
-        return (ops.encode_png if name.endswith(".png") else ops.encode_jpeg)(overlay, comment=OWN_MARK)
+    def _encoded(self, overlay):
+        return (ops.encode_png if self.settings.overlay_format == "png" else ops.encode_jpeg)(overlay, comment=OWN_MARK)
 
     def _write(self, problems, name, encoded):
         """Write a file into the folder; its name, or None, and a line more in `problems`, where that is not possible."""

@@ -13,6 +13,7 @@ import weights
 from cam_base import InputError, check_folder, check_new_file, open_regular
 from cam_base.growing import Growing, Printed, json_bytes
 from cam_base.version import VERSION
+from cam_localization.drawing import MAPS, MASKS, OVERLAYS
 from cam_localization.settings import JSON, NOT_OF_THE_RESULT, STANDARD_OUTPUT
 
 CSV = "localizations.csv"
@@ -53,7 +54,7 @@ def fingerprint(files):
 def check_places(settings, files):
     """InputError where what is to be written has no place, would be written over a picture, or would be taken for one."""
     check_folder(settings.out)
-    for wanted, folder in ((settings.overlay == "full", "overlays"), (settings.maps, "maps"), (settings.masks, "masks")):
+    for wanted, folder in ((settings.overlay == "full", OVERLAYS), (settings.maps, MAPS), (settings.masks, MASKS)):
         if wanted:
             check_folder(os.path.join(settings.out, folder))
     if settings.json not in (None, STANDARD_OUTPUT) and not settings.json.lower().endswith((".json", ".txt")):

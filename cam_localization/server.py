@@ -95,9 +95,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer_of(self, name, contents):
         pixels = cam_data.read_picture(contents, self.server.pixels)
         result = self.server.look(pixels)
-        encoder, picture = cam_report.Encoder(), cam_report.small_picture(pixels)
-        shown = cam_report.Shown(name, result.size, picture, cam_report.views_of(result), guess=result[0].category if len(result) else None)
-        held, item = encoder.encode(shown, cam_report.within_page(picture))
+        encoder, shown = cam_report.Encoder(), cam_report.shown_of(name, result, pixels)
+        held, item = encoder.encode(shown, cam_report.within_page(shown.picture))
         return {"item": item, "held": held, "names": encoder.names}
 
     def _trusted(self):

@@ -4,6 +4,6 @@ from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
     "page": "About Encoder PageWriter is_linked within_page",
-    "shown": "Shown small_picture view views_of",
+    "shown": "Shown shown_of small_picture view",
     "slider": "StepBoxes step_boxes",
 })

@@ -72,6 +72,7 @@ def view(category, probability, grid, heat_map, run=None):
     return View(category, probability, np.asarray(grid, np.float16), step_boxes(heat_map), heat_map.shape, run)
 
 
-def views_of(result):
-    """The Views of a `localization.Result`, in its order."""
-    return [view(found.category, found.probability, found.heat_map, found.input_heat_map) for found in result]
+def shown_of(name, result, pixels):
+    """The Shown of a `localization.Result`, whose picture is `pixels`, uint8 [H, W, 3]: a View for each of its classes."""
+    views = [view(found.category, found.probability, found.heat_map, found.input_heat_map) for found in result]
+    return Shown(name, result.size, small_picture(pixels), views, guess=views[0].category if views else None)

@@ -9,7 +9,7 @@ import numpy as np
 import cam_data
 import ops
 from cam_base import Preprocessing, open_regular, replacing
-from cam_evaluation.page import REPORT, about_evaluation, completed, notice_network, save_page
+from cam_evaluation.page import REPORT, about_evaluation, completed, curves_to_show, notice_network, save_page
 from cam_report import Shown, small_picture, view
 from ops.quiet_tensorflow import tf
 
@@ -91,9 +91,7 @@ def write_training_page(settings, examples, curves, records, noticed, judged, me
     """
     sample = completed(noticed, records, judged)
     about = about_evaluation(sample, records, judged, metrics)
-    about.curves = [{"title": name, "axis": columns[0], "x": rows[:, 0].tolist(), "slider": False,
-                     "lines": {column: rows[:, number].tolist() for number, column in enumerate(columns[1:], 1)}}
-                    for name, (columns, rows) in curves.items()] + about.curves
+    about.curves = curves_to_show(curves) + about.curves
     about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
     run = shlex.quote(settings.out)
     about.commands += [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]

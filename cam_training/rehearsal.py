@@ -67,7 +67,6 @@ def rehearse(trainer, training, validation, data):
     raises                InputError where not one batch of pictures can be read
     """
     settings, preparing = trainer.settings, 0.0
-    steps = max(1, len(training) // settings.batch)
     with tempfile.TemporaryDirectory() as folder:
         seen = [training, validation]
         if settings.freeze_features:
@@ -79,7 +78,7 @@ def rehearse(trainer, training, validation, data):
             preparing = (time.perf_counter() - began) * (len(training) + len(validation)) / sum(map(len, seen))
         first, each = _steps(trainer, sources[0])
         judging = _judged(trainer, sources[1]) * len(validation)
-    return Rehearsal(settings.epochs, min(settings.batch, len(training)), steps, len(validation), first, each, judging, preparing,
+    return Rehearsal(settings.epochs, min(settings.batch, len(training)), trainer.steps_per_epoch, len(validation), first, each, judging, preparing,
                      peak_memory())
 
 

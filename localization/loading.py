@@ -5,7 +5,7 @@ from dataclasses import replace
 import nets
 import weights
 from cam_base import InputError
-from cam_base.terminal import counted, warn
+from cam_base.terminal import warn
 from localization.localizer import Localizer
 from localization.settings import PAPER_THRESHOLD
 from ops.walking import GRID
@@ -27,18 +27,10 @@ def load(name=None, entry=None, class_names=None, preprocessing=None, **options)
     if trained.provenance.get("taken"):
         warn(f"{name}: taken: {trained.provenance['taken']}")
     if class_names:
-        trained = renamed(trained, class_names)
+        trained = weights.renamed(trained, class_names)
     if preprocessing:
         trained = replace(trained, preprocessing=replace(trained.preprocessing, **preprocessing))
     return from_weights(trained, **options)
-
-
-def renamed(trained, path):
-    """Weights with the names of classes that a file or folder has; InputError for another number of them."""
-    classes = weights.read_class_names(path)
-    if len(classes) != len(trained.classes):
-        raise InputError(f"{path} names {counted(len(classes), 'class')}, and the network has {len(trained.classes)}")
-    return replace(trained, classes=classes)
 
 
 def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine_grid=None, threshold=None, **options):

@@ -3,16 +3,15 @@
 import argparse
 import math
 import os
-from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 
 from cam_base import VERSION, InputError
-from cam_base.terminal import INTERRUPTED, counted, printable, run_program, say, warn
+from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
 from weights import formats, published
 from weights.catalogue import CATALOGUE
-from weights.class_names import read_class_names
+from weights.class_names import renamed
 from weights.store import save
 
 
@@ -67,10 +66,7 @@ def convert(path, out, entry=None, class_names=None):
         raise InputError(f"{out} is the file that is read; give --out another name")
     weights = formats.load(path, entry)
     if class_names:
-        classes = read_class_names(class_names)
-        if len(classes) != len(weights.classes):
-            raise InputError(f"{class_names} names {counted(len(classes), 'class')}, and the network has {len(weights.classes)}")
-        weights = replace(weights, classes=classes)
+        weights = renamed(weights, class_names)
     try:
         save(out, weights, dtype="float32")
     except OSError as error:

@@ -2,8 +2,10 @@
 
 import json
 import os
+from dataclasses import replace
 
 from cam_base import WNID, Category, InputError, open_regular
+from cam_base.terminal import counted
 
 LARGEST = 1 << 24  # bytes of a file of names
 
@@ -30,6 +32,14 @@ def read_class_names(path):
     if not names:
         raise InputError(f"{path}: no names of classes: give one in each line, a JSON list, or a dictionary of names and numbers from 0")
     return [category_called(name) for name in names]
+
+
+def renamed(weights, path):
+    """Weights with the names of classes that a file or folder has; InputError for another number of them."""
+    classes = read_class_names(path)
+    if len(classes) != len(weights.classes):
+        raise InputError(f"{path} names {counted(len(classes), 'class')}, and the network has {len(weights.classes)}")
+    return replace(weights, classes=classes)
 
 
 def _json(text):
