@@ -44,9 +44,10 @@ def main(arguments):
     names = [cam_evaluation.class_name(category) for category in judged.classes]
     metrics = cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class)
     cam_evaluation.show_figures(metrics)
+    if judged.noticed:
+        shown = cam_evaluation.keep_maps(settings.out, judged.noticed, judged.records, pictures)
     if settings.report:
-        say("report: " + cam_evaluation.write_page(settings.out, judged.noticed, judged.records, pictures, metrics,
-                                                   settings.report_pictures))
+        say("report: " + cam_evaluation.write_page(settings.out, shown, judged.records, pictures, metrics, settings.report_pictures))
     if settings.overlays:
         draw(settings, judged)
     return 0
@@ -83,7 +84,7 @@ class Judged(NamedTuple):
     classes   that guesses are numbers of
     about     what metrics.json says of how it was done
     draw      a function of a folder and rows of the records that draws their pictures; None where there are no maps
-    noticed   what --report shows of each picture
+    noticed   what maps.npz and --report show of each picture; empty where they are not asked for
     """
 
     records: object
@@ -102,7 +103,7 @@ def evaluate_guesses(settings, pictures):
 def evaluate_scores(settings, pictures):
     threshold = PAPER_THRESHOLD if settings.threshold is None else settings.threshold
     scale = settings.scale or "min-max"
-    notice = cam_evaluation.notice_scores(pictures) if settings.report else None
+    notice = cam_evaluation.notice_scores(pictures, settings.report) if keeps_maps(settings, pictures) else None
     records, warnings, noticed = cam_evaluation.evaluate_score_maps(
         settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)), notice=notice)
     return Judged(records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings.boxes, threshold, scale),
@@ -121,7 +122,7 @@ def evaluate_network(settings, pictures):
     if settings.threshold == CROSSFIT:
         records, warnings, noticed, chosen = crossfit(localizer, settings, pictures)
     else:
-        records, warnings, noticed = evaluated(localizer, settings, pictures)
+        records, warnings, noticed = evaluated(localizer, settings, pictures, keeps_maps(settings, pictures))
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
@@ -132,11 +133,15 @@ def evaluate_network(settings, pictures):
         folder, records, rows, pictures, localizer, thresholds), noticed)
 
 
-def evaluated(localizer, settings, pictures):
-    """What `cam_evaluation.evaluate_network` gives, with what --report needs."""
-    noticing = {"keep": cam_report.small_picture, "notice": cam_evaluation.notice_network(localizer)} if settings.report else {}
+def evaluated(localizer, settings, pictures, with_maps):
+    """What `cam_evaluation.evaluate_network` gives, with what maps.npz holds."""
+    noticing = {"keep": cam_report.small_picture, "notice": cam_evaluation.notice_network(localizer)} if with_maps else {}
     return cam_evaluation.evaluate_network(
         localizer, pictures, batch=settings.batch, progress=progress(len(pictures)), **noticing)
+
+
+def keeps_maps(settings, pictures):
+    return settings.report or len(pictures) <= settings.keep_maps
 
 
 def crossfit(localizer, settings, pictures):
@@ -149,7 +154,7 @@ def crossfit(localizer, settings, pictures):
         localizer.threshold, _ = cam_evaluation.best_box_threshold(
             localizer, other, batch=settings.batch, progress=progress(len(other), "choosing"))
         thresholds.append(localizer.threshold)
-        records, said, seen = evaluated(localizer, settings, half)
+        records, said, seen = evaluated(localizer, settings, half, keeps_maps(settings, pictures))
         found.append(records)
         noticed += seen
         warnings += [line for line in said if line not in warnings]

@@ -10,7 +10,7 @@ __getattr__ = exports(__name__, {
     "evaluators": "evaluate_guesses evaluate_network evaluate_score_maps write_submission",
     "frozen_network": "FrozenNetwork cut_out largest_boxes",
     "linear_classifier": "choose_cost cross_entropy fit squared_hinge unit_length",
-    "page": "REPORT notice_network notice_scores write_comparison write_page",
+    "page": "REPORT keep_maps notice_network notice_scores write_comparison write_page",
     "records": "Records read_records write_records",
     "report": "write_json write_report",
     "showing": "show_figures",

@@ -67,7 +67,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
         else:
             collector.add(found[0])
             collector.add_guesses(*found[1:])
-            noticed.append(seen)
+            noticed += [seen] if notice else []
     return collector.records(), warnings, noticed
 
 
@@ -106,7 +106,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
             warnings.append(warning)
         else:
             collector.add(found)
-            noticed.append(seen)
+            noticed += [seen] if notice else []
     return collector.records(), warnings, noticed
 
 

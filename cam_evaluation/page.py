@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+
 import cam_data
 from cam_evaluation.collector import class_name
 from cam_evaluation.compare import settings_of
@@ -36,12 +38,16 @@ def notice_network(localizer):
     return notice
 
 
-def notice_scores(pictures):
-    """The same of a picture's row, its score map's heat map, and its size."""
+def notice_scores(pictures, with_pictures):
+    """The same of a picture's row, its score map's heat map, and its size.
+
+    with_pictures  whether they are read only to be shown
+    """
     def notice(row, heat_map, size):
-        pixels = cam_data.read_picture(pictures.files[row], pictures.largest)
+        pixels = cam_data.read_picture(pictures.files[row], pictures.largest) if with_pictures else np.empty(heat_map.shape)
         true = pictures.categories[pictures.labels[row]]
-        return Shown("", pixels.shape[:2] if size is None else tuple(map(int, size)), small_picture(pixels), [view(true, None, heat_map, heat_map)], true=true)
+        return Shown("", pixels.shape[:2] if size is None else tuple(map(int, size)), small_picture(pixels) if with_pictures else b"",
+                     [view(true, None, heat_map, heat_map)], true=true)
 
     return notice
 
@@ -55,14 +61,19 @@ def completed(noticed, records, pictures):
             for row, (name, shown) in enumerate(zip(records.ids, noticed)) if shown]
 
 
-def write_page(folder, noticed, records, pictures, metrics, where="auto"):
-    """Write report.html and maps.npz of an evaluation into its folder.
+def keep_maps(folder, noticed, records, pictures):
+    """Write maps.npz of an evaluation into its folder; returns the Shown that it holds."""
+    shown = completed(noticed, records, pictures)
+    write_kept(folder, shown)
+    return shown
+
+
+def write_page(folder, shown, records, pictures, metrics, where="auto"):
+    """Write report.html of an evaluation into its folder.
 
     metrics  what metrics.json holds
     where    the pictures are: "within" the page, "linked", or "auto"
     """
-    shown = completed(noticed, records, pictures)
-    write_kept(folder, shown)
     return save_page(os.path.join(folder, REPORT), f"Evaluation on {metrics['data']}", shown,
                      about_evaluation(shown, records, pictures, metrics), where)
 
@@ -116,7 +127,7 @@ def _beside(ours, theirs):
     """A picture with the views of both runs: of the true class first, A beside B."""
     views = [one._replace(run=run) for number in (0, 1) for run, shown in (("A", ours), ("B", theirs)) for one in shown.views[number:number + 1]]
     change = None if ours.iou is None or theirs.iou is None else ours.iou - theirs.iou
-    return replace(ours, views=views, change=change)
+    return replace(ours, picture=ours.picture or theirs.picture, views=views, change=change)
 
 
 def _confusions(shown):

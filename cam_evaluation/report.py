@@ -14,7 +14,7 @@ from metrics import METRICS
 
 METRICS_FILE = "metrics.json"
 # What not every evaluation writes.
-OPTIONAL = "curves.png", "classes.csv"
+OPTIONAL = "curves.png", "classes.csv", "maps.npz", "report.html"
 
 
 def write_report(folder, records, about, class_names, with_classes=False, more_curves=None):

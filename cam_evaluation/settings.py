@@ -59,6 +59,8 @@ class EvaluateSettings(Looking):
                           "threshold; of --compare, both evaluations beside each other", group="judging")
     report_pictures: str = option("auto", "where the pictures of report.html are: within it, or linked, beside it; auto: beside it "
                                   "where there are more than 1,000", choices=("auto", "within", "linked"), group="judging")
+    keep_maps: int = option(10_000, "maps.npz, by which --compare --report shows this evaluation without its network and pictures, is "
+                            "written for at most so many pictures (30 kB each); 0: never", kind=int, least=0, metavar="PICTURES", group="judging")
     per_class: bool = option(False, "also write classes.csv, worst first", group="judging")
     compare: list = option([], "two evaluations: which differences are beyond chance", metavar="FOLDER", values=2,
                            group="judging")
@@ -124,7 +126,8 @@ def _refuse_ignored(settings, given):
         (settings.compare, "--compare", given - {"compare", *({"report", "report_pictures", "out"} if settings.report else {})}),
         (not settings.report, "no --report", {"report_pictures"}),
         (settings.scores, "--scores", NETWORK),
-        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays", "report"}),
+        (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays", "report", "keep_maps"}),
+        (settings.report, "--report", {"keep_maps"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),

@@ -31,23 +31,27 @@ def write_kept(folder, shown):
     arrays = {
         "size": [one.size for one in shown], "picture_end": np.cumsum([len(one.picture) for one in shown]),
         "view_end": np.cumsum([len(one.views) for one in shown]), "true_end": np.cumsum([len(one.true_boxes) for one in shown]),
-        "true_box": np.concatenate([np.reshape(one.true_boxes, (-1, 4)) for one in shown]).astype(np.int32),
+        "true_box": _joined([np.reshape(one.true_boxes, (-1, 4)) for one in shown], np.int32, (4,)),
         "true": [number(one.true) for one in shown], "guess": [number(one.guess) for one in shown],
         "right": [-1 if one.right is None else int(one.right) for one in shown],
         "iou": np.array([np.nan if one.iou is None else one.iou for one in shown], np.float64),
         "category": [number(view.category) for view in views],
         "probability": np.array([np.nan if view.probability is None else view.probability for view in views], np.float32),
         "map_size": [view.map_size for view in views], "grid_size": [view.grid.shape for view in views]}
-    arrays = {name: np.asarray(array) if np.asarray(array).dtype.kind == "f" else np.asarray(array, np.int64) for name, array in arrays.items()}
+    arrays = {name: array if name in ("iou", "probability") else np.asarray(array, np.int64).reshape(-1, *ARRAYS[name][1]) for name, array in arrays.items()}
     arrays |= {"picture": np.frombuffer(b"".join(one.picture for one in shown), np.uint8),
-               "grid": np.concatenate([np.ravel(view.grid) for view in views]).astype(np.float16),
-               "count": np.array([view.steps.count for view in views], np.uint8),
-               "peak": np.array([view.steps.peak for view in views], np.uint8),
-               "box": np.concatenate([view.steps.box for view in views]).astype(np.uint16)}
+               "grid": _joined([np.ravel(view.grid) for view in views], np.float16),
+               "count": np.array([view.steps.count for view in views], np.uint8).reshape(-1, STEPS),
+               "peak": np.array([view.steps.peak for view in views], np.uint8).reshape(-1, STEPS),
+               "box": _joined([view.steps.box for view in views], np.uint16, (4,))}
     about = {"ids": [one.name for one in shown], "categories": [list(name) for name in numbers]}
     arrays["names"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with replacing(os.path.join(folder, FILE)) as file:
         np.savez(file, **arrays)
+
+
+def _joined(arrays, dtype, axes=()):
+    return np.concatenate([np.zeros((0, *axes), dtype), *arrays], dtype=dtype, casting="unsafe")
 
 
 def read_kept(folder):
@@ -63,7 +67,7 @@ def read_kept(folder):
             arrays = {name: file[name] for name in ARRAYS}
         return _shown(arrays)
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}: {FILE}; evaluate.py --report writes it") from None
+        raise InputError(f"{folder}: {error.strerror or error}: {FILE}; evaluate.py writes it, unless --keep-maps is fewer than its pictures") from None
     except InputError:
         raise
     except Exception as error:  # NumPy and zipfile raise many kinds for damaged files

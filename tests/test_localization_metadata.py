@@ -215,7 +215,7 @@ def test_nothing_of_an_earlier_evaluation_stays(masked, scored):
     (masked / "metadata" / "localization.txt").write_text("a.jpg,1.png,\n")
     np.save(masked / "scores" / "a.npy", np.eye(8))
     evaluate(masked / "out", "--metadata", masked / "metadata", "--masks", masked, "--scores", masked / "scores")
-    assert sorted(os.listdir(masked / "out")) == ["curves.npz", "curves.png", "metrics.json", "pictures.csv", "precision.csv"]
+    assert sorted(os.listdir(masked / "out")) == ["curves.npz", "curves.png", "maps.npz", "metrics.json", "pictures.csv", "precision.csv"]
 
 
 def test_masks_that_are_missing_or_not_named(masked):

@@ -124,7 +124,8 @@ def test_score_maps_have_a_page_too(boxed):
 def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(boxed, capsys):
     data, network, folder = boxed
     for name, threshold in (("low", "0.2"), ("high", "0.9")):
-        evaluate(folder / name, *data, *network, "--report", "--threshold", threshold)
+        evaluate(folder / name, *data, *network, "--threshold", threshold)  # every evaluation keeps its maps
+        assert not os.path.exists(folder / name / "report.html")
     os.rename(folder / "set", folder / "gone")
     os.unlink(network[1])
     arguments = ["--compare", str(folder / "low"), str(folder / "high"), "--report", "--out", str(folder / "both")]
@@ -137,12 +138,23 @@ def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(box
     assert {row[0] for row in report["figures"]} >= {"gt_known_localization", "max_box_acc"}
     assert ["threshold", "0.2   and   0.9"] in report["settings"] and "report: " in capsys.readouterr().out
     os.unlink(folder / "high" / "maps.npz")
-    with pytest.raises(InputError, match="maps.npz; evaluate.py --report writes it"):
+    with pytest.raises(InputError, match="maps.npz; evaluate.py writes it, unless"):
         evaluate_program.main(arguments)
+
+
+def test_maps_are_kept_of_so_many_pictures_at_most(boxed):
+    data, network, folder = boxed
+    for most, kept in (("3", True), ("2", False), ("0", False)):  # of an earlier evaluation nothing stays
+        evaluate(folder / "out", *data, *network, "--keep-maps", most)
+        assert os.path.exists(folder / "out" / "maps.npz") == kept
+    evaluate(folder / "out", *data, *network, "--threshold", "crossfit")
+    assert sorted(one.name for one in read_kept(str(folder / "out"))) == [f"{RED}/{name}.png" for name in BOXES]
 
 
 def test_what_is_kept_comes_back(tmp_path):
     every = [shown(number) for number in range(5)]
+    write_kept(str(tmp_path), [])
+    assert read_kept(str(tmp_path)) == []
     every[2].views, every[3].true_boxes, every[4].iou, every[4].right = [], [], None, None
     write_kept(str(tmp_path), every)
     for one, again in zip(every, read_kept(str(tmp_path)), strict=True):
