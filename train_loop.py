@@ -19,6 +19,9 @@ from cam_base import InputError, check_folder
 from cam_base.terminal import counted, run_program, say, warn
 from cam_training import parse
 
+# The network after the last epoch, and after that whose validation top-1 accuracy is highest, of equals the first.
+LAST, BEST = "weights.npz", "best.npz"
+
 # ---------------------------------------------------------------- epochs
 
 def train_epoch(trainer, source, checkpoints, stop):
@@ -99,8 +102,8 @@ def train(trainer, training, validation, checkpoints, log, examples):
             began, before = time.perf_counter(), float(trainer.totals[2])
             broken.name(train_epoch(trainer, training, checkpoints, stop))
             record = figures_of_epoch(trainer, time.perf_counter() - began, before)
-            accuracy = None if stop.status else validate(trainer, validation, stop)
-            tensors, too_large = cam_training.tensors_of(trainer.net)
+            accuracy = None if stop.status else validate(trainer, validation, stop) if trainer.settings.validate == "every" else {}
+            tensors, too_large = cam_training.tensors_of(trainer.judged)
             if too_large:
                 raise diverged(f"{too_large} has grown beyond what a weights file holds", trainer, checkpoints)
             if accuracy is None:
@@ -110,18 +113,20 @@ def train(trainer, training, validation, checkpoints, log, examples):
             # In this order: what was killed in between is made good from the checkpoint.
             checkpoints.save()
             export(trainer, training.pictures, tensors)
+            if cam_training.is_best(trainer.log.numpy()):
+                export(trainer, training.pictures, tensors, BEST)
             examples.take(trainer, int(trainer.epoch))
             log.write(record | accuracy, trainer.settings.epochs)
     return stop.status if trainer.epoch < trainer.settings.epochs else None
 
 
-def weights_path(settings):
-    return os.path.join(settings.out, "weights.npz")
+def weights_path(settings, name=LAST):
+    return os.path.join(settings.out, name)
 
 
-def export(trainer, pictures, tensors):
+def export(trainer, pictures, tensors, name=LAST):
     settings, epochs_done = trainer.settings, int(trainer.epoch)
-    weights.save(weights_path(settings), cam_training.as_weights(settings, pictures, tensors, epochs_done))
+    weights.save(weights_path(settings, name), cam_training.as_weights(settings, pictures, tensors, epochs_done))
 
 
 # ---------------------------------------------------------------- main
@@ -171,7 +176,7 @@ def pick_up(trainer, pictures, checkpoints, log):
     lacked = log.mend(trainer.log.numpy())
     at_end_of_epoch = trainer.epoch > 0 and trainer.position == 0
     if at_end_of_epoch and (lacked or not os.path.exists(weights_path(settings))):
-        export(trainer, pictures, cam_training.tensors_of(trainer.net)[0])
+        export(trainer, pictures, cam_training.tensors_of(trainer.judged)[0])
 
 
 def main(arguments):
@@ -188,8 +193,9 @@ def run(settings, resumed, dry_run=False):
     settings.epochs = cam_training.epochs_of(settings, len(training))
     data = cam_training.of_sets(training, validation)
     description = weights.describe(cam_training.as_weights(settings, training, {}, None))
+    averaged = nets.build(settings.network, len(training.categories), None) if settings.average else None
     trainer = cam_training.Trainer(build(settings, training.categories, resumed), settings,
-                                   max(1, len(training) // settings.batch), description)
+                                   max(1, len(training) // settings.batch), description, averaged)
     if dry_run:
         introduce(settings, training, device)
         say(cam_training.rehearse(trainer, training, validation, data).in_words())
@@ -221,6 +227,8 @@ def introduce(settings, training, device):
     say(f"{counted(len(training), 'picture')} of {len(training.categories)} classes, {settings.precision} {device}, "
         f"run folder {settings.out}")
     say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
+    if settings.preset:
+        say(cam_training.preset_in_words(settings))
 
 
 def say_what_next(settings):

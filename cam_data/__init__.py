@@ -3,6 +3,7 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
+    "augmentation": "Augmentation CROPS",
     "decoding": "on_white read_picture read_reduced read_values",
     "frozen": "FrozenMaps frozen_maps",
     "headers": "LARGEST_PICTURE",

@@ -92,13 +92,17 @@ class PictureSet:
 
     def first_rows(self, count):
         """Only `count` rows, spread over the classes as evenly as they allow."""
+        return self.rows(self.spread_rows(count))
+
+    def spread_rows(self, count):
+        """The numbers of `count` rows, ascending, spread over the classes as evenly as they allow, of each class the first."""
         if not 1 <= count <= len(self):
             raise InputError(f"{self.name} has {counted(len(self), 'picture')}; asked for {count}")
         rank = np.empty(len(self), int)
         for label in range(len(self.categories)):
             members = np.flatnonzero(self.labels == label)
             rank[members] = np.arange(len(members))
-        return self.rows(np.sort(np.lexsort((self.labels, rank))[:count]))
+        return np.sort(np.lexsort((self.labels, rank))[:count])
 
 
 def cut_box(box, size):

@@ -9,14 +9,11 @@ import weakref
 import numpy as np
 
 from cam_base import InputError
+from cam_data.augmentation import Augmentation, augment
 from cam_data.decoding import LARGE, read_reduced
-from cam_data.preparation import normalise_pixels, prepare, resize
+from cam_data.preparation import prepare
 from ops.quiet_tensorflow import tf
 
-# Random resized crops (Szegedy et al., 2015, section 6), but milder: a crop of 8 %
-# of a picture, as theirs may be, seldom shows what a small picture is of.
-CROP_AREA = (0.35, 1.0)
-CROP_PROPORTIONS = (3 / 4, 4 / 3)
 PARALLEL_CALLS = os.cpu_count() or 1
 # Large pictures are read with so many pixels along a side for each that the network sees. A crop may be a quarter
 # of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
@@ -26,7 +23,7 @@ PROGRESSIVE = 0xc2  # behind 0xff, the marker of a JPEG whose scans refine each 
 _running = weakref.WeakSet()
 
 
-def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
+def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, augmentation=Augmentation()):
     """One epoch of `pictures`, shuffled and augmented: (input, labels, positions).
 
     input float32 [batch, size, size, 3]; labels int32 [batch]; positions int64
@@ -40,13 +37,13 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0):
     order = epoch_order(pictures, seed, epoch)
     read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
 
-    augment, see = _traced(_augment, preprocessing), _traced(prepare, preprocessing)
+    change, see = _traced(augment, preprocessing, augmentation), _traced(prepare, preprocessing)
 
     @tf.autograph.experimental.do_not_convert
     def load(position, row):
         picture, size = read(row)
         if pictures.draw is None:
-            picture = augment(picture, size, tf.stack([seed * 100_003 + epoch, row]))
+            picture = change(picture, size, tf.stack([seed * 100_003 + epoch, row]))
         else:
             picture = see(picture)
         return picture, tf.gather(labels, row), position
@@ -104,9 +101,9 @@ def viewing_batches(pictures, preprocessing, batch):
 
 
 @functools.lru_cache(32)
-def _traced(function, preprocessing):
-    """`function(pixels, ..., preprocessing)`, traced once for all epochs and sets: that takes longer than a small one."""
-    return tf.function(lambda pixels, *others: function(pixels, *others, preprocessing), autograph=False,
+def _traced(function, *settings):
+    """`function(pixels, ..., *settings)`, traced once for all epochs and sets: that takes longer than a small one."""
+    return tf.function(lambda pixels, *others: function(pixels, *others, *settings), autograph=False,
                        reduce_retracing=True)
 
 
@@ -245,27 +242,3 @@ def _has_letters(every, four):
     size = tf.maximum(tf.size(every) - 3, 0)
     a, b, c, d = (every[place:place + size] == letter for place, letter in enumerate(four))
     return tf.reduce_any(a & b & c & d)
-
-
-def _augment(picture, size, seed, preprocessing):
-    """A random crop of random proportions, prepared as the network's input, mirrored half the time.
-
-    The crop is drawn in the picture of full `size`, and cut out of `picture`, which may have fewer pixels.
-    """
-    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.concat([size, [3]], 0), tf.zeros([1, 0, 4]), seed, min_object_covered=0.0,
-        aspect_ratio_range=CROP_PROPORTIONS, area_range=CROP_AREA, use_image_if_no_bounding_boxes=True)
-    crop = tf.slice(picture, *_rescaled(begin, extent, size, tf.shape(picture)))
-    side = preprocessing.size
-    resized = tf.ensure_shape(resize(crop, [side, side], preprocessing), [side, side, 3])
-    return normalise_pixels(tf.image.stateless_random_flip_left_right(resized, seed + 1), preprocessing)
-
-
-def _rescaled(begin, extent, size, shape):
-    """Begin and extent of a crop, [y, x, 0] and [h, w, -1], in a picture of `shape` instead of `size`; never empty."""
-    def rescale(place):
-        return tf.cast(tf.cast(place[:2], tf.int64) * tf.cast(shape[:2], tf.int64) // tf.cast(size, tf.int64), tf.int32)
-
-    first = rescale(begin)
-    extent = tf.maximum(rescale(begin + extent) - first, 1)
-    return tf.concat([first, [0]], 0), tf.concat([extent, [-1]], 0)

@@ -36,8 +36,9 @@ class Examples:
         inputs, labels = self.inputs()
         if not len(labels):
             return
-        features = trainer.net(tf.cast(inputs, trainer.compute_dtype), False)[1]["features"]
-        maps = ops.class_activation_maps(tf.cast(features, tf.float32), trainer.net.head.kernel, labels[:, None])[:, 0]
+        net = trainer.judged
+        features = net(tf.cast(inputs, trainer.compute_dtype), False)[1]["features"]
+        maps = ops.class_activation_maps(tf.cast(features, tf.float32), net.head.kernel, labels[:, None])[:, 0]
         with replacing(os.path.join(self.folder, f"epoch-{epoch:06}.npy")) as file:
             np.save(file, ops.normalise(maps.numpy()).astype(np.float16))
 

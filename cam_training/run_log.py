@@ -52,7 +52,8 @@ class RunLog:
         with self._refused():
             with self.summary.as_default(step=record["epoch"]):
                 for name in SCALARS:
-                    tf.summary.scalar(name, record[name])
+                    if name in record:
+                        tf.summary.scalar(name, record[name])
             self.summary.flush()
 
     @contextlib.contextmanager
@@ -69,8 +70,15 @@ def training_curves(lines):
     panels = {"training loss": {"epoch": "epoch", "loss": "loss"},
               "training accuracy": {"epoch": "epoch", "accuracy": "training", "validation_top1": "validation top-1",
                                     "validation_top5": "validation top-5"}}
+    panels = {name: {key: column for key, column in columns.items() if all(key in record for record in records)} for name, columns in panels.items()}
     return {name: (list(columns.values()), np.array([[record[key] for key in columns] for record in records], float))
             for name, columns in panels.items()} if records else {}
+
+
+def is_best(lines):
+    """Whether of a log's epochs (bytes) the last one has the highest validation top-1 accuracy, higher than any before."""
+    found = [json.loads(line).get("validation_top1") for line in lines.splitlines()]
+    return bool(found) and found[-1] is not None and all(before is None or before < found[-1] for before in found[:-1])
 
 
 def schedule(trainer, points=200):

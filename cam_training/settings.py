@@ -11,11 +11,15 @@ import nets
 import weights
 from cam_base import InputError, Preprocessing, open_regular
 from cam_base.settings import check_bounds, flag, option
+from cam_training.presets import PRESETS, chosen
 from weights.store import checked_looking
 
 # With --init the file says which network it is of; a new head and another stride can be chosen.
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
 OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head")
+# Settings that runs of earlier versions lack, with what they meant there.
+NEWER = {"looking": {}, "preset": None, "hold_out": 0, "validate": "every", "schedule": "cosine", "average": 0.0, "crop": "resized", "jitter": 0.0,
+         "cutout": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_size": None}
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
 # What is not given: from nothing, with --init, and with --freeze-features. Features that are there already want
@@ -26,6 +30,8 @@ RECIPES = {
     "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.01, "features_rate": 1.0, "weight_decay": 1e-4},
 }
 LEAST_EPOCHS, LEAST_STEPS, ENOUGH_EPOCHS = {"fine-tuning": 5, "frozen": 20}, 400, 100
+# What changes the pictures of an epoch, and of these what a drawn one is not changed by.
+CHANGES, OF_PICTURES = ("crop", "jitter", "cutout", "mixup", "cutmix", "first_size"), ("--crop", "--jitter", "--cutout")
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
 LARGEST_FILE = 1 << 20  # bytes of a settings.json
 KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
@@ -41,6 +47,10 @@ class Common:
                               below=WHOLE, group=DATA)
     largest_picture: float = option(150.0, "pictures with more pixels are left out", least=0.001, below=1e6,
                                     metavar="MEGAPIXELS", group=DATA)
+    hold_out: int = option(0, "judge by so many of the training pictures, drawn by --seed, instead of the validation split", least=0,
+                           below=WHOLE, metavar="PICTURES", group=DATA)
+    validate: str = option("every", "judge the validation pictures after every epoch, which best.npz is chosen by, or once, at the end",
+                           choices=("every", "end"), group=DATA)
     out: str | None = option(None, "folder of this run (default: runs/<data>-<network>)", group=DATA)
     init: str | None = option(None, "start from these weights: a file, or a name of `python -m weights list`",
                               metavar="FILE", group=TRANSFER)
@@ -54,15 +64,25 @@ class Common:
                                group=TRAINING)
     learning_rate: float | None = option(None, "at its peak, after warm-up (0.1; with --init 0.01)", kind=float, least=0, below=LARGE,
                                          group=TRAINING)
-    warm_up: float = option(1.0, "epochs of linear warm-up; then a cosine down to 0", least=0, below=1e9,
-                            group=TRAINING)
+    warm_up: float = option(1.0, "epochs in which the rate rises", least=0, below=1e9, group=TRAINING)
+    schedule: str = option("cosine", "how it falls to 0 after that; one-cycle: linearly", choices=("cosine", "one-cycle"), group=TRAINING)
+    average: float = option(0.0, "decay of the moving average of all weights, which is what is judged and kept; 0: the weights themselves",
+                            least=0, below=1, group=TRAINING)
     weight_decay: float | None = option(None, "on kernels; never on biases and batch norm (5e-4; with --init 1e-4)",
                                         kind=float, least=0, below=LARGE, group=TRAINING)
     label_smoothing: float = option(0.0, "may classify better, and localizes worse: see README", least=0, below=1,
                                     group=TRAINING)
     clip: float = option(0.0, "largest global norm of the gradient; 0: any", least=0, below=LARGE, group=TRAINING)
+    crop: str = option("resized", "of each picture that is trained on: 35 to 100 %% of it, resized; or all of it, shifted by an eighth of a "
+                       "side at most", choices=("resized", "padded", "none"), group=TRAINING)
+    jitter: float = option(0.0, "of brightness, contrast and saturation: 0.4 is from 60 to 140 %%", least=0, below=1.001, group=TRAINING)
+    cutout: float = option(0.0, "side of a square that is hidden, as a share of the input's", least=0, below=1.001, group=TRAINING)
+    mixup: float = option(0.0, "alpha of its Beta distribution (0.2 is usual)", least=0, below=1000, group=TRAINING)
+    cutmix: float = option(0.0, "alpha of its Beta distribution (1 is usual)", least=0, below=1000, group=TRAINING)
+    first_size: int | None = option(None, "side of the input in the first epoch; it grows to --size over two thirds of all", kind=int, least=16,
+                                    below=4097, group=TRAINING)
     precision: str = option("auto", "to compute in; auto: bfloat16 where it is faster",
-                            choices=("auto", "float32", "bfloat16"), group=TRAINING)
+                            choices=("auto", "float32", "bfloat16", "float16"), group=TRAINING)
     seed: int = option(0, "of the weights, the order and the crops", least=0, below=WHOLE, group=TRAINING)
 
     def check(self, place=""):
@@ -77,11 +97,18 @@ class Common:
         if self.features_rate not in (None, 1) and (not self.init or self.freeze_features):
             raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
                              "with --freeze-features")
+        changing = [flag(entry) for entry in fields(self) if entry.name in CHANGES and getattr(self, entry.name) != entry.default]
+        for still, why in ((self.freeze_features, "--freeze-features, whose pictures are looked at once"),
+                           (self.data == "synthetic" and [name for name in changing if name in OF_PICTURES], "drawn pictures, which are new in every epoch")):
+            if still and changing:
+                raise InputError(f"{place}{changing[0]} does not go with {why}")
 
 
 @dataclass(kw_only=True)
 class Options(Common):
     """What can be typed: besides, what the network is made of."""
+
+    preset: str | None = option(None, "a recipe by name; every option that is given goes before it", choices=tuple(PRESETS), group=TRAINING)
 
     resume: str | None = option(None, "go on with the run in this folder, with its own settings; --epochs may change, "
                                 "and --out, for going on in a copy", metavar="RUN", group=DATA)
@@ -105,11 +132,13 @@ class Options(Common):
 class Settings(Common):
     """All that a run needs, as its settings.json holds it.
 
+    preset         whose values were chosen where no other was given, or None
     network        arguments of `nets.build`
     preprocessing  Preprocessing as a dictionary
     looking        how the maps of --init localize best, which those of its features inherit: see `weights.Weights`
     """
 
+    preset: str | None = None
     network: dict = field(default_factory=dict)
     preprocessing: dict = field(default_factory=dict)
     looking: dict = field(default_factory=dict)
@@ -128,9 +157,12 @@ def parse(arguments):
     options, given = cam_base.settings.parse(
         Options, arguments, "train_loop.py",
         "Train a network that ends in global average pooling and one linear layer.")
-    options.check()
     if options.resume is None:
+        for name, value in chosen(options.preset, given).items():
+            setattr(options, name, value)
+        options.check()
         return Request(new_settings(options), None, options.dry_run)
+    options.check()
     if options.dry_run:
         raise InputError("--dry-run does not go with --resume: its log says how long an epoch takes")
     settings = saved_settings(options.resume)
@@ -145,7 +177,7 @@ def new_settings(options):
     for name in GIVEN_BY_INIT:
         if options.init and getattr(options, name) is not None:
             raise InputError(f"--{name} cannot be chosen with --init: the file says which network it is of")
-    settings = Settings(**{entry.name: getattr(options, entry.name) for entry in fields(Common)})
+    settings = Settings(**{entry.name: getattr(options, entry.name) for entry in fields(Common)}, preset=options.preset)
     settings.data, settings.init = full_path(options.data), resolved(options.init)
     settings.network, preprocessing, settings.looking = chosen_network(options, settings.init)
     settings.preprocessing = replace(preprocessing, size=options.size or preprocessing.size).to_dict()
@@ -155,6 +187,8 @@ def new_settings(options):
         if getattr(settings, name) is None:
             setattr(settings, name, value)
     settings.check()
+    if settings.first_size and settings.first_size > settings.preprocessing["size"]:
+        raise InputError(f"--first-size {settings.first_size} is larger than the size that is grown to, {settings.preprocessing['size']}")
     return settings
 
 
@@ -179,12 +213,12 @@ def chosen_network(options, init):
         known = nets.class_of(network)
     except ValueError as error:
         raise InputError(f"{init}: {error}") from None
-    chosen = {name: getattr(options, name) for name in OF_NETWORK if getattr(options, name) is not None}
-    for name in sorted(set(chosen) - set(known.defaults)):
+    asked = {name: getattr(options, name) for name in OF_NETWORK if getattr(options, name) is not None}
+    for name in sorted(set(asked) - set(known.defaults)):
         raise InputError(f"--{name.replace('_', '-')} is not an option of {network['name']}")
     if trained:
-        return network | chosen, trained.preprocessing, trained.looking
-    arguments = known.defaults | chosen
+        return network | asked, trained.preprocessing, trained.looking
+    arguments = known.defaults | asked
     return network | arguments, Preprocessing(size=known.usual_size(**arguments)), {}
 
 
@@ -222,7 +256,7 @@ def saved_settings(run):
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
     if isinstance(held, dict):
-        held.setdefault("looking", {})  # the first runs had no such setting
+        held = NEWER | held
     if not isinstance(held, dict) or set(held) != {entry.name for entry in fields(Settings)}:
         raise InputError(f"{path} is not of this version of train_loop.py: start a new run")
     settings = Settings(**held)
@@ -230,6 +264,8 @@ def saved_settings(run):
     for name in RECIPES["from nothing"]:
         if getattr(settings, name) is None:
             raise InputError(f"{path}: --{name.replace('_', '-')} is null; it must be a number")
+    if settings.preset is not None and settings.preset not in list(PRESETS):
+        raise InputError(f"{path}: preset is none of {', '.join(PRESETS)}")
     if not isinstance(settings.network, dict):
         raise InputError(f"{path}: network is not a dictionary")
     try:

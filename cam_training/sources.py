@@ -10,9 +10,11 @@ import numpy as np
 import cam_data
 import nets
 from cam_base import InputError, Preprocessing
-from cam_base.terminal import warn
+from cam_base.terminal import counted, warn
 from cam_training.settings import is_utf8
 from ops.quiet_tensorflow import tf
+
+GROWING, STEP_OF_SIZE = 2 / 3, 8  # of --first-size: the share of all epochs, and pixels
 
 
 def open_data(settings):
@@ -29,10 +31,24 @@ def open_data(settings):
         sets = [pictures.first_classes(settings.classes) for pictures in sets]
     if settings.rows:
         sets[0] = sets[0].first_rows(settings.rows)
+    if settings.hold_out:
+        sets = held_out(sets[0], settings.hold_out, settings.seed)
     if len(np.unique(sets[0].labels)) < 2:
         raise InputError(f"{sets[0].name}: its {len(sets[0])} pictures are all of one class: "
                          "training needs at least two to tell apart")
     return sets
+
+
+def held_out(pictures, count, seed):
+    """[the other pictures, `count` of them]: drawn at random, as many of each class as there are for it."""
+    if count >= len(pictures):
+        raise InputError(f"--hold-out {count} leaves nothing to train on of {counted(len(pictures), 'picture')}")
+    order = np.random.default_rng([seed, len(pictures)]).permutation(len(pictures))
+    chosen = order[pictures.rows(order).spread_rows(count)]
+    held = np.zeros(len(pictures), bool)
+    held[chosen] = True
+    return [replace(pictures.rows(np.flatnonzero(which)), name=f"{pictures.name}, {what}") for which, what in
+            ((~held, f"but for {count:,} of its pictures"), (held, f"{count:,} of its pictures"))]
 
 
 def class_counts(pictures, most=10):
@@ -46,15 +62,26 @@ def class_counts(pictures, most=10):
 class Pictures:
     """Batches of a PictureSet: augmented to train on, whole to judge by. FrozenMaps answers the same calls."""
 
-    def __init__(self, pictures, preprocessing):
-        self.pictures, self.preprocessing = pictures, preprocessing
+    def __init__(self, pictures, preprocessing, settings):
+        self.pictures, self.preprocessing, self.settings = pictures, preprocessing, settings
+        self.augmentation = cam_data.Augmentation(settings.crop, settings.jitter, settings.cutout)
 
-    def training_batches(self, batch, **place):
-        return cam_data.training_batches(self.pictures, self.preprocessing, batch, **place)
+    def training_batches(self, batch, *, epoch, **place):
+        preprocessing = replace(self.preprocessing, size=size_of_epoch(self.settings, epoch))
+        return cam_data.training_batches(self.pictures, preprocessing, batch, epoch=epoch, augmentation=self.augmentation, **place)
 
     def viewing_batches(self, batch):
         for inputs, labels, _, _ in cam_data.viewing_batches(self.pictures, self.preprocessing, batch):
             yield inputs, labels
+
+
+def size_of_epoch(settings, epoch):
+    """Side of the input in this epoch, from 0: it grows evenly, by eights, over the first two thirds of all epochs."""
+    last = settings.preprocessing["size"]
+    if not settings.first_size or settings.first_size == last:
+        return last
+    part = min(1, epoch / max(1, GROWING * settings.epochs))
+    return min(last, settings.first_size + round(part * (last - settings.first_size) / STEP_OF_SIZE) * STEP_OF_SIZE) if part < 1 else last
 
 
 def open_sources(settings, net, data, training, validation):
@@ -64,7 +91,7 @@ def open_sources(settings, net, data, training, validation):
     """
     preprocessing = Preprocessing.from_dict(settings.preprocessing)
     if not settings.freeze_features:
-        return [Pictures(pictures, preprocessing) for pictures in (training, validation)]
+        return [Pictures(pictures, preprocessing, settings) for pictures in (training, validation)]
     maps = tf.function(lambda inputs: net(tf.cast(inputs, settings.precision))[1][net.frozen], autograph=False)
     shape = maps.get_concrete_function(
         tf.TensorSpec([1, preprocessing.size, preprocessing.size, 3])).structured_outputs.shape[1:]

@@ -3,21 +3,27 @@
 import math
 
 import nets
+from cam_training.mixing import mix
 from cam_training.run_log import line_of
 from ops.quiet_tensorflow import tf
 
 MOMENTUM = 0.9
+# Of float16's loss: its gradients would vanish below 6e-8.
+FIRST_SCALE, LARGEST_SCALE, STEPS_TO_GROW = 2.0 ** 15, 2.0 ** 24, 2000
 
 
 class Trainer(tf.Module):
     """A network, its momenta, and the place in the training: all that a checkpoint holds.
 
+    net          what is trained
+    averaged     the same network again, whose variables are moving averages (Polyak and Juditsky, 1992), or None; a
+                 name that is not "net", by which `weights.load` knows it in a checkpoint
     description  what `weights.describe` says: by it `weights.load` reads a checkpoint
     """
 
-    def __init__(self, net, settings, steps_per_epoch, description):
+    def __init__(self, net, settings, steps_per_epoch, description, averaged=None):
         super().__init__()
-        self.net, self.settings = net, settings
+        self.net, self.settings, self.averaged = net, settings, averaged
         self.frozen = settings.freeze_features
         self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained().values()]
         self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -30,17 +36,25 @@ class Trainer(tf.Module):
         self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
         self.compute_dtype = tf.as_dtype(settings.precision)
+        if self.compute_dtype == tf.float16:
+            self.loss_scale = tf.Variable(FIRST_SCALE, trainable=False)
+            self.steps_since = tf.Variable(0, trainable=False)  # the scale was changed
         # On a CPU, XLA makes this step four times slower.
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         self.step = tf.function(self._step, jit_compile=on_gpu, autograph=False)
-        self.classify = tf.function(lambda inputs: self._logits(inputs, False), autograph=False)
+        self.classify = tf.function(lambda inputs: self._logits(self.judged, inputs, False), autograph=False)
+
+    @property
+    def judged(self):
+        """The network that is judged and kept: the averaged one, where there is one."""
+        return self.averaged or self.net
 
     def trained(self):
         """{path: variable} of what is trained. Not an attribute: a checkpoint would name variables by it."""
         return {name: variable for name, variable in nets.named_variables(self.net).items()
                 if variable.trainable and (nets.is_head(self.net, name) or not self.frozen)}
 
-    def _logits(self, inputs, training):
+    def _logits(self, net, inputs, training):
         """Logits of pictures, or of frozen maps where only the layers behind them are trained.
 
         Batch norm in layers of --init keeps its statistics: those of small batches of
@@ -48,18 +62,36 @@ class Trainer(tf.Module):
         """
         inputs = tf.cast(inputs, self.compute_dtype)
         if self.settings.init and not self.frozen:
-            inputs = self.net(inputs, False)[1][self.net.frozen]
+            inputs = net(inputs, False)[1][net.frozen]
         elif not self.frozen:
-            return self.net(inputs, training)[0]
-        return self.net.behind_frozen(inputs, training)
+            return net(inputs, training)[0]
+        return net.behind_frozen(inputs, training)
 
     def _step(self, inputs, labels):
         """One step of SGD with Nesterov's momentum; returns the loss."""
-        trained = self.trained()
+        settings, trained = self.settings, self.trained()
+        seed = tf.stack([tf.constant(settings.seed, tf.int64), self.step_number])
+        inputs, targets = mix(inputs, labels, self.net.head.kernel.shape[1], mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
+        scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
-            logits = self._logits(inputs, True)
-            loss = self._loss(logits, labels)
-        gradients = tape.gradient(loss, list(trained.values()))
+            logits = self._logits(self.net, inputs, True)
+            loss = self._loss(logits, targets)
+            descended = self.loss_scale * loss if scaled else loss
+        gradients = tape.gradient(descended, list(trained.values()))
+        if scaled:
+            self._apply_scaled(trained, gradients)
+        else:
+            self._apply(trained, gradients)
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        self.totals.assign_add(tf.stack([loss * count, right, count]))
+        if self.averaged:
+            self._move_averages()
+        self.step_number.assign_add(1)
+        return loss
+
+    def _apply(self, trained, gradients):
+        """Move the variables along their gradients."""
         if self.settings.clip:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
         rate = self.learning_rate(self.step_number)
@@ -70,11 +102,27 @@ class Trainer(tf.Module):
             tf.raw_ops.ResourceApplyMomentum(
                 var=variable.handle, accum=momentum.handle, lr=rate * share, grad=gradient,
                 momentum=MOMENTUM, use_nesterov=True)
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
-        count = tf.cast(tf.shape(labels)[0], tf.float32)
-        self.totals.assign_add(tf.stack([loss * count, right, count]))
-        self.step_number.assign_add(1)
-        return loss
+
+    def _apply_scaled(self, trained, gradients):
+        """Move the variables unless a gradient overflowed; then the next loss scale: doubled after many good steps, halved after a bad one.
+
+        Micikevicius et al., ICLR 2018, section 3.2.
+        """
+        gradients = [gradient / self.loss_scale for gradient in gradients]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+        tf.cond(finite, lambda: self._apply(trained, gradients), tf.no_op)
+        since = tf.where(finite, self.steps_since + 1, 0)
+        grown = since >= STEPS_TO_GROW
+        self.loss_scale.assign(tf.clip_by_value(tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5) * self.loss_scale, 1.0, LARGEST_SCALE))
+        self.steps_since.assign(tf.where(grown, 0, since))
+
+    def _move_averages(self):
+        """All variables, batch norm's statistics too. The first steps count less, the very first not at all: it is copied."""
+        number = tf.cast(self.step_number, tf.float32)
+        decay = tf.minimum(self.settings.average, number / (number + 10))
+        own = nets.named_variables(self.net)
+        for name, average in nets.named_variables(self.averaged).items():
+            average.assign_sub((1 - decay) * (average - own[name]))
 
     def guesses(self, inputs, count):
         """The `count` likeliest classes of each of a batch, int32 [N, count]."""
@@ -87,16 +135,16 @@ class Trainer(tf.Module):
         self.position.assign(0)
         self.totals.assign(tf.zeros(3))
 
-    def _loss(self, logits, labels):
+    def _loss(self, logits, targets):
         """Cross-entropy with label smoothing (Szegedy et al., 2016, section 7)."""
-        smoothing, classes = self.settings.label_smoothing, logits.shape[1]
-        targets = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        smoothing = self.settings.label_smoothing
+        targets = targets * (1 - smoothing) + smoothing / logits.shape[1]
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
 
     def learning_rate(self, step):
-        """Of the step of this number, from 0: rising in the warm-up, then a cosine down to 0."""
+        """Of the step of this number, from 0: rising in the warm-up, then along a cosine, or a line, down to 0."""
         step = tf.cast(step, tf.float32)
         rising = (step + 1) / self.warm_up
         part = tf.clip_by_value((step - self.warm_up) / (self.last_step - self.warm_up), 0, 1)
-        falling = 0.5 * (1 + tf.cos(math.pi * part))
+        falling = 1 - part if self.settings.schedule == "one-cycle" else 0.5 * (1 + tf.cos(math.pi * part))
         return self.settings.learning_rate * tf.minimum(rising, falling)

@@ -23,7 +23,10 @@ def read(prefix):
         if len(meta) != 1 or len(roots) != 1:
             raise InputError("it does not hold a network `net` and its description `meta`: "
                              "it is not a checkpoint of this project's training")
-        root = roots.pop() + "net/"
+        root = roots.pop()
+        # A training that averages its weights hands out the averages.
+        averaged = root + "averaged/"
+        root = averaged if any(name.startswith(averaged) for name in names) else root + "net/"
         arrays = {name.removeprefix(root): reader.get_tensor(name + VALUE)
                   for name in names if name.startswith(root)}
         return from_arrays(arrays, reader.get_tensor(meta[0] + VALUE))
