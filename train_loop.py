@@ -175,8 +175,9 @@ def pick_up(trainer, pictures, checkpoints, log):
         raise InputError(f"--epochs is {settings.epochs}, and {settings.out} has done {int(trainer.epoch)} already")
     lacked = log.mend(trainer.log.numpy())
     at_end_of_epoch = trainer.epoch > 0 and trainer.position == 0
-    if at_end_of_epoch and (lacked or not os.path.exists(weights_path(settings))):
-        export(trainer, pictures, cam_training.tensors_of(trainer.judged)[0])
+    for name, wanted in ((LAST, True), (BEST, cam_training.is_best(trainer.log.numpy()))):
+        if at_end_of_epoch and wanted and (lacked or not os.path.exists(weights_path(settings, name))):
+            export(trainer, pictures, cam_training.tensors_of(trainer.judged)[0], name)
 
 
 def main(arguments):

@@ -3,25 +3,28 @@
 from ops.quiet_tensorflow import tf
 
 
-def mix(inputs, labels, classes, *, mixup, cutmix, seed):
-    """(inputs, targets): each picture with the one before it in the batch, in a share that is drawn once for all.
+def mix(inputs, *, mixup, cutmix, seed):
+    """(inputs, share): each picture with the one before it in the batch, in a share that is drawn once for all.
 
     inputs         [N, h, w, C]
-    labels         int32 [N]; targets are float32 [N, classes], which sum to 1
+    share          of each picture's own label, float32 []; the rest is the other one's (see `mixed_targets`)
     mixup, cutmix  the share is drawn from Beta(a, a) with this a; 0: not at all. Where both are above 0, a
                    coin chooses
     seed           int [2], which all draws depend on
     """
-    targets = tf.one_hot(labels, classes)
     if not mixup and not cutmix:
-        return inputs, targets
+        return inputs, 1.0
     others = tf.roll(inputs, 1, 0)
     if mixup and cutmix:
         coin = tf.random.stateless_uniform([], seed) < 0.5
-        inputs, share = tf.cond(coin, lambda: _blended(inputs, others, mixup, seed + 1), lambda: _pasted(inputs, others, cutmix, seed + 1))
-    else:
-        inputs, share = _blended(inputs, others, mixup, seed + 1) if mixup else _pasted(inputs, others, cutmix, seed + 1)
-    return inputs, share * targets + (1 - share) * tf.roll(targets, 1, 0)
+        return tf.cond(coin, lambda: _blended(inputs, others, mixup, seed + 1), lambda: _pasted(inputs, others, cutmix, seed + 1))
+    return _blended(inputs, others, mixup, seed + 1) if mixup else _pasted(inputs, others, cutmix, seed + 1)
+
+
+def mixed_targets(labels, classes, share):
+    """float32 [N, classes], which sum to 1, of int32 labels [N]."""
+    targets = tf.one_hot(labels, classes)
+    return share * targets + (1 - share) * tf.roll(targets, 1, 0)
 
 
 def _blended(inputs, others, alpha, seed):

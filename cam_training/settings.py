@@ -158,6 +158,8 @@ def parse(arguments):
         Options, arguments, "train_loop.py",
         "Train a network that ends in global average pooling and one linear layer.")
     if options.resume is None:
+        if options.preset and options.data == "synthetic":
+            raise InputError(f"--preset {options.preset} is for pictures of your own: name their folder by --data")
         for name, value in chosen(options.preset, given).items():
             setattr(options, name, value)
         options.check()

@@ -3,7 +3,7 @@
 import math
 
 import nets
-from cam_training.mixing import mix
+from cam_training.mixing import mix, mixed_targets
 from cam_training.run_log import line_of
 from ops.quiet_tensorflow import tf
 
@@ -71,11 +71,11 @@ class Trainer(tf.Module):
         """One step of SGD with Nesterov's momentum; returns the loss."""
         settings, trained = self.settings, self.trained()
         seed = tf.stack([tf.constant(settings.seed, tf.int64), self.step_number])
-        inputs, targets = mix(inputs, labels, self.net.head.kernel.shape[1], mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
+        inputs, share = mix(inputs, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
         scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
             logits = self._logits(self.net, inputs, True)
-            loss = self._loss(logits, targets)
+            loss = self._loss(logits, mixed_targets(labels, logits.shape[1], share))
             descended = self.loss_scale * loss if scaled else loss
         gradients = tape.gradient(descended, list(trained.values()))
         if scaled:
@@ -91,7 +91,7 @@ class Trainer(tf.Module):
         return loss
 
     def _apply(self, trained, gradients):
-        """Move the variables along their gradients."""
+        """Move the variables along their gradients; returns the learning rate."""
         if self.settings.clip:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip)
         rate = self.learning_rate(self.step_number)
@@ -102,6 +102,7 @@ class Trainer(tf.Module):
             tf.raw_ops.ResourceApplyMomentum(
                 var=variable.handle, accum=momentum.handle, lr=rate * share, grad=gradient,
                 momentum=MOMENTUM, use_nesterov=True)
+        return rate
 
     def _apply_scaled(self, trained, gradients):
         """Move the variables unless a gradient overflowed; then the next loss scale: doubled after many good steps, halved after a bad one.
@@ -110,7 +111,7 @@ class Trainer(tf.Module):
         """
         gradients = [gradient / self.loss_scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
-        tf.cond(finite, lambda: self._apply(trained, gradients), tf.no_op)
+        tf.cond(finite, lambda: self._apply(trained, gradients), lambda: 0.0)
         since = tf.where(finite, self.steps_since + 1, 0)
         grown = since >= STEPS_TO_GROW
         self.loss_scale.assign(tf.clip_by_value(tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5) * self.loss_scale, 1.0, LARGEST_SCALE))

@@ -105,9 +105,7 @@ class OneLayer(tf.Module):
 def test_a_step_is_nesterov_with_decay_on_kernels_only():
     """One layer, two steps, worked out in NumPy."""
     net = OneLayer()
-    settings = types.SimpleNamespace(warm_up=1, epochs=4, precision="float32", clip=0, weight_decay=0.1,
-                                     learning_rate=0.5, label_smoothing=0.3, freeze_features=False,
-                                     features_rate=1.0, init=None)
+    settings = settings_of_a_step(warm_up=1, epochs=4, weight_decay=0.1, label_smoothing=0.3)
     trainer = Trainer(net, settings, 2, b"")
     x, labels = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32), np.array([2, 0], np.int32)
     kernel, bias = net.kernel.numpy(), net.bias.numpy()
@@ -124,23 +122,23 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
     np.testing.assert_allclose(net.bias, bias, rtol=1e-5)
 
 
-def test_the_learning_rate_rises_then_falls_as_a_cosine():
+def test_the_learning_rate_rises_then_falls():
     net = tf.Module()
-    settings = types.SimpleNamespace(warm_up=2, epochs=10, precision="float32", learning_rate=1.0,
-                                     freeze_features=False)
-    trainer = Trainer(net, settings, 5, b"")
-    rates = []
-    for step in range(50):
-        trainer.step_number.assign(step)
-        rates.append(float(trainer.learning_rate(trainer.step_number)))
-    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10, rtol=1e-6)
-    np.testing.assert_allclose(rates[10:], [0.5 * (1 + math.cos(math.pi * k / 40)) for k in range(40)], atol=1e-6)
+    for schedule, falling in (("cosine", [0.5 * (1 + math.cos(math.pi * k / 40)) for k in range(40)]), ("one-cycle", 1 - np.arange(40) / 40)):
+        trainer = Trainer(net, settings_of_a_step(warm_up=2, epochs=10, learning_rate=1.0, schedule=schedule), 5, b"")
+        rates = []
+        for step in range(50):
+            trainer.step_number.assign(step)
+            rates.append(float(trainer.learning_rate(trainer.step_number)))
+        np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10, rtol=1e-6)
+        np.testing.assert_allclose(rates[10:], falling, atol=1e-6)
 
 
 def settings_of_a_step(**changes):
     return types.SimpleNamespace(**{"warm_up": 0, "epochs": 9, "precision": "float32", "clip": 0, "weight_decay": 0,
                                     "learning_rate": 0.5, "label_smoothing": 0, "freeze_features": False,
-                                    "features_rate": 1.0, "init": None} | changes)
+                                    "features_rate": 1.0, "init": None, "seed": 0, "mixup": 0, "cutmix": 0, "average": 0,
+                                    "schedule": "cosine"} | changes)
 
 
 def test_clip_shortens_the_gradient_to_its_largest_norm():
@@ -183,7 +181,7 @@ def test_batch_norm_in_layers_of_init_keeps_its_statistics_and_learns(init):
     before = {name: variable.numpy() for name, variable in nets.named_variables(net).items()}
     x, labels = tf.random.stateless_uniform([2, 32, 32, 3], [1, 2]), tf.constant([0, 1])
     trainer = Trainer(net, settings_of_a_step(init=init), 2, b"")
-    assert np.abs(trainer._logits(x, True) - trainer._logits(x, False)).max() > 1e-3
+    assert np.abs(trainer._logits(net, x, True) - trainer._logits(net, x, False)).max() > 1e-3
     trainer.step(x, labels)
     for name, variable in nets.named_variables(net).items():
         moved = not np.array_equal(variable, before[name])
