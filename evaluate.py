@@ -71,6 +71,8 @@ def open_data(settings):
     else:
         pictures = cam_data.open_set(settings.data, settings.split)
     pictures = replace(pictures, largest=settings.largest_pixels())
+    if settings.centre_crop is not None:
+        pictures = replace(pictures, boxes=None, masks=None)
     if settings.classes:
         pictures = pictures.first_classes(settings.classes)
     return pictures.first_rows(settings.rows) if settings.rows else pictures
@@ -128,6 +130,8 @@ def evaluate_network(settings, pictures):
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
               for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
     about |= {"preprocessing": settings.preprocessing()} if settings.preprocessing() else {}
+    if settings.centre_crop is not None:
+        about = {"weights": about["weights"], "centre_crop": localizer.viewing.centre_crop, "precision": settings.precision}
     thresholds = chosen["threshold"] if settings.threshold == CROSSFIT else [localizer.threshold]
     return Judged(records, warnings, localizer.classes, about, lambda folder, rows: cam_evaluation.draw_with_network(
         folder, records, rows, pictures, localizer, thresholds), noticed)
@@ -141,7 +145,7 @@ def evaluated(localizer, settings, pictures, with_maps):
 
 
 def keeps_maps(settings, pictures):
-    return settings.report or len(pictures) <= settings.keep_maps
+    return settings.report or settings.centre_crop is None and len(pictures) <= settings.keep_maps
 
 
 def crossfit(localizer, settings, pictures):

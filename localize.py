@@ -28,7 +28,8 @@ def main(arguments):
     settings = parse_localize(arguments)
     if settings.list_classes is not None:
         classes = weights.read_class_names(settings.class_names) if settings.class_names else \
-            weights.load(weights.resolve(settings.weights), settings.entry).classes
+            weights.load_as_said(weights.resolve(settings.weights), entry=settings.entry, preprocessing=settings.preprocessing(),
+                                 multi_label=settings.multi_label).classes
         return list_classes(classes, settings.list_classes)
     if settings.serve is not None:
         return serve(settings)

@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 import weights
-from weights import keras_h5
+from weights import keras_groups, keras_h5
 from weights.layout import resnet_units
 
 SECONDS = 20
@@ -65,7 +65,7 @@ def good_weights(folder):
 
 def keras_layers():
     """Names of a narrow ResNet-26's convolutions as Keras numbers them, and their shapes."""
-    layers = [(keras_h5._layer_name(place, part), shape) for place, part, _, _, shape in resnet_units(26, 1)]
+    layers = [(keras_groups.layer_name(place, part), shape) for place, part, _, _, shape in resnet_units(26, 1)]
     for place, (name, _) in enumerate(layers):
         if name.endswith("_0"):
             layers[place - 1:place + 1] = [layers[place], layers[place - 1]]

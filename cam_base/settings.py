@@ -41,6 +41,13 @@ def parse(settings, arguments, program, description):
     Raises InputError for options that are not known, given twice, or out of bounds.
     """
     parser = Parser(prog=program, description=description)
+    add_options(parser, settings)
+    namespace = parser.parse_args(arguments)
+    return chosen_of(namespace, settings), set(vars(namespace).get("given", ()))
+
+
+def add_options(parser, settings):
+    """Give an argparse parser the options of a settings class."""
     groups = {}
     blank = settings()
     for entry in fields(settings):
@@ -49,12 +56,14 @@ def parse(settings, arguments, program, description):
         if title and title not in groups:
             groups[title] = parser.add_argument_group(title)
         _add(groups.get(title, parser), entry, getattr(blank, entry.name))
-    namespace = vars(parser.parse_args(arguments))
-    given = set(namespace.pop("given", ()))
-    chosen = settings(**namespace)
+
+
+def chosen_of(namespace, settings):
+    """An instance of the settings class from what such a parser found; InputError for what is out of bounds."""
+    chosen = settings(**{entry.name: getattr(namespace, entry.name) for entry in fields(settings)})
     for entry in fields(settings):
         check_bounds(entry, getattr(chosen, entry.name))
-    return chosen, given
+    return chosen
 
 
 def flag(entry):

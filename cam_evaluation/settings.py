@@ -9,6 +9,7 @@ from cam_base.settings import option, parse
 from localization.settings import Looking, refuse
 
 AUTO, CROSSFIT = "auto", "crossfit"
+OWN = 0  # of --centre-crop: the weights' own
 EXTREMES, MOST_OVERLAYS = ("worst", "best"), 10_000
 
 
@@ -59,11 +60,21 @@ class EvaluateSettings(Looking):
                           "threshold; of --compare, both evaluations beside each other", group="judging")
     report_pictures: str = option("auto", "where the pictures of report.html are: within it, or linked, beside it; auto: beside it "
                                   "where there are more than 1,000", choices=("auto", "within", "linked"), group="judging")
+    centre_crop: int = option(None, "classify by the centre crop that the weights' publisher judged them by, of pictures whose shorter side has "
+                              "so many pixels (none said: the weights' own), and judge no boxes: for published top-1 errors", kind=int, values="?",
+                              bare=OWN, least=OWN, below=8193, metavar="PIXELS", group="judging")
     keep_maps: int = option(10_000, "maps.npz, by which --compare --report shows this evaluation without its network and pictures, is "
                             "written for at most so many pictures (30 kB each); 0: never", kind=int, least=0, metavar="PICTURES", group="judging")
     per_class: bool = option(False, "also write classes.csv, worst first", group="judging")
     compare: list = option([], "two evaluations: which differences are beyond chance", metavar="FOLDER", values=2,
                            group="judging")
+
+    def localizer_options(self):
+        cropped = {} if self.centre_crop is None else {"centre_crop": True, "refine": 0}
+        return super().localizer_options() | cropped
+
+    def preprocessing(self):
+        return super().preprocessing() | ({"centre_crop": self.centre_crop} if self.centre_crop else {})
 
 
 def parse_evaluate(arguments):
@@ -118,7 +129,11 @@ def _check(settings):
             raise InputError(message)
 
 
-NETWORK = {"weights", "entry", "class_names", "size", "mean", "deviation", "pixel_scale", "channels", "interpolation", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture"}
+NETWORK = {"weights", "entry", "class_names", "size", "mean", "deviation", "pixel_scale", "channels", "interpolation", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "precision", "batch", "largest_picture", "centre_crop", "multi_label"}
+
+
+OF_MAPS = {"boxes", "threshold", "scale", "method", "refine", "refine_grid", "crops", "merge", "scales", "align", "output_stride", "scores", "guesses", "submission",
+           "overlays", "report", "keep_maps", "masks"}
 
 
 def _refuse_ignored(settings, given):
@@ -128,6 +143,7 @@ def _refuse_ignored(settings, given):
         (settings.scores, "--scores", NETWORK),
         (settings.guesses, "--guesses", NETWORK | {"boxes", "threshold", "scale", "overlays", "report", "keep_maps"}),
         (settings.report, "--report", {"keep_maps"}),
+        (settings.centre_crop is not None, "--centre-crop, which judges no boxes", OF_MAPS),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),

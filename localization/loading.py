@@ -1,7 +1,5 @@
 """Localizers of networks that are kept in files."""
 
-from dataclasses import replace
-
 import nets
 import weights
 from cam_base import InputError
@@ -11,7 +9,7 @@ from localization.settings import PAPER_THRESHOLD
 from ops.walking import GRID
 
 
-def load(name=None, entry=None, class_names=None, preprocessing=None, **options):
+def load(name=None, entry=None, class_names=None, preprocessing=None, multi_label=False, **options):
     """A Localizer of trained weights.
 
     name     a published name (`python -m weights list`), a file of any known format, or the
@@ -19,17 +17,14 @@ def load(name=None, entry=None, class_names=None, preprocessing=None, **options)
     entry    of a checkpoint that holds several: "model_ema" (`weights.load`)
     class_names  instead of the file's: a path, as `weights.read_class_names` takes it
     preprocessing  {field of `cam_base.Preprocessing`: value}, in place of the file's
+    multi_label  whether each logit is a sigmoid of its own; False: as the file says
     options  as of `from_weights`
     raises   InputError for weights that cannot be read or have no classes, and
              what `Localizer` raises
     """
-    trained = weights.load(weights.resolve(name), entry)
+    trained = weights.load_as_said(weights.resolve(name), entry=entry, class_names=class_names, preprocessing=preprocessing, multi_label=multi_label)
     if trained.provenance.get("taken"):
         warn(f"{name}: taken: {trained.provenance['taken']}")
-    if class_names:
-        trained = weights.renamed(trained, class_names)
-    if preprocessing:
-        trained = replace(trained, preprocessing=replace(trained.preprocessing, **preprocessing))
     return from_weights(trained, **options)
 
 
@@ -47,6 +42,8 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
     """
     if not trained.classes:
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
+    if options.get("centre_crop") and not trained.preprocessing.centre_crop:
+        raise InputError("these weights do not say by which centre crop they were judged: say it, --centre-crop 256")
     own = trained.looking
     liked = {"scale": "min-max", "refine": 0, "refine_grid": GRID, "output_stride": None} | own
     liked.pop("chosen_on", None)
@@ -66,4 +63,4 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
         nets.check_outputs(network, trained.preprocessing)
     except ValueError as error:
         raise InputError(f"the weights do not fit: {error}") from None
-    return Localizer(network, trained.classes, trained.preprocessing, threshold=threshold, **chosen, **options)
+    return Localizer(network, trained.classes, trained.preprocessing, threshold=threshold, multi_label=trained.multi_label, **chosen, **options)

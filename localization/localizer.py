@@ -9,7 +9,7 @@ import numpy as np
 import ops
 from cam_base import Category, InputError, Preprocessing, find_class
 from cam_base.threads import grouped, in_order
-from cam_data import LARGEST_PICTURE, prepare
+from cam_data import LARGEST_PICTURE, prepare, prepare_centre_crop
 from localization.boxes import RULES
 from localization.methods import METHODS
 from localization.results import Result
@@ -71,13 +71,16 @@ class Localizer:
     refine         steps of a random walk along the picture's colours (`ops.random_walk`); 0: none
     refine_grid    pixels a side on which the walk goes
     threshold      of the paper's box, as a share of the map's maximum, in [0, 1)
+    multi_label    probabilities are sigmoids, each of its own logit, not a softmax of all
+    centre_crop    the network sees the part of a picture by which the weights' publisher judged it
+                   (`cam_data.prepare_centre_crop`): for probabilities alone, its maps are of that part
     raises         ValueError for classes, a method, or a rule that make no sense
 
     A localizer may be called from several threads.
     """
 
     def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), merge="authors",
-                 align=False, method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56, threshold=0.2):
+                 align=False, method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56, threshold=0.2, multi_label=False, centre_crop=False):
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
         for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
@@ -89,6 +92,7 @@ class Localizer:
         self.method, self.rule = method, boxes
         self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
         self.threshold = check_threshold(threshold)
+        self.multi_label = multi_label
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
@@ -97,7 +101,8 @@ class Localizer:
         self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
         self._run, self._traced = tf.function(self._network, autograph=False), {}
-        self._prepare = tf.function(lambda pixels: prepare(pixels, self.viewing), autograph=False,
+        to_input = prepare_centre_crop if centre_crop else prepare
+        self._prepare = tf.function(lambda pixels: to_input(pixels, self.viewing), autograph=False,
                                     input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
     # ------------------------------------------------------------ pictures in, results out
@@ -240,7 +245,7 @@ class Localizer:
 
     def _network(self, inputs):
         logits, named = self.network(tf.cast(inputs, self.precision))
-        return tf.nn.softmax(tf.cast(logits, tf.float32)), named
+        return (tf.sigmoid if self.multi_label else tf.nn.softmax)(tf.cast(logits, tf.float32)), named
 
 
 def top_classes(probabilities, count):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cam_base import InputError
+from cam_base.given import Given
 from cam_base.settings import option
 
 PAPER_THRESHOLD = 0.2
@@ -11,25 +12,13 @@ SCALES = ("min-max", "max")
 # How the maps of ten crops become one; the default is another for looking than for judging.
 MERGE = {"help": "maps of --crops 10: authors: as the publication's did, with seams; smooth: without", "choices": ("authors", "smooth")}
 
-PREPROCESSING = "preprocessing, in place of the weights' own"
-
 
 @dataclass
-class Looking:
+class Looking(Given):
     """A network and how it looks at pictures."""
 
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
                           "(python -m weights list); none: efficientnet-lite1")
-    entry: str = option(None, "of a checkpoint that holds several networks: model_ema, say", metavar="NAME")
-    class_names: str = option(None, "names of the network's classes: a text or JSON file, or the folder of the training data; none: "
-                              "the weights' own", metavar="PLACE")
-    size: int = option(None, "side of the network's input in pixels", kind=int, least=8, below=4097, group=PREPROCESSING)
-    mean: list = option([], "subtracted from each channel's pixels after --pixel-scale, in the order of --channels", kind=float, values=3,
-                        metavar="X", group=PREPROCESSING)
-    deviation: list = option([], "by which each channel is divided after that", kind=float, values=3, metavar="X", group=PREPROCESSING)
-    pixel_scale: float = option(None, "multiplies pixels of 0 to 255 before that: 0.00392156862745098 is 1/255", kind=float, group=PREPROCESSING)
-    channels: str = option(None, "order of the channels", choices=("RGB", "BGR"), group=PREPROCESSING)
-    interpolation: str = option(None, "of the resize", choices=("bilinear", "bicubic", "nearest"), group=PREPROCESSING)
     boxes: str = option("paper", "paper: around the largest segment above the threshold, which the peak may lie outside of; peak: "
                         "around the segment that holds it; authors: as the program that the publication's authors released",
                         choices=("paper", "peak", "authors"))
@@ -55,15 +44,9 @@ class Looking:
 
     def localizer_options(self):
         """What `localization.load` takes besides the weights."""
-        names = ("entry", "class_names", "boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "merge", "scales", "align", "output_stride",
+        names = ("entry", "class_names", "multi_label", "boxes", "scale", "refine", "refine_grid", "threshold", "method", "crops", "merge", "scales", "align", "output_stride",
                  "precision")
         return {name: getattr(self, name) for name in names} | {"preprocessing": self.preprocessing()}
-
-    def preprocessing(self):
-        """{field of `cam_base.Preprocessing`: value} of what was given in place of the weights' own."""
-        given = {"size": self.size, "mean": self.mean or None, "deviation": self.deviation or None, "scale": self.pixel_scale,
-                 "channels": self.channels, "interpolation": self.interpolation}
-        return {name: value for name, value in given.items() if value is not None}
 
     def largest_pixels(self):
         return round(self.largest_picture * 1e6)

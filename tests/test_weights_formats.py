@@ -17,7 +17,7 @@ import pytest
 
 import cam_base
 import weights
-from weights import catalogue, formats, ilsvrc, keras_h5, layout, safetensors_file, torch_file, torch_legacy
+from weights import catalogue, formats, ilsvrc, keras_groups, keras_h5, layout, safetensors_file, torch_file, torch_legacy
 
 import python2_pickle
 
@@ -38,7 +38,7 @@ def write_keras_h5(path, width=2, depth=26, name=lambda layer, variable: f"{laye
     rng, written = np.random.default_rng(0), {}
     with h5py.File(path, "w") as file:
         for place, part, _, _, shape in layout.resnet_units(depth, width):
-            layer = keras_h5._layer_name(place, part)
+            layer = keras_groups.layer_name(place, part)
             arrays = {f"{layer}_conv/kernel": rng.standard_normal(shape, np.float32),
                       f"{layer}_conv/bias": rng.standard_normal(shape[3], np.float32)}
             for variable in keras_h5.NORM.values():
@@ -168,13 +168,6 @@ def test_keras_file_with_something_more_or_less_is_refused(tmp_path):
     with h5py.File(tmp_path / "x.h5", "r+") as file:
         file["attention/kernel:0"] = np.ones(2, np.float32)
     assert "it also holds attention/kernel" in refusal(tmp_path / "x.h5")
-
-
-def test_archive_of_keras_3_is_refused_with_the_way_out(tmp_path):
-    with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", b"")
-    assert "take model.weights.h5 out of it" in refusal(tmp_path / "x.keras")
 
 
 # ---------------------------------------------------------------- PyTorch

@@ -7,11 +7,12 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from cam_base import VERSION, InputError
+from cam_base import VERSION, InputError, settings
+from cam_base.given import Given
 from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
 from weights import formats, published
+from weights.as_said import load_as_said
 from weights.catalogue import CATALOGUE
-from weights.class_names import renamed
 from weights.store import save
 
 
@@ -28,9 +29,8 @@ def parse(arguments):
                                                   "with only what the network uses, as float32")
     convert.add_argument("file", help="a file, or the name of published weights")
     convert.add_argument("--out", required=True, metavar="X.npz")
-    convert.add_argument("--entry", metavar="NAME", help="of a checkpoint that holds several networks: model_ema, say")
-    convert.add_argument("--class-names", metavar="PLACE", help="to keep with the weights: a text or JSON file, or the folder of the "
-                         "training data")
+    settings.add_options(convert, Given)
+    convert.add_argument("--centre-crop", type=int, metavar="PIXELS", help="of the shorter side, for evaluate.py --centre-crop")
     inspect = commands.add_parser("inspect", help="what a weights file holds")
     inspect.add_argument("file", help="a file, or the name of published weights")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor, too")
@@ -44,7 +44,7 @@ def main(arguments):
     elif options.command == "fetch":
         say(published.fetch(options.name, options.mirror))
     elif options.command == "convert":
-        convert(published.resolve(options.file), options.out, options.entry, options.class_names)
+        convert(published.resolve(options.file), options.out, settings.chosen_of(options, Given), options.centre_crop)
     else:
         inspect(published.resolve(options.file), options.tensors)
     return 0
@@ -61,12 +61,11 @@ def show_list():
     say(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 
 
-def convert(path, out, entry=None, class_names=None):
+def convert(path, out, given, centre_crop=None):
     if os.path.exists(path) and os.path.exists(out) and os.path.samefile(path, out):
         raise InputError(f"{out} is the file that is read; give --out another name")
-    weights = formats.load(path, entry)
-    if class_names:
-        weights = renamed(weights, class_names)
+    preprocessing = given.preprocessing() | ({} if centre_crop is None else {"centre_crop": centre_crop})
+    weights = load_as_said(path, entry=given.entry, class_names=given.class_names, preprocessing=preprocessing, multi_label=given.multi_label)
     try:
         save(out, weights, dtype="float32")
     except OSError as error:

@@ -18,21 +18,22 @@ OWN = "cam-weights .npz"
 LARGEST_FILE = 8 << 30  # the widest ResNet-152 that can be built has seven of these eight gigabytes
 
 
-def load(path, entry=None):
+def load(path, entry=None, given=frozenset()):
     """Weights of `path`, which may be of any of these formats, whatever it is called:
 
     this project's .npz and its training's checkpoints; the Toronto AlexNet .npy;
-    Keras ResNet .h5 and .weights.h5; torchvision ResNet and EfficientNet-Lite
+    Keras ResNet .h5, .weights.h5 and .keras; torchvision ResNet and EfficientNet-Lite
     .pth, of any version of PyTorch, and .safetensors.
     A hash that the file's name claims, or that lies beside it as <path>.sha256,
     is checked before anything is parsed. Numbers that no trained network has are
     refused: `weights.values` says which. Of what a training program saved around and beside a
     state dictionary, what was taken stands in `provenance["taken"]`; `entry` names another
-    one, "model_ema". Raises InputError, in one line.
+    one, "model_ema". `given` says what the user says besides, of "preprocessing" and "multi_label",
+    where a file does not. Raises InputError, in one line.
     """
     path = os.fspath(path)
     try:
-        weights = _read(path, entry)
+        weights = _read(path, entry, given)
         check_statistics(weights.network, weights.tensors)
         return weights
     except OSError as error:
@@ -44,7 +45,7 @@ def load(path, entry=None):
         raise InputError(f"{path} is damaged ({_one_line(str(error) or type(error).__name__)})") from None
 
 
-def _read(path, entry=None):
+def _read(path, entry=None, given=frozenset()):
     prefix = path.removesuffix(".index")
     if (not os.path.isfile(path) or path != prefix) and os.path.isfile(prefix + ".index"):
         from weights import checkpoint
@@ -57,7 +58,7 @@ def _read(path, entry=None):
     kind = recognise(path)
     if entry is not None and not kind.startswith("PyTorch"):
         raise InputError(f"it is {kind}, which has no entries to choose from")
-    weights = READERS[kind](path, sha256, entry)
+    weights = READERS[kind](path, sha256, entry, given)
     if kind == OWN:
         return weights
     about = {"format": kind, "file": os.path.basename(path), "sha256": sha256}
@@ -122,7 +123,7 @@ def recognise(path):
     if start[:1] == b"\x80":
         raise InputError("it is a bare pickle, which could run anything: refused")
     raise InputError("it is of no format that is read here: the project's .npz, the Toronto .npy, "
-                     "Keras' .h5, PyTorch's .pth, or .safetensors")
+                     "Keras' .h5 and .keras, PyTorch's .pth, or .safetensors")
 
 
 def _kind_of_zip(path):
@@ -132,14 +133,14 @@ def _kind_of_zip(path):
         return OWN
     if any(name.endswith("/data.pkl") for name in names):
         return "PyTorch .pth"
-    if "model.weights.h5" in names:
-        raise InputError("it is a .keras archive: take model.weights.h5 out of it (it is a zip file) and give that")
-    raise InputError("it is a zip file, but neither weights of this project nor of PyTorch")
+    if {"model.weights.h5", "config.json"} <= set(names):
+        return "Keras .keras"
+    raise InputError("it is a zip file, but neither weights of this project, nor of PyTorch, nor of Keras")
 
 
-def _read_keras(path, *_):
+def _read_keras(path, _, __, given):
     from weights import keras_h5  # h5py is only needed here
-    return keras_h5.read(path)
+    return keras_h5.read(path, given)
 
 
 def _of_state(state, sha256):
@@ -163,9 +164,10 @@ READERS = {
     OWN: lambda path, *_: store.read(path),
     "Toronto .npy": lambda path, *_: toronto.read(path),
     "Keras .h5": _read_keras,
-    "PyTorch .pth": lambda path, sha256, entry: _of_state(torch_file.read_arrays(path, entry), sha256),
-    "PyTorch .pth from before 1.6": lambda path, sha256, entry: _of_state(torch_legacy.read_arrays(path, entry), sha256),
-    "safetensors": lambda path, sha256, _: _of_state(State(safetensors_file.read_arrays(path)), sha256),
+    "Keras .keras": _read_keras,
+    "PyTorch .pth": lambda path, sha256, entry, _: _of_state(torch_file.read_arrays(path, entry), sha256),
+    "PyTorch .pth from before 1.6": lambda path, sha256, entry, _: _of_state(torch_legacy.read_arrays(path, entry), sha256),
+    "safetensors": lambda path, sha256, *_: _of_state(State(safetensors_file.read_arrays(path)), sha256),
 }
 
 

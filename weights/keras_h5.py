@@ -1,76 +1,120 @@
-"""The ResNets of keras.applications, in the three forms of HDF5 file that Keras has written.
+"""The ResNets of keras.applications, with any head, in the forms of file that Keras has written.
 
 - `resnet50_weights_tf_dim_ordering_tf_kernels.h5` and its like: one group for each layer, at the root;
-- `model.save("x.h5")`: the same groups under "model_weights";
-- Keras 3, `model.save_weights("x.weights.h5")`: "layers/conv2d_7/vars/0".
+- `model.save("x.h5")`: the same groups under "model_weights", and "model_config";
+- Keras 3, `model.save_weights("x.weights.h5")`: "layers/conv2d_7/vars/0", and nothing that says what the layers are;
+- Keras 3, `model.save("x.keras")`: such a file and a config.json in a zip file.
 
-Their convolutions have biases, which are folded exactly into the statistics
-behind them: norm(x + b; mean) = norm(x; mean - b).
+Where the file has its model's configuration, that says the input's size, preprocessing, head and
+activation (`weights.keras_config`). Convolutions have biases, which are folded exactly into the
+statistics behind them: norm(x + b; mean) = norm(x; mean - b).
 Source: keras.applications.resnet, keras.applications.imagenet_utils.preprocess_input.
 """
 
+import io
 import re
+import zipfile
 
 import h5py
 import numpy as np
 
 from cam_base import InputError, Preprocessing
-from weights.ilsvrc import categories
-from weights.layout import RESNET_BLOCKS, Foreign, resnet_depth, resnet_units
-from weights.store import Weights
+from weights import keras_config
+from weights.hdf5 import LARGEST_TEXT, config_text, datasets, keep
+from weights.keras_groups import layer_name, named_by, nameless
+from weights.layout import Foreign, resnet_depth, resnet_units
+from weights.store import Weights, stored_entries
+from weights.torchvision import two_of_one
 
+STATE = "seed_generator_state"  # of random layers
 # keras.utils.load_img(path, target_size=(224, 224)) takes the nearest pixel of the whole picture.
 PREPROCESSING = Preprocessing(
     size=224, channels="BGR", scale=1.0, mean=(103.939, 116.779, 123.68), deviation=(1.0, 1.0, 1.0),
     interpolation="nearest", antialias=False, centre_crop=0)
 NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
-PART = {"stem": "1", "conv1": "1", "conv2": "2", "conv3": "3", "project": "0"}
-# The second is keras_applications' name of 2019, when the published files were written.
-HEADS = ("predictions", "probs")
-MAX_VISITS = 10_000  # ResNet-152 has about 2000 groups and data sets
-KERAS3 = {"conv2d": ("conv", ("kernel", "bias")), "dense": ("dense", ("kernel", "bias")),
-          "batch_normalization": ("bn", ("gamma", "beta", "moving_mean", "moving_variance"))}
+LARGEST_ARCHIVED = 4 << 30  # bytes of the variables in a .keras archive
 
 
-def read(path):
-    """Weights of a Keras ResNet-50, -101 or -152; InputError for any other file."""
+def read(path, given=frozenset()):
+    """Weights of a Keras ResNet-50, -101 or -152; InputError for any other file.
+
+    given  what the user says besides, of "preprocessing" and "multi_label": a .weights.h5 does not say it
+    """
+    if zipfile.is_zipfile(path):
+        return _read_archive(path)
     with h5py.File(path, "r") as file:
         if isinstance(file.get("layers", getlink=True), h5py.HardLink):
-            arrays = _keras3_names(file)
-        else:
-            nested = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
-            arrays = _layer_names(file["model_weights"] if nested else file)
-        return _convert(arrays)
+            return _convert(nameless(file, given), None)
+        nested = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
+        text = config_text(path, file) if nested else None
+        arrays = _layer_names(file["model_weights"] if nested else file)
+        if text is None:
+            _refuse_relatives(arrays)
+        return _convert(arrays, keras_config.read(text) if text is not None else None)
 
 
-def _convert(arrays):
-    _refuse_relatives(arrays)
+def _read_archive(path):
+    """Of a .keras archive the configuration and the variables; nothing else in it is looked at."""
+    with zipfile.ZipFile(path) as archive:
+        entries = stored_entries(archive)
+        texts = [archive.read(entries[name]) for name in ("config.json", "model.weights.h5")
+                 if entries[name].file_size <= (LARGEST_TEXT if name == "config.json" else LARGEST_ARCHIVED)]
+    if len(texts) != 2:
+        raise InputError("its configuration or its variables are too large to be read")
+    model = keras_config.read(texts[0])
+    with h5py.File(io.BytesIO(texts[1]), "r") as file:
+        return _convert(named_by(model.groups, file), model)
+
+
+def _convert(arrays, model):
     foreign = Foreign(arrays)
     depth, width = resnet_depth(_blocks(arrays)), foreign.shape("conv1_conv/kernel")[-1]
     tensors = {}
     for path, part, convolution, norm, shape in resnet_units(depth, width):
-        name = _layer_name(path, part)
+        name = layer_name(path, part)
         tensors[f"{convolution}/kernel"] = foreign.take(f"{name}_conv/kernel", shape)
         bias = foreign.take(f"{name}_conv/bias", shape[3:])
         for ours, theirs in NORM.items():
             tensors[f"{norm}/{ours}"] = foreign.take(f"{name}_bn/{theirs}", shape[3:])
         tensors[f"{norm}/mean"] -= bias
-    classes = []
-    for head in HEADS:
-        if f"{head}/kernel" in foreign:
-            outputs = foreign.shape(f"{head}/kernel")[-1]
-            tensors["head/kernel"] = foreign.take(f"{head}/kernel", (32 * width, outputs))
-            tensors["head/bias"] = foreign.take(f"{head}/bias", (outputs,))
-            classes = categories(outputs)
-            break
+    activation = model.activation if model else None
+    dense = model.head if model else _dense(foreign)
+    units = foreign.shape(f"{dense}/kernel")[-1] if dense else 0
+    head, classes = _head(foreign, dense, 32 * width, activation)
+    preprocessing = PREPROCESSING if model is None else keras_config.preparation(model, lambda name: _moments(foreign, name), PREPROCESSING)
     foreign.finish()
     network = {"name": "resnet", "depth": depth, "width": width, "stem": "7x7/4", "stride_on": "1x1",
-               "output_stride": 32, "epsilon": 1.001e-5}
-    return Weights(network, tensors, classes, PREPROCESSING, {"origin": f"keras.applications ResNet-{depth}"})
+               "output_stride": 32, "epsilon": model.epsilon if model else 1.001e-5}
+    return Weights(network, tensors | head, classes, preprocessing, {"origin": f"keras.applications ResNet-{depth}"},
+                   multi_label=activation == "sigmoid" and units > 1)
 
 
-def _layer_name(path, part):
-    return "conv1" if path is None else f"conv{path[0] + 2}_block{path[1] + 1}_{PART[part]}"
+def _dense(foreign):
+    """The name of the one layer with a matrix behind the convolutions, whatever it is called; None where there is none."""
+    found = [name for name, array in foreign.left.items() if len(array.shape) == 2 and name.endswith("/kernel")]
+    if len(found) > 1:
+        raise InputError(f"it has {len(found)} Dense layers ({', '.join(found[:4])}): CAM is not defined behind two layers, only behind one "
+                         "that follows the pooling")
+    return found[0].removesuffix("/kernel") if found else None
+
+
+def _head(foreign, dense, features, activation):
+    """({path: array} of the Dense layer, its classes); both empty where there is none. One sigmoid becomes two classes."""
+    if dense is None:
+        return {}, []
+    outputs = foreign.shape(f"{dense}/kernel")[-1]
+    if outputs == 1 and activation == "softmax":
+        raise InputError(f"its layer {dense} has one unit and a softmax, which is 1 whatever the picture shows")
+    kernel = foreign.take(f"{dense}/kernel", (features, outputs))
+    bias = foreign.take(f"{dense}/bias", (outputs,)) if f"{dense}/bias" in foreign else np.zeros(outputs, np.float32)
+    return two_of_one(kernel, bias)
+
+
+def _moments(foreign, name):
+    """(mean, variance) of a Normalization layer, float32 [3]."""
+    for left in [left for left in foreign.left if left == f"{name}/count"]:
+        del foreign.left[left]
+    return [foreign.take(f"{name}/{what}", (3,)) for what in ("mean", "variance")]
 
 
 def _refuse_relatives(arrays):
@@ -94,71 +138,11 @@ def _blocks(arrays):
 
 
 def _layer_names(root):
-    """{"conv1_conv/kernel": data set} of a file with one group for each layer."""
+    """{"conv1_conv/kernel": data set} of a file with one group for each layer, also one within another's."""
     arrays = {}
-    for path, dataset in _datasets(root):
-        layer, _, variable = path.rpartition(":")[0].partition("/") if ":" in path else path.partition("/")
-        arrays[f"{layer}/{variable.rpartition('/')[2]}"] = dataset
+    for path, dataset in datasets(root):
+        *_, layer, variable = path.partition(":")[0].split("/") if "/" in path else ("", path)
+        if variable == STATE or layer.startswith("seed_generator"):
+            continue
+        keep(arrays, f"{layer}/{variable}", dataset)
     return arrays
-
-
-def _keras3_names(file):
-    """The same of a Keras 3 file, which calls its layers conv2d, conv2d_1, ... in their order.
-
-    Later versions add each layer's own name as an attribute. It is not read: in
-    a damaged file, a text of variable length makes the HDF5 library crash. An
-    order that were not Keras' would show in the kernels' shapes.
-    """
-    convolutions = _order_of_convolutions(file["layers"])
-    arrays = {}
-    for path, dataset in _datasets(file["layers"]):
-        match = re.fullmatch(r"(conv2d|batch_normalization|dense)(?:_(\d{1,4}))?/vars/([0-3])", path)
-        kind, variables = KERAS3[match[1]] if match else ("", ())
-        layers = HEADS[:1] if kind == "dense" else [f"{name}_{kind}" for name in convolutions]
-        if not match or int(match[2] or 0) >= len(layers) or int(match[3]) >= len(variables):
-            raise InputError(f"it has a variable {path[:60]} that a Keras ResNet does not have")
-        arrays[f"{layers[int(match[2] or 0)]}/{variables[int(match[3])]}"] = dataset
-    return arrays
-
-
-def _order_of_convolutions(layers):
-    """Names of a ResNet's convolutions as Keras numbers them: a projection comes in front of the third."""
-    count = sum(1 for name in layers if re.fullmatch(r"conv2d(_\d+)?", name))
-    for depth in RESNET_BLOCKS:
-        names = [_layer_name(path, part) for path, part, *_ in resnet_units(depth, 64)]
-        if len(names) == count:
-            for place, name in enumerate(names):
-                if name.endswith("_0"):
-                    names[place - 1:place + 1] = [name, names[place - 1]]
-            return names
-    return []
-
-
-def _datasets(root):
-    """(path, data set) of all below a group, by hard links only: no other file is ever opened."""
-    found, waiting, visits = [], [("", root)], 0
-    while waiting:
-        prefix, group = waiting.pop()
-        for name in group:
-            visits += 1  # groups may hold one another, without end
-            if visits > MAX_VISITS:
-                raise InputError("it holds more than any network that we know: refused")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"its entry {prefix}{name} is a link to elsewhere: refused")
-            item, path = group[name], f"{prefix}{name}"
-            if isinstance(item, h5py.Group):
-                waiting.append((f"{path}/", item))
-            else:
-                _check_plain(path, item)
-                found.append((path, item))
-    return found
-
-
-def _check_plain(path, dataset):
-    """Keras writes contiguous numbers; whatever could be larger than the file, or elsewhere, is refused."""
-    plain = (isinstance(dataset, h5py.Dataset) and dataset.chunks is None and dataset.external is None and not dataset.is_virtual
-             and isinstance(dataset.dtype, np.dtype) and dataset.dtype.kind in "fiu"
-             and dataset.id.get_storage_size() == dataset.nbytes)
-    if not plain:
-        raise InputError(f"its data set {path[:60]} is compressed, chunked, external or empty; "
-                         "Keras writes none such: refused")

@@ -43,6 +43,7 @@ class Weights:
     provenance     how it was made: free-form, JSON
     looking        how its maps localize best, where that was measured: any of LOOKING, and "chosen_on",
                    the name of the pictures that decided
+    multi_label    whether each logit is a sigmoid of its own, and a picture may show several classes
     """
 
     network: dict
@@ -51,6 +52,7 @@ class Weights:
     preprocessing: Preprocessing
     provenance: dict = field(default_factory=dict)
     looking: dict = field(default_factory=dict)
+    multi_label: bool = False
 
 
 def save(path, weights, dtype="float16"):
@@ -81,7 +83,7 @@ def describe(weights):
     meta = {"format": FORMAT, "network": weights.network,
             "classes": [list(category) for category in weights.classes],
             "preprocessing": weights.preprocessing.to_dict(), "provenance": weights.provenance,
-            "looking": weights.looking}
+            "looking": weights.looking, "multi_label": weights.multi_label}
     return json.dumps(meta, ensure_ascii=False).encode()
 
 
@@ -147,13 +149,16 @@ def from_arrays(arrays, meta):
         raise InputError(f"its list of {len(classes):,} classes does not fit its head")
     if not isinstance(meta["network"], dict) or not isinstance(meta["provenance"], dict):
         raise InputError("network and provenance must be dictionaries")
+    multi_label = meta.get("multi_label", False)  # as the first files did not have it
+    if not isinstance(multi_label, bool):
+        raise InputError("multi_label is neither true nor false")
     for name, array in arrays.items():
         if array.dtype not in (np.float16, np.float32):
             raise InputError(f"{name} does not hold numbers")
         check_numbers(name, array)
     _refuse_larger_network(meta["network"], sum(array.size for array in arrays.values()))
     return Weights(meta["network"], arrays, classes, Preprocessing.from_dict(meta["preprocessing"]), meta["provenance"],
-                   checked_looking(meta.get("looking", {})))  # the first files of this format did not have it
+                   checked_looking(meta.get("looking", {})), multi_label)  # nor this
 
 
 def checked_looking(looking):
