@@ -129,7 +129,7 @@ def check(model, localizer):
     if expected.shape[1] == 1:
         expected = np.concatenate([1 - expected, expected], 1)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert np.ptp(expected, axis=0).max() > 1e-3  # pictures differ
+    assert np.ptp(expected, axis=0).max() > 3e-4  # pictures differ
 
 
 @pytest.mark.parametrize("ending", [".h5", ".keras"])
@@ -185,7 +185,7 @@ def test_any_input_behind_a_resizing_layer(tmp_path):
     localizer = localization.load(str(tmp_path / "x.keras"))
     picture = np.random.default_rng(2).integers(0, 256, (90, 130, 3), np.uint8)
     (found,) = localizer(picture, top=1)
-    np.testing.assert_allclose(found.probability, np.asarray(model(picture[None].astype(np.float32))).max(), atol=1e-5)
+    np.testing.assert_allclose(found.probability, np.asarray(model(picture[None].astype(np.float32), training=False)).max(), atol=1e-5)
 
 
 # ---------------------------------------------------------------- what is refused
