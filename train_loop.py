@@ -115,7 +115,9 @@ def train(trainer, training, validation, checkpoints, log, examples):
             export(trainer, training.pictures, tensors)
             if cam_training.is_best(trainer.log.numpy()):
                 export(trainer, training.pictures, tensors, BEST)
-            examples.take(trainer, int(trainer.epoch))
+            maps = examples.take(trainer, int(trainer.epoch))
+            if maps is not None:
+                log.show(examples.drawn(maps), int(trainer.epoch))
             log.write(record | accuracy, trainer.settings.epochs)
     return stop.status if trainer.epoch < trainer.settings.epochs else None
 

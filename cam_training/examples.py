@@ -16,6 +16,7 @@ from ops.quiet_tensorflow import tf
 FOLDER = "examples"
 FILE = re.compile(r"epoch-(\d{6})\.npy")
 EXAMPLES = 12  # pictures whose maps are kept of every epoch
+COLUMNS = 4  # of them, drawn
 EPOCHS = 9  # of which the page shows maps, spread over all: a key of the keyboard each
 SAMPLE = 300  # validation pictures that the page shows at the end, spread over all
 
@@ -29,18 +30,28 @@ class Examples:
     def __init__(self, run, pictures, preprocessing):
         self.folder, self.pictures = os.path.join(run, FOLDER), pictures
         self.preprocessing = Preprocessing.from_dict(preprocessing)
-        self.rows, self._inputs = _spread(len(pictures), EXAMPLES), None
+        self.rows, self._inputs, self._small = _spread(len(pictures), EXAMPLES), None, None
 
     def take(self, trainer, epoch):
-        """Keep the maps after an epoch: `examples/epoch-000001.npy`, float16 [pictures, h, w]."""
+        """Keep the maps after an epoch: `examples/epoch-000001.npy`, float16 [pictures, h, w]; return them, or None."""
         inputs, labels = self.inputs()
         if not len(labels):
-            return
+            return None
         net = trainer.judged
         features = net(tf.cast(inputs, trainer.compute_dtype), False)[1]["features"]
         maps = ops.class_activation_maps(tf.cast(features, tf.float32), net.head.kernel, labels[:, None])[:, 0]
+        maps = ops.normalise(maps.numpy())
         with replacing(os.path.join(self.folder, f"epoch-{epoch:06}.npy")) as file:
-            np.save(file, ops.normalise(maps.numpy()).astype(np.float16))
+            np.save(file, maps.astype(np.float16))
+        return maps
+
+    def drawn(self, maps):
+        """The pictures with such maps over them, beside and below each other: uint8 [H, W, 3]."""
+        if self._small is None:
+            self._small = [ops.panel(_pixels(self.pictures, int(row))) for row in self.rows]
+        tiles = [ops.overlay(picture, one)[::2, ::2] for picture, one in zip(self._small, maps)]
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
+        return np.concatenate([np.concatenate(tiles[start:start + COLUMNS], 1) for start in range(0, len(tiles), COLUMNS)])
 
     def inputs(self):
         """(inputs, labels) of those that can be read."""

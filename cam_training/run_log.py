@@ -48,6 +48,12 @@ class RunLog:
         say("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
                       for key, value in shown.items()))
 
+    def show(self, picture, epoch):
+        """A picture, uint8 [H, W, 3], for TensorBoard: class maps after this epoch."""
+        with self._refused():
+            with self.summary.as_default(step=epoch):
+                tf.summary.image("class maps", picture[None])
+
     def _draw(self, record):
         with self._refused():
             with self.summary.as_default(step=record["epoch"]):

@@ -16,7 +16,7 @@ from weights.store import checked_looking
 
 # With --init the file says which network it is of; a new head and another stride can be chosen.
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
-OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head")
+OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head", "pooling")
 # Settings that runs of earlier versions lack, with what they meant there.
 NEWER = {"looking": {}, "preset": None, "hold_out": 0, "validate": "every", "schedule": "cosine", "average": 0.0, "crop": "resized", "jitter": 0.0,
          "cutout": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_size": None}
@@ -124,6 +124,8 @@ class Options(Common):
                                        kind=int, least=1, below=WHOLE, group=NETWORK)
     head: str | None = option(None, "alexnet: AlexNet-GAP (default) or AlexNet*-GAP", choices=("gap", "star"),
                               group=NETWORK)
+    pooling: str | None = option(None, "resnet and alexnet: average (default), which class activation maps are of, or max, to compare with",
+                                 choices=("average", "max"), group=NETWORK)
     size: int | None = option(None, "side of the input in pixels (default: 64; alexnet: 227; efficientnet-lite: 224, "
                               "240 or 260; --init: the file's)", kind=int, least=16, below=4097, group=NETWORK)
 

@@ -1,7 +1,6 @@
 """AlexNet's convolutions with the heads of Zhou et al. (CVPR 2016), for class activation maps."""
 
-from nets.layers import Conv, Linear, dropout, initial_numbers, local_response_norm
-from ops import gap
+from nets.layers import Conv, Linear, dropout, initial_numbers, local_response_norm, pooling_of
 from ops.quiet_tensorflow import tf
 
 
@@ -15,6 +14,7 @@ class AlexNet(tf.Module):
                  stride 1 (13 to 11), conv6 and conv7 of 512 units in 2 groups,
                  and dropout of 0.5 behind the pooling
     conv5_units  256 as in the Toronto weights; the authors' AlexNet*-GAP has 384
+    pooling      "average", or "max" to compare with
 
     The input has 227x227 pixels. There are no fully connected layers and no
     max-pool behind conv5: the map keeps its resolution.
@@ -22,14 +22,15 @@ class AlexNet(tf.Module):
 
     frozen = "conv5"  # the intermediate behind which transfer trains anew
     head_layers = ("conv6", "conv7", "head")
-    defaults = {"head": "gap"}
+    defaults = {"head": "gap", "pooling": "average"}
 
-    def __init__(self, classes, *, head="gap", conv5_units=256, seed=0):
+    def __init__(self, classes, *, head="gap", conv5_units=256, pooling="average", seed=0):
         super().__init__(name="alexnet")
         if head not in ("gap", "star"):
             raise ValueError(f"head is {head!r}; known are 'gap' and 'star'")
         if not isinstance(conv5_units, int) or not 2 <= conv5_units <= 4096 or conv5_units % 2:
             raise ValueError(f"conv5_units is {conv5_units!r}; it must be an even number from 2 to 4096")
+        self.pool = pooling_of(pooling)
         rng = initial_numbers(seed)
 
         def conv(*shape, groups=1, **options):
@@ -88,6 +89,6 @@ class AlexNet(tf.Module):
             x = tf.nn.max_pool2d(x, 3, 1, "VALID")
         for layer in ("conv6", "conv7") if self.star else ("conv6",):
             named[layer] = x = tf.nn.relu(getattr(self, layer)(x))
-        named["features"], named["pooled"] = x, gap(x)
+        named["features"], named["pooled"] = x, self.pool(x)
         pooled = dropout(named["pooled"], 0.5) if self.star and training else named["pooled"]
         return self.head(pooled), named

@@ -7,6 +7,7 @@ precision when its caller casts the pictures, and in no other case.
 
 import numpy as np
 
+from ops import gap, gmp
 from ops.quiet_tensorflow import tf
 
 
@@ -118,6 +119,16 @@ class BatchNorm(tf.Module):
     def _normalise(self, x, mean, variance, is_training):
         return tf.compat.v1.nn.fused_batch_norm(
             x, self.gamma, self.beta, mean, variance, self.epsilon, is_training=is_training)
+
+
+def pooling_of(name):
+    """The function of a map [N, h, w, C] to float32 [N, C]: "average", GAP; "max", which the publication compares with it (GMP, section 2)."""
+    if name not in POOLINGS:
+        raise ValueError(f"pooling is {name!r}; known are {', '.join(POOLINGS)}")
+    return POOLINGS[name]
+
+
+POOLINGS = {"average": gap, "max": gmp}
 
 
 class Linear(tf.Module):

@@ -1,8 +1,7 @@
 """ResNet (He et al., CVPR 2016, table 1), also with wide bottlenecks (Zagoruyko and Komodakis, BMVC 2016)."""
 
-from nets.layers import BatchNorm, Conv, Linear, initial_numbers
+from nets.layers import BatchNorm, Conv, Linear, initial_numbers, pooling_of
 from nets.tables import BASIC_BLOCKS, RESNET_BLOCKS
-from ops import gap
 from ops.quiet_tensorflow import tf
 
 # Kernel, stride, and whether a 3x3 max-pool of stride 2 follows.
@@ -97,14 +96,15 @@ class ResNet(tf.Module):
     stride_on      "3x3": v1.5, torchvision; "1x1": v1, the publication and Keras
     output_stride  picture size over map size: the stem's times 8, 4 or 2
     epsilon        of batch normalisation: torchvision 1e-5, Keras 1.001e-5
+    pooling        "average", or "max" to compare with
     """
 
     frozen = "pooled"  # the intermediate behind which transfer trains anew
     head_layers = ("head",)
-    defaults = {"depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8}
+    defaults = {"depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8, "pooling": "average"}
 
     def __init__(self, classes, *, depth=50, width=64, widen=1, stem="7x7/4", stride_on="3x3",
-                 output_stride=32, epsilon=1e-5, seed=0):
+                 output_stride=32, epsilon=1e-5, pooling="average", seed=0):
         super().__init__(name="resnet")
         blocks_of = RESNET_BLOCKS | BASIC_BLOCKS
         for value, known, what in ((depth, blocks_of, "depth"), (widen, (1,) if depth in BASIC_BLOCKS else (1, 2), "widen"), (stem, STEMS, "stem"),
@@ -115,6 +115,7 @@ class ResNet(tf.Module):
             raise ValueError(f"width is {width!r}; it must be a whole number from 1 to 512")
         if not isinstance(epsilon, float) or not 0 < epsilon < 1:
             raise ValueError(f"epsilon is {epsilon!r}; it must be a number between 0 and 1")
+        self.pool = pooling_of(pooling)
         rng = initial_numbers(seed)
         size, stride, self.pool_stem = STEMS[stem]
         self.stem = Conv(3, width, size, stride=stride, rng=rng)
@@ -152,7 +153,7 @@ class ResNet(tf.Module):
                 x = block(x, training)
             named[f"stage{number}"] = x
         named["features"] = x
-        named["pooled"] = gap(x)
+        named["pooled"] = self.pool(x)
         return self.head(named["pooled"]), named
 
     def behind_frozen(self, pooled, training=False):

@@ -110,3 +110,16 @@ def test_named_intermediates_have_the_publications_sizes():
     assert {name: tuple(value.shape) for name, value in named.items()} == {
         "stem": (1, 16, 24, 4), "stage1": (1, 16, 24, 16), "stage2": (1, 8, 12, 32), "stage3": (1, 4, 6, 64),
         "stage4": (1, 2, 3, 128), "features": (1, 2, 3, 128), "pooled": (1, 128)}
+
+
+@pytest.mark.parametrize("name, arguments", [("resnet", {"depth": 18, "width": 8, "stem": "3x3/1", "output_stride": 8}), ("alexnet", {})])
+def test_pooling_by_the_maximum_is_of_the_same_features(name, arguments):
+    pictures = tf.random.stateless_normal([2, 67, 67, 3], [1, 2])
+    for pooling, pool in (("average", np.mean), ("max", np.max)):
+        net = nets.build({"name": name, "pooling": pooling} | arguments, 3)
+        logits, named = net(pictures)
+        pooled = pool(named["features"].numpy(), axis=(1, 2))
+        np.testing.assert_allclose(named["pooled"], pooled, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(logits, pooled @ net.head.kernel.numpy() + net.head.bias.numpy(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="known are average, max"):
+        nets.build({"name": name, "pooling": "median"} | arguments, 3)

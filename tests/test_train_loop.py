@@ -313,15 +313,21 @@ def test_of_many_classes_the_first_ten_are_named():
 
 # ---------------------------------------------------------------- the run's record
 
-def test_tensorboards_scalars_are_those_of_the_log(finished):
-    drawn = {}
+def test_tensorboards_scalars_are_those_of_the_log_and_its_pictures_change(finished):
+    drawn, maps = {}, {}
     for path in glob.glob(os.path.join(finished, "tensorboard", "*")):
         for content in tf.data.TFRecordDataset(path):
             event = Event.FromString(content.numpy())
             for value in event.summary.value:
+                if value.tag == "class maps":
+                    width, height, png = tf.make_ndarray(value.tensor)
+                    maps[event.step] = tf.io.decode_png(png).numpy()
+                    assert maps[event.step].shape == (int(height), int(width), 3) == (360, 480, 3)  # twelve pictures
+                    continue
                 drawn[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
     names = ("loss", "accuracy", "validation_top1", "validation_top5")
     assert drawn == {(line["epoch"], name): pytest.approx(line[name]) for line in log_of(finished) for name in names}
+    assert set(maps) == {1, 2} and np.abs(maps[1].astype(int) - maps[2]).max() > 20
 
 
 @pytest.mark.slow
