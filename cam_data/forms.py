@@ -4,9 +4,12 @@ import glob
 import os
 
 from cam_base import InputError
+from cam_data.coco import find_coco, open_coco
 from cam_data.csv_list import find_list, open_list
+from cam_data.cub import find_cub, open_cub
 from cam_data.ilsvrc import SOLUTION, open_validation
 from cam_data.layouts import ENDINGS, open_folder
+from cam_data.pascal_voc import find_voc, open_voc
 from cam_data.wsol_metadata import IDS, open_metadata
 
 FIRST = "ILSVRC2012_val_00000001"
@@ -78,4 +81,5 @@ def _open_kit(root, split, found):
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]
+FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit), (find_cub, open_cub),
+         (find_coco, open_coco), (find_voc, open_voc)]
