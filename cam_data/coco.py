@@ -10,8 +10,8 @@ from cam_base import Category, InputError, open_regular
 from cam_base.terminal import counted, say
 from cam_data.boxed import Boxed, boxed_set, held_out, is_text, outward, part_called, plain_path
 
-# Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million: parsed, ten times as much.
-LARGEST = 128 << 20
+# Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
+LARGEST = 64 << 20
 KEYS = ("images", "annotations", "categories")
 # Of each kind of object in a file; all else, such as outlines, is dropped as it is read.
 FIELDS = {"images", "annotations", "categories", "id", "file_name", "width", "height", "image_id", "category_id", "bbox", "iscrowd",

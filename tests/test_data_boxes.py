@@ -207,6 +207,14 @@ def test_wrong_coco_is_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("contents", ["[" * 200_000, '{"images": [' + "9" * 5000 + "]}", '{"images": [], "annotations": [], "categories": []', "[]", "\xff"])
+def test_json_made_to_harm_is_one_line(tmp_path, contents):
+    (tmp_path / "my.json").write_text(contents + ' "images" "annotations" "categories"', encoding="latin-1")
+    with pytest.raises(InputError, match="not JSON that can be read") as caught:
+        open_set(str(tmp_path / "my.json"), "val")
+    assert "\n" not in str(caught.value)
+
+
 def test_two_lists_without_a_split_are_refused(tmp_path):
     picture(tmp_path / "set" / "a.jpg")
     for name in ("one", "two"):
