@@ -38,7 +38,7 @@ def main(arguments):
         warn(f"evaluate.py: {line}")
     if len(judged.warnings) > LINES:
         warn(f"evaluate.py: and {len(judged.warnings) - LINES} more")
-    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | judged.about
+    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | others_left_out(settings) | judged.about
     if settings.submission:
         cam_evaluation.write_submission(settings.submission, judged.records, judged.classes, pictures)
     names = [cam_evaluation.class_name(category) for category in judged.classes]
@@ -76,6 +76,14 @@ def open_data(settings):
     if settings.classes:
         pictures = pictures.first_classes(settings.classes)
     return pictures.first_rows(settings.rows) if settings.rows else pictures
+
+
+def others_left_out(settings):
+    """What metrics.json says of the files in the folder of the data that were not taken, which is said."""
+    others = cam_data.others_in_set(settings.data) if settings.data else {}
+    if others:
+        say(f"{settings.data}: not taken for pictures or lists: {cam_data.in_words(others)}")
+    return {"left_out_files": others} if others else {}
 
 
 class Judged(NamedTuple):

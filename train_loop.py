@@ -230,6 +230,9 @@ def introduce(settings, training, device):
     say(f"{counted(len(training), 'picture')} of {len(training.categories)} classes, {settings.precision} {device}, "
         f"run folder {settings.out}")
     say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
+    others = cam_data.in_words(cam_data.others_in_set(settings.data))
+    if others:
+        say(f"{settings.data}: not taken for pictures or lists: {others}")
     if settings.preset:
         say(cam_training.preset_in_words(settings))
 

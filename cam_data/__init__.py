@@ -5,10 +5,12 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "augmentation": "Augmentation CROPS",
     "decoding": "on_white read_picture read_reduced read_values",
+    "forms": "others_in_set",
     "frozen": "FrozenMaps frozen_maps",
     "headers": "LARGEST_PICTURE",
     "ilsvrc": "open_validation read_submission write_submission",
     "layouts": "is_picture open_folder walk_pictures",
+    "not_taken": "files_not_taken in_words",
     "opening": "open_set",
     "picture_set": "PictureSet",
     "pipeline": "broken_files epoch_order training_batches viewing_batches",

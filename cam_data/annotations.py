@@ -1,11 +1,12 @@
-"""XML annotations of the PASCAL VOC form, as ILSVRC's validation pictures have them."""
+"""XML annotations of the PASCAL VOC form, as ILSVRC's validation pictures have them, and as PASCAL's own."""
 
+import math
 import re
 from typing import NamedTuple
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
 
-from cam_base import InputError, open_regular
+from cam_base import WNID, InputError, open_regular
 from cam_data.picture_set import cut_box
 
 LARGEST = 1 << 20  # bytes
@@ -22,8 +23,14 @@ class Annotated(NamedTuple):
     size: tuple | None
 
 
-def read_annotation(path):
+WHOLE, DECIMAL = "-?[0-9]{1,6}", r"-?[0-9]{1,6}(\.[0-9]{1,30})?"
+
+
+def read_annotation(path, pascal=False):
     """An annotation file as Annotated.
+
+    pascal  the first pixel is 1, as PASCAL VOC and LabelImg count, and not 0, as ILSVRC does (of whose objects, called
+            by wnids, it is 0 even so); decimals, which some of PASCAL's files have, are rounded outward
 
     A file with a document type is refused: entities are defined there, and ILSVRC's
     files have none. Raises InputError naming the file, and the lines, where it says
@@ -32,7 +39,7 @@ def read_annotation(path):
     root, lines = _parsed(path)
     if root.tag != "annotation":
         raise InputError(f"{path}: starts with <{root.tag[:20]}>, not with <annotation>")
-    file = _File(path, lines)
+    file = _File(path, lines, pascal)
     width, height = (file.text(root, f"size/{side}") for side in ("width", "height"))
     known = all(re.fullmatch("0*[1-9][0-9]{0,5}", side) for side in (width, height))
     size = (int(width), int(height)) if known else None  # some old files have 0 x 0
@@ -42,8 +49,8 @@ def read_annotation(path):
 class _File:
     """Reads elements of one file, and names it and their lines in errors."""
 
-    def __init__(self, path, lines):
-        self.path, self.lines = path, lines
+    def __init__(self, path, lines, pascal):
+        self.path, self.lines, self.pascal = path, lines, pascal
 
     def text(self, node, place):
         """The text of the elements at `place` below the node, which must be the same in all; "" where there is none."""
@@ -58,12 +65,13 @@ class _File:
         """(wnid, box, whether it was cut) of an object."""
         wnid = self.text(node, "name")
         corners = [self.text(node, f"bndbox/{corner}") for corner in ("xmin", "ymin", "xmax", "ymax")]
-        if not wnid or not all(re.fullmatch("-?[0-9]{1,6}", corner) for corner in corners):
-            raise InputError(f"{self.path}: object {number} has no name and whole xmin, ymin, xmax, ymax")
-        x0, y0, x1, y1 = map(int, corners)
+        if not wnid or not all(re.fullmatch(DECIMAL if self.pascal else WHOLE, corner) for corner in corners):
+            raise InputError(f"{self.path}: object {number} has no name and {'' if self.pascal else 'whole '}xmin, ymin, xmax, ymax")
+        x0, y0, x1, y1 = (turn(float(corner)) for turn, corner in zip((math.floor, math.floor, math.ceil, math.ceil), corners))
         if x0 > x1 or y0 > y1:
             raise InputError(f"{self.path}: object {number} ends before it starts: {x0} {y0} {x1} {y1}")
-        box = [x0, y0, x1 + 1, y1 + 1]
+        first = 1 if self.pascal and not WNID.fullmatch(wnid) else 0
+        box = [x0 - first, y0 - first, x1 + 1 - first, y1 + 1 - first]
         inside = cut_box(box, size)
         if inside is None:
             raise InputError(f"{self.path}, line {self.lines[node]}: object {number}, {x0} {y0} {x1} {y1}, lies "

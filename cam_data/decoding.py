@@ -4,13 +4,12 @@ import contextlib
 import io
 import os
 import threading
-import warnings
 
 import numpy as np
 
 from cam_base import InputError, first_line, open_regular
 from cam_base.terminal import warn
-from cam_data.headers import LARGEST_PICTURE, count_scans, read_header
+from cam_data.headers import LARGEST_PICTURE, count_scans, open_with_pillow, read_header
 from ops.quiet_tensorflow import tf
 
 # From so many pixels on a picture is large: it is read reduced where its reader has no use for all of them, and
@@ -19,6 +18,8 @@ LARGE = 16_000_000
 # A file may have 8 bytes for each pixel, as a PNG of 16 bits with alpha that cannot be compressed, and besides
 # profiles, previews, or a short film behind the picture.
 BYTES_OF_PIXEL, BYTES_BESIDES = 8, 32_000_000
+# What TensorFlow's decoder of JPEG writes, in bytes, is less than this; Pillow decodes what is more.
+MOST_DECODED = 1 << 29
 # A progressive JPEG has about ten; each of them takes as long as a decoding.
 MOST_SCANS = 100
 _one_large_at_a_time = threading.Lock()
@@ -102,38 +103,48 @@ def _decode(file, header, name, reduce_to):
     """The upright pixels, reduced as `read_reduced` says, or all of them where `reduce_to` is None."""
     file.seek(0)
     if header.by_pillow:
-        pixels = by_pillow(file, header, name)
-        return _turn_upright(np.asarray(_shrink(pixels, reduce_to)) if reduce_to else pixels, header.orientation)
+        return _by_pillow_reduced(file, header, name, reduce_to)
     contents = file.read() if header.needed is None else file.read(header.needed) + b";"
     # Each scan has these two bytes. That they are counted first saves nearly all files the search for markers.
     if header.kind == "JPEG" and contents.count(b"\xff\xda") > MOST_SCANS and count_scans(contents, header.scans, MOST_SCANS) > MOST_SCANS:
         raise InputError(f"{name}: cannot be read as a picture (it has more than {MOST_SCANS} scans)")
-    ratio = 1
+    ratio = _ratio(header, reduce_to)
+    height, width = -(-header.height // ratio), -(-header.width // ratio)
+    if header.kind == "JPEG" and 3 * height * width >= MOST_DECODED:
+        return _by_pillow_reduced(io.BytesIO(contents), header, name, reduce_to)
     with tf.device("CPU:0"):
         # The only copy from here on. Of plain bytes TensorFlow would make four on its way.
         contents = tf.constant(np.array(contents, dtype=object))
         if header.kind == "JPEG":
-            while reduce_to and ratio < 8 and min(header.height, header.width) >= 2 * ratio * reduce_to:
-                ratio *= 2
             # TensorFlow's default method is faster by a hair, and up to 16 of 255 away from what Pillow and the
             # published networks' origins see.
             pixels = tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
         else:
             pixels = tf.io.decode_image(contents, channels=3, expand_animations=False)
-        if tuple(pixels.shape) != (-(-header.height // ratio), -(-header.width // ratio), 3):
+        if tuple(pixels.shape) != (height, width, 3):
             raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
         if reduce_to:
             pixels = _shrink(pixels, reduce_to)
     return _turn_upright(np.asarray(pixels), header.orientation)
 
 
+def _ratio(header, reduce_to):
+    """By how much the decoder of JPEG reduces each side."""
+    ratio = 1
+    while header.kind == "JPEG" and reduce_to and ratio < 8 and min(header.height, header.width) >= 2 * ratio * reduce_to:
+        ratio *= 2
+    return ratio
+
+
+def _by_pillow_reduced(file, header, name, reduce_to):
+    pixels = by_pillow(file, header, name)
+    return _turn_upright(np.asarray(_shrink(pixels, reduce_to)) if reduce_to else pixels, header.orientation)
+
+
 def by_pillow(file, header, name):
     """uint8 [H, W, 3] as a person sees the picture: what is transparent on white, greys of 16 bits from their least to their largest value."""
-    from PIL import Image
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own limit of pixels: ours was checked
-            image = Image.open(file, formats=(header.kind,))
+        image = open_with_pillow(file, header.kind)
         # The first frame. PNG's orientation is ours to undo, and Pillow leaves it alone.
         image.load()
         if image.mode in DEEP:

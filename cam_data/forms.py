@@ -4,9 +4,13 @@ import glob
 import os
 
 from cam_base import InputError
+from cam_data.coco import find_coco, open_coco
 from cam_data.csv_list import find_list, open_list
+from cam_data.cub import find_cub, open_cub
 from cam_data.ilsvrc import SOLUTION, open_validation
 from cam_data.layouts import ENDINGS, open_folder
+from cam_data.not_taken import files_not_taken
+from cam_data.pascal_voc import find_voc, open_voc
 from cam_data.wsol_metadata import IDS, open_metadata
 
 FIRST = "ILSVRC2012_val_00000001"
@@ -27,6 +31,21 @@ def open_form(root, split):
         if found:
             return open_it(root, split, found)
     return open_folder(root, split)
+
+
+def others_in_set(root):
+    """{ending: how many files in a data set's folder are neither called like pictures nor of an ending that its form reads}.
+
+    root  a folder of any form, or a list in it; "synthetic", which has none
+    """
+    if root == "synthetic" or not os.path.exists(root):
+        return {}
+    known = next((READ.get(open_it, ()) for recognise, open_it in FORMS if recognise(root)), ())
+    if os.path.isfile(root):
+        root = os.path.dirname(os.path.abspath(root))
+    if _first(root, (".", "*"), ("wnids.txt",)):  # Tiny ImageNet's layout, maybe within one folder
+        known = (".txt",)
+    return files_not_taken(root, (*known, *LEFT_BY_SYSTEMS))
 
 
 def _metadata(root):
@@ -78,4 +97,9 @@ def _open_kit(root, split, found):
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]
+FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit), (find_cub, open_cub),
+         (find_coco, open_coco), (find_voc, open_voc)]
+# Endings of the lists that each reads.
+READ = {open_list: (".csv",), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",),
+        open_voc: (".xml", ".txt")}
+LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")

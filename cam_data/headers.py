@@ -79,12 +79,8 @@ def read_header(file):
 
 def _ask_pillow(file, kind):
     """The Header by Pillow, which looks at what stands in front of the pixels."""
-    from PIL import Image
-    file.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own limit of pixels: ours is checked next
-            image = Image.open(file, formats=(kind,))
+        image = open_with_pillow(file, kind)
         width, height = image.size
         # A TIFF is turned upright by Pillow itself, its size with it.
         found = 1 if kind == "TIFF" else image.getexif().get(ORIENTATION, 1)
@@ -93,6 +89,16 @@ def _ask_pillow(file, kind):
     if height < 1 or width < 1:
         raise InputError("it says that it has no pixels")
     return Header(kind, height, width, found if isinstance(found, int) and 1 <= found <= 8 else 1, by_pillow=True)
+
+
+def open_with_pillow(file, kind):
+    """Pillow's image of a file, nothing of it decoded, of a JPEG without Pillow's own limit of pixels: ours is checked."""
+    from PIL import Image
+    Image.init()
+    file.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.OPEN[kind][0](file, "")
 
 
 def _take(file, count):

@@ -271,7 +271,7 @@ def _is_below(path):
 def _rows(folder, name, widths):
     """(line number, fields) of the lines of a file, which start with a picture's path."""
     for line, text in enumerate(_text(folder, name), 1):
-        fields = text.split(",")
+        fields = text.replace("\\", "/").split(",")  # as Windows writes paths
         if len(fields) not in widths:
             raise _error(folder, name, line, f"has {len(fields)} fields, not "
                                              + " or ".join(map(str, widths)))

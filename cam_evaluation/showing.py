@@ -29,4 +29,6 @@ def setting_rows(metrics):
 def _text(value):
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
     return ", ".join(map(_text, value)) or "none" if isinstance(value, (list, tuple)) else "none" if value is None else str(value)

@@ -9,8 +9,7 @@ from cam_base import InputError
 from cam_base.files import OWN_MARK
 from cam_base.terminal import counted, say
 
-WRITTEN = ("localizations.json", "localizations.csv", "report.html")
-NONE = "without an ending"
+WRITTEN = ("localizations.json", "localizations.csv", "report.html", ".npy")  # beside overlays
 HEAD = 256  # bytes of a file, in which OWN_MARK is
 
 
@@ -20,7 +19,7 @@ def find_pictures(places):
     for place in places:
         if os.path.isdir(place):
             found = sorted(os.path.join(folder, name) for folder, names in cam_data.walk_pictures(place) for name in names)
-            others = not_taken(place)
+            others = cam_data.in_words(cam_data.files_not_taken(place, WRITTEN))
             if not found:
                 raise InputError(f"{place}: no pictures in this folder" + (f" ({others})" if others else ""))
             if others:
@@ -33,22 +32,6 @@ def find_pictures(places):
                 raise InputError(f"{place}: no such file, and no file matches it")
         files += found
     return files
-
-
-def not_taken(folder, most=5):
-    """"3 .dcm, 1 .txt": the files below a folder that are called like no picture, by their endings; "" where there are none.
-
-    Hidden files, and what this program writes beside its overlays, are not counted.
-    """
-    endings = Counter()
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        endings.update(os.path.splitext(name)[1].lower() or NONE for name in names
-                       if not name.startswith(".") and not cam_data.is_picture(name) and name not in WRITTEN and not name.endswith(".npy"))
-    often = sorted(endings.items(), key=lambda item: (-item[1], item[0] == NONE, item[0]))
-    shown = [f"{count} {ending}" for ending, count in often[:most]]
-    rest = sum(count for _, count in often[most:])
-    return ", ".join(shown + [f"and {rest} more"] * bool(rest))
 
 
 def without_own(files):

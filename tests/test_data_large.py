@@ -290,3 +290,27 @@ def test_pictures_above_the_limit_take_no_memory(tmp_path):
     assert seen == [] and trained == 0 and taken < 64
     seen, trained, taken = hungry(files, tmp_path / "small.jpg", 400_000_000)
     assert seen == [[20_000, 20_000]] and trained == 1 and taken < 64 + 4 * 1200
+
+
+@pytest.mark.parametrize("reduce_to", [None, 400])
+def test_a_jpeg_too_large_for_tensorflows_decoder_is_decoded_all_the_same(reduce_to, large_is_small, monkeypatch, tmp_path):
+    contents = saved(photograph(), "JPEG", quality=90, exif=exif(6))
+    (tmp_path / "a.jpg").write_bytes(contents)
+    expected, size = read_reduced(tmp_path / "a.jpg", reduce_to)
+    monkeypatch.setattr(decoding, "MOST_DECODED", 3 * WIDTH * HEIGHT)
+    monkeypatch.setattr("tensorflow.io.decode_jpeg", None)  # which would refuse it
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own limit, of which twice as much is an error
+    pixels, same_size = read_reduced(tmp_path / "a.jpg", reduce_to)
+    assert same_size == size == (WIDTH, HEIGHT) and pixels.shape == expected.shape
+    assert abs(pixels.astype(int) - expected).max() <= 2 and (pixels == expected).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_a_jpeg_of_200_megapixels_is_read_where_the_limit_is_raised(tmp_path):
+    small = Image.fromarray(photograph()).resize((16320, 12240))
+    small.save(tmp_path / "a.jpg", quality=30)
+    with pytest.raises(cam_data.decoding.InputError, match="199.8 megapixels .*at most 150 are read: --largest-picture sets the limit"):
+        read_picture(tmp_path / "a.jpg")
+    pixels, size = read_reduced(tmp_path / "a.jpg", 500, 300e6)
+    assert size == (12240, 16320) and max(pixels.shape) == 500
+    assert read_picture(tmp_path / "a.jpg", 300e6).shape == (12240, 16320, 3)

@@ -30,6 +30,18 @@ def test_boxes(folder):
     assert metadata.masks is None
 
 
+def test_metadata_as_windows_writes_it(folder):
+    plain = read_metadata(folder)
+    for name, text in FILES.items():
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + text.replace("/", "\\").replace("\n", "\r\n").encode())
+    again = read_metadata(folder)
+    assert again.image_ids == plain.image_ids and again.labels.tolist() == plain.labels.tolist()
+    assert [boxes.tolist() for boxes in again.boxes] == [boxes.tolist() for boxes in plain.boxes]
+    (folder / "image_ids.txt").write_text("val\\..\\..\\b.jpg\n")
+    with pytest.raises(InputError, match="is no path below"):
+        read_metadata(folder)
+
+
 def test_masks(folder):
     (folder / "localization.txt").write_text("val/a.jpg,a/1.png,a/ignore.png\nval/a.jpg,a/2.png,\n"
                                              "val/b.jpg,b/1.png,\n")

@@ -228,6 +228,16 @@ def test_kaggles_lists_say_what_the_kit_says(tmp_path, capsys):
     assert capsys.readouterr().out.count("no list of excluded pictures") == 2
 
 
+def test_kaggles_lists_may_begin_with_a_byte_order_mark(tmp_path):
+    kaggle(tmp_path / "kaggle", ["ILSVRC2012_val_00000001"], ["n02123045"], [[(1, 2, 10, 20)]])
+    plain = cam_data.open_validation(str(tmp_path / "kaggle"), None)
+    for name in ("LOC_synset_mapping.txt", "LOC_val_solution.csv"):
+        path = tmp_path / "kaggle" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    again = cam_data.open_validation(str(tmp_path / "kaggle"), None)
+    assert again.ids == plain.ids and again.categories == plain.categories and again.boxes[0].tolist() == plain.boxes[0].tolist()
+
+
 @pytest.mark.parametrize("line, message", [
     ("x,n02123045 1 2 3 4 ", "not a picture and five cells"), ("ILSVRC2012_val_00000001,", "five cells"),
     ("ILSVRC2012_val_00000001,n02123045 1 2 3", "five cells"), ("ILSVRC2012_val_00000001,n99999999 1 2 3 4", "a class that the mapping has not"),

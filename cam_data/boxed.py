@@ -1,0 +1,145 @@
+"""From pictures with boxes of one class or of several to a PictureSet: a row for each picture and each of its classes."""
+
+import math
+import os
+import re
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+from cam_base import InputError, open_regular
+from cam_base.terminal import counted, say
+from cam_data.headers import read_header
+from cam_data.layouts import CALLED, HOLD_OUT
+from cam_data.picture_set import PictureSet, cut_box
+
+FARTHEST = 1 << 20  # pixels from the corner of a picture
+
+
+class Boxed(NamedTuple):
+    """A picture and what is on it.
+
+    name     its path below the folder of pictures, with forward slashes
+    file     its path
+    objects  [(class, [x0, y0, x1, y1] in pixels, half-open, whether it was cut at the picture's border already)]
+    size     (width, height); None where the data set does not say it
+    """
+
+    name: str
+    file: str
+    objects: list
+    size: tuple | None = None
+
+
+def boxed_set(source, name, pictures, categories, outside="refuse"):
+    """A PictureSet with a row for each picture and each class that is on it, with all boxes of that class.
+
+    Of a picture with one class the id is its name; of one with several, the name with the class in front of
+    the ending: `street#dog.jpg`, `street#person.jpg`. Boxes are cut at the border of their pictures, whose size
+    the data set says, or else the picture.
+
+    source      what messages name
+    pictures    Boxed, the classes of their objects indices into the categories
+    outside     what is done with a box that is empty, or lies outside of its picture: "refuse" or "count"
+    raises      InputError for such a box, and where no picture has a box
+    """
+    files, labels, boxes, ids, sizes, clipped, lost = [], [], [], [], [], [], 0
+    for picture in pictures:
+        size = picture.size or (size_of(picture.file) if picture.objects else None)
+        inside = {}
+        for label, box, was_cut in picture.objects:
+            cut = cut_box(box, size)
+            if cut is None and outside == "refuse":
+                raise InputError(f"{source}: the box {', '.join(map(str, box))} of {picture.name} lies outside of its "
+                                 + (f"{size[0]} x {size[1]} pixels" if size else "pixels"))
+            lost += cut is None
+            if cut:
+                inside.setdefault(label, []).append((cut, was_cut or cut != box))
+        for label, found in sorted(inside.items()):
+            files.append(picture.file)
+            labels.append(label)
+            boxes.append(np.array([box for box, _ in found], np.int32))
+            clipped.append(sum(cut for _, cut in found))
+            ids.append(picture.name if len(inside) == 1 else _with_class(picture.name, categories[label].label))
+            sizes.append(picture.size)
+    empty = len(pictures) - len(set(files))
+    if not files:
+        raise InputError(f"{source}: none of its {counted(len(pictures), 'picture')} has a box")
+    if lost:
+        say(f"{source}: left out {counted(lost, 'box')} without a pixel of the picture")
+    if empty:
+        say(f"{source}: left out {counted(empty, 'picture')} without a box")
+    if not any(map(os.path.exists, files)):
+        raise InputError(f"{files[0]}: no such picture, nor any other of {source}")
+    known = np.array(sizes, np.int64)[:, ::-1] if all(sizes) else None
+    return PictureSet(name, categories, np.array(labels, np.int32), files, boxes, ids=_different(ids), sizes=known,
+                      clipped=np.array(clipped, np.int64))
+
+
+def size_of(file):
+    """(width, height) of the upright picture by its header; None where it has none that can be read, which its reader will say."""
+    try:
+        with open_regular(file) as opened:
+            return read_header(opened).size[::-1]
+    except (OSError, InputError):
+        return None
+
+
+def outward(x0, y0, x1, y1):
+    """Whole numbers: the smallest box of whole pixels that holds this one. ValueError where it is far away or no number."""
+    if not all(abs(value) <= FARTHEST for value in (x0, y0, x1, y1)):  # not so for NaN, either
+        raise ValueError
+    # What a decimal fraction misses a whole number by, in binary.
+    return [math.floor(x0 + 1e-6), math.floor(y0 + 1e-6), math.ceil(x1 - 1e-6), math.ceil(y1 - 1e-6)]
+
+
+def plain_path(name):
+    """A path below a folder with forward slashes; None for one that would lead out of it."""
+    name = name.replace("\\", "/")
+    if not name or "\0" in name or not is_text(name) or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
+        return None
+    return name
+
+
+def is_text(name):
+    """Whether a name can be written as UTF-8: JSON may hold halves of letters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def part_called(name):
+    """"train", "val" or "test" by what people call a part of a data set, as in "val2017" or "Training"; None for any other name."""
+    stem = re.sub(r"[-_ ]?[0-9]*$", "", name).casefold()
+    return next((part for part, names in CALLED.items() if stem in names), None)
+
+
+def held_out(name):
+    """Whether a picture of an undivided set is for validation: a tenth, by a checksum of the name."""
+    return zlib.crc32(os.fsencode(name)) % HOLD_OUT == 0
+
+
+def undivided(source, names, split):
+    """The names that fall to the split; InputError where none does."""
+    found = [name for name in names if held_out(name) == (split == "val")]
+    if not found:
+        raise InputError(f"{source}: none of its {counted(len(names), 'picture')} falls to the split {split!r} (one in "
+                         f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or divide them")
+    return found
+
+
+def _with_class(name, label):
+    stem, ending = os.path.splitext(name)
+    return f"{stem}#{label.replace('/', '_')}{ending}"
+
+
+def _different(ids):
+    """The ids; a number behind those that stand there again."""
+    seen, found = {}, []
+    for one in ids:
+        seen[one] = seen.get(one, 0) + 1
+        found.append(one if seen[one] == 1 else f"{one}#{seen[one]}")
+    return found
