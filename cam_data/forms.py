@@ -4,6 +4,7 @@ import glob
 import os
 
 from cam_base import InputError
+from cam_data.cifar import find_cifar, open_cifar
 from cam_data.csv_list import find_list, open_list
 from cam_data.ilsvrc import SOLUTION, open_validation
 from cam_data.layouts import ENDINGS, open_folder
@@ -78,4 +79,4 @@ def _open_kit(root, split, found):
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]
+FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]
