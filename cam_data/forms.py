@@ -5,6 +5,7 @@ import os
 
 from cam_base import InputError
 from cam_data.cifar import find_cifar, open_cifar
+from cam_data.cls_loc import find_cls_loc, open_cls_loc, open_training
 from cam_data.csv_list import find_list, open_list
 from cam_data.ilsvrc import SOLUTION, open_validation
 from cam_data.layouts import ENDINGS, open_folder
@@ -73,10 +74,10 @@ def _first(root, places, patterns):
 
 def _open_kit(root, split, found):
     if split != "val":
-        raise InputError(f"{root}: of ILSVRC's kit only the validation pictures can be judged (split 'val')")
+        return open_training(root, found)
     return open_validation(*found)
 
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit)]
+FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit), (find_cls_loc, open_cls_loc)]
