@@ -8,11 +8,12 @@ __getattr__ = exports(__name__, {
     "frozen": "FrozenMaps frozen_maps",
     "headers": "LARGEST_PICTURE",
     "ilsvrc": "open_validation read_submission write_submission",
-    "layouts": "is_picture open_folder walk_pictures",
+    "layouts": "open_folder",
     "opening": "open_set",
     "picture_set": "PictureSet",
     "pipeline": "broken_files epoch_order training_batches viewing_batches",
     "preparation": "prepare prepare_centre_crop",
     "synthetic": "open_synthetic",
+    "walking": "is_picture walk_pictures",
     "wsol_metadata": "open_metadata",
 })

@@ -8,8 +8,8 @@ from cam_base import WNID, Category, InputError
 from cam_data.annotations import read_annotation
 from cam_data.folder_index import indexed
 from cam_data.ilsvrc import CLASSES, kit_wnids
-from cam_data.layouts import is_picture, walk_pictures
 from cam_data.picture_set import PictureSet
+from cam_data.walking import is_picture, walk_pictures
 from weights.ilsvrc import categories
 
 PICTURES, ANNOTATIONS = os.path.join("Data", "CLS-LOC"), os.path.join("Annotations", "CLS-LOC", "val")

@@ -8,7 +8,8 @@ from cam_data.cifar import find_cifar, open_cifar
 from cam_data.cls_loc import find_cls_loc, open_cls_loc, open_training
 from cam_data.csv_list import find_list, open_list
 from cam_data.ilsvrc import SOLUTION, open_validation
-from cam_data.layouts import ENDINGS, open_folder
+from cam_data.layouts import open_folder
+from cam_data.walking import ENDINGS
 from cam_data.wsol_metadata import IDS, open_metadata
 
 FIRST = "ILSVRC2012_val_00000001"

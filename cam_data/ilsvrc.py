@@ -16,9 +16,9 @@ import numpy as np
 from cam_base import WNID, Category, InputError, open_regular, replacing
 from cam_base.terminal import say
 from cam_data.annotations import read_annotation
-from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet
 from cam_data.synsets import read_wnids
+from cam_data.walking import pictures_below
 from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
 

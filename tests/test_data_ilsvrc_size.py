@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cam_base import Category, InputError
-from cam_data import PictureSet, folder_index, layouts, open_set
+from cam_data import PictureSet, folder_index, open_set, walking
 from cam_training import fingerprint
 
 from small_sets import class_folders, write_picture
@@ -76,7 +76,7 @@ def settled(tmp_path, monkeypatch):
 def test_an_index_spares_the_walk(settled, monkeypatch):
     assert os.path.exists(folder_index.index_path(settled))
     first = open_set(str(settled), "val")
-    monkeypatch.setattr(layouts, "_scan", None)  # to call it is an error
+    monkeypatch.setattr(walking, "_scan", None)  # to call it is an error
     again = open_set(str(settled), "val")
     assert again.files == first.files and again.ids == first.ids
 
