@@ -4,13 +4,16 @@ import glob
 import os
 
 from cam_base import InputError
+from cam_data.cifar import find_cifar, open_cifar
+from cam_data.cls_loc import find_cls_loc, open_cls_loc, open_training
 from cam_data.coco import find_coco, open_coco
 from cam_data.csv_list import find_list, open_list
 from cam_data.cub import find_cub, open_cub
 from cam_data.ilsvrc import SOLUTION, open_validation
-from cam_data.layouts import ENDINGS, open_folder
+from cam_data.layouts import open_folder
 from cam_data.not_taken import files_not_taken
 from cam_data.pascal_voc import find_voc, open_voc
+from cam_data.walking import ENDINGS
 from cam_data.wsol_metadata import IDS, open_metadata
 
 FIRST = "ILSVRC2012_val_00000001"
@@ -91,15 +94,15 @@ def _first(root, places, patterns):
 
 def _open_kit(root, split, found):
     if split != "val":
-        raise InputError(f"{root}: of ILSVRC's kit only the validation pictures can be judged (split 'val')")
+        return open_training(root, found)
     return open_validation(*found)
 
 
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
-FORMS = [(find_list, open_list), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit), (find_cub, open_cub),
-         (find_coco, open_coco), (find_voc, open_voc)]
+FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit),
+         (find_cls_loc, open_cls_loc), (find_cub, open_cub), (find_coco, open_coco), (find_voc, open_voc)]
 # Endings of the lists that each reads.
-READ = {open_list: (".csv",), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",),
-        open_voc: (".xml", ".txt")}
+READ = {open_list: (".csv",), open_cifar: (".bin", ".txt", ".html"), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"),
+        open_cls_loc: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",), open_voc: (".xml", ".txt")}
 LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")

@@ -16,9 +16,9 @@ import numpy as np
 from cam_base import WNID, Category, InputError, open_regular, replacing
 from cam_base.terminal import say
 from cam_data.annotations import read_annotation
-from cam_data.layouts import pictures_below
 from cam_data.picture_set import PictureSet
 from cam_data.synsets import read_wnids
+from cam_data.walking import pictures_below
 from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
 
@@ -81,10 +81,7 @@ def read_validation(kit, annotations):
 
 def read_kaggle(folder):
     """Validation of Kaggle's lists: LOC_val_solution.csv has classes and boxes, LOC_synset_mapping.txt the wnids in their order."""
-    path = os.path.join(folder, "LOC_synset_mapping.txt")
-    wnids = [line.split(" ", 1)[0] for line in _text(path).splitlines() if line.strip()]
-    if len(set(wnids)) != len(wnids) or not wnids or not all(map(WNID.fullmatch, wnids)):
-        raise InputError(f"{path}: not a wnid and its words in each line")
+    wnids = _mapped_wnids(folder)
     numbers, path = {wnid: number for number, wnid in enumerate(wnids, 1)}, os.path.join(folder, SOLUTION)
     rows = {}
     for number, line in enumerate(_text(path).splitlines()[1:], 2):
@@ -99,6 +96,21 @@ def read_kaggle(folder):
     names = sorted(rows)
     return Validation(names, np.array([numbers[rows[name][0]] for name in names]), [rows[name][1] for name in names],
                       np.zeros(0, np.int64), wnids, None, np.zeros(len(names), np.int64))
+
+
+def kit_wnids(kit):
+    """The wnids of a kit, or of Kaggle's lists, in the order of their ids from 1."""
+    if os.path.exists(os.path.join(kit, SOLUTION)):
+        return _mapped_wnids(kit)
+    return read_wnids(_kit_file(kit, "meta_clsloc.mat", "meta.mat"))
+
+
+def _mapped_wnids(folder):
+    path = os.path.join(folder, "LOC_synset_mapping.txt")
+    wnids = [line.split(" ", 1)[0] for line in _text(path).splitlines() if line.strip()]
+    if len(set(wnids)) != len(wnids) or not wnids or not all(map(WNID.fullmatch, wnids)):
+        raise InputError(f"{path}: not a wnid and its words in each line")
+    return wnids
 
 
 def _solution_boxes(path, number, cells, numbers):

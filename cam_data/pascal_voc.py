@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cam_base import WNID, Category, InputError, open_regular
 from cam_data.annotations import read_annotation
 from cam_data.boxed import Boxed, boxed_set, part_called, undivided
-from cam_data.layouts import is_picture
+from cam_data.walking import is_picture
 from weights.ilsvrc import categories
 
 LARGEST_LIST = 16 << 20  # bytes of a list in ImageSets/Main

@@ -22,6 +22,8 @@ class PictureSet:
                 pixels of the upright picture, half-open
     draw        None for files; else a function (row, epoch) -> uint8 [H, W, 3], whose
                 pictures are trained on as they are, neither cropped nor mirrored
+    held        whether `draw` gives the same picture in every epoch, because it is held in
+                memory and not drawn anew: it is cropped and mirrored as a file is
     masks       None, or a function of a row -> (mask, ignore), bool [224, 224]
     excluded    None, or bool [rows]: left out of ILSVRC's localization error
     ids         None, or the name of each row by which evaluations are compared and
@@ -44,6 +46,7 @@ class PictureSet:
     sizes: np.ndarray | None = None
     largest: int = LARGEST_PICTURE
     clipped: np.ndarray | None = None
+    held: bool = False
 
     def __len__(self):
         return len(self.labels)
@@ -98,10 +101,10 @@ class PictureSet:
         """The numbers of `count` rows, ascending, spread over the classes as evenly as they allow, of each class the first."""
         if not 1 <= count <= len(self):
             raise InputError(f"{self.name} has {counted(len(self), 'picture')}; asked for {count}")
+        by_class = np.argsort(self.labels, kind="stable")
+        begins = np.searchsorted(self.labels[by_class], self.labels[by_class])
         rank = np.empty(len(self), int)
-        for label in range(len(self.categories)):
-            members = np.flatnonzero(self.labels == label)
-            rank[members] = np.arange(len(members))
+        rank[by_class] = np.arange(len(self)) - begins
         return np.sort(np.lexsort((self.labels, rank))[:count])
 
 

@@ -19,6 +19,7 @@ PARALLEL_CALLS = os.cpu_count() or 1
 # of a side: of a picture four times as wide as it is high, 35 % of the area and 3 : 4.
 VIEWING_PIXELS, TRAINING_PIXELS = 2, 8
 SMALL_FILE = 1 << 20  # bytes
+FILES_AT_ONCE = 64
 PROGRESSIVE = 0xc2  # behind 0xff, the marker of a JPEG whose scans refine each other
 _running = weakref.WeakSet()
 
@@ -31,18 +32,18 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, au
     `seed`, `epoch` and the row alone, so an epoch can go on from any position
     `start`. Files that cannot be read, or are larger than `pictures.largest`, are
     left out: see `broken_files`. A last batch that is not full is dropped, unless
-    it is the only one. Drawn pictures are new in every epoch: they are seen whole,
-    as they will be judged.
+    it is the only one. Drawn pictures are new in every epoch, unless they are `held`:
+    they are seen whole, as they will be judged.
     """
     order = epoch_order(pictures, seed, epoch)
-    read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
+    with_files, read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
 
     change, see = _traced(augment, preprocessing, augmentation), _traced(prepare, preprocessing)
 
     @tf.autograph.experimental.do_not_convert
-    def load(position, row):
-        picture, size = read(row)
-        if pictures.draw is None:
+    def load(position, row, *file):
+        picture, size = read(row, *file)
+        if pictures.draw is None or pictures.held:
             picture = change(picture, size, tf.stack([seed * 100_003 + epoch, row]))
         else:
             picture = see(picture)
@@ -51,7 +52,7 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, au
     labels = tf.constant(pictures.labels)
     positions = np.arange(start, len(order), dtype=np.int64)
     return _run(
-        tf.data.Dataset.from_tensor_slices((positions, order[start:]))
+        with_files(tf.data.Dataset.from_tensor_slices((positions, order[start:])))
         .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         .ignore_errors()
         .batch(batch)
@@ -76,12 +77,12 @@ def viewing_batches(pictures, preprocessing, batch):
     up with zeros to `batch`, so compiled code sees one shape; n counts the real
     pictures. Files that cannot be read are left out.
     """
-    read = _reader(pictures, 0, VIEWING_PIXELS * preprocessing.size)
+    with_files, read = _reader(pictures, 0, VIEWING_PIXELS * preprocessing.size)
     labels, see = tf.constant(pictures.labels), _traced(prepare, preprocessing)
 
     @tf.autograph.experimental.do_not_convert
-    def load(row):
-        picture, size = read(row)
+    def load(row, *file):
+        picture, size = read(row, *file)
         return see(picture), tf.gather(labels, row), row, size
 
     @tf.autograph.experimental.do_not_convert
@@ -91,7 +92,7 @@ def viewing_batches(pictures, preprocessing, batch):
         return tf.ensure_shape(inputs, [batch, None, None, 3]), labels, rows, sizes
 
     return _run(
-        tf.data.Dataset.range(len(pictures))
+        with_files(tf.data.Dataset.range(len(pictures)))
         .map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         .ignore_errors()
         .batch(batch)
@@ -150,8 +151,10 @@ def broken_files(pictures, rows):
 
 
 def _reader(pictures, epoch, reduce_to):
-    """A function of a row (scalar tensor) that gives its picture, uint8 [h, w, 3], and its full size, int32 [2].
+    """(with_files, read): how a dataset whose last component is a row is made ready, and a function of a row, and what
+    that adds to it, that gives its picture, uint8 [h, w, 3], and its full size, int32 [2].
 
+    Files are looked up FILES_AT_ONCE rows ahead: a million of them would take long to start with.
     Ordinary JPEGs and PNGs are decoded in the graph: Python, whose lock only one
     thread holds at a time, is asked about the others alone. Both ways give the
     same pixels.
@@ -164,21 +167,29 @@ def _reader(pictures, epoch, reduce_to):
             size = picture.shape[:2]
         return picture, np.array(size, np.int32)
 
-    def in_python(row):
+    def in_python(row, *_):
         picture, size = tf.numpy_function(read, [row], [tf.uint8, tf.int32])
         return tf.ensure_shape(picture, [None, None, 3]), tf.ensure_shape(size, [2])
 
     if pictures.draw is not None:
-        return in_python
-    files = tf.constant([os.fsencode(file) for file in pictures.files])
-    small = tf.constant([_is_small_file(file) for file in pictures.files])
+        return lambda rows: rows, in_python
 
-    def of_small_file(row):
-        contents = tf.io.read_file(tf.gather(files, row))
+    def look_up(rows):
+        files = [pictures.files[row] for row in rows]
+        return np.array([os.fsencode(file) for file in files], object), np.array([_is_small_file(file) for file in files])
+
+    @tf.autograph.experimental.do_not_convert
+    def add_files(*components):
+        files, small = tf.numpy_function(look_up, [components[-1]], [tf.string, tf.bool])
+        return *components, tf.ensure_shape(files, [None]), tf.ensure_shape(small, [None])
+
+    def of_small_file(row, file):
+        contents = tf.io.read_file(file)
         sides = _ordinary_sides(contents, min(LARGE, pictures.largest + 1))
         return tf.cond(sides[0] > 0, lambda: (_decode(contents), sides), lambda: in_python(row))
 
-    return lambda row: tf.cond(tf.gather(small, row), lambda: of_small_file(row), lambda: in_python(row))
+    return (lambda rows: rows.batch(FILES_AT_ONCE).map(add_files).unbatch(),
+            lambda row, file, small: tf.cond(small, lambda: of_small_file(row, file), lambda: in_python(row)))
 
 
 def _is_small_file(path):

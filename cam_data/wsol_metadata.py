@@ -14,7 +14,7 @@ import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
 from cam_data.decoding import read_values
-from cam_data.layouts import pictures_below
+from cam_data.walking import pictures_below
 from cam_data.picture_set import PictureSet, cut_box
 from metrics.score_maps import SIZE
 from ops.resize import resize_nearest

@@ -11,6 +11,7 @@ from PIL import Image
 from cam_base import Category, Preprocessing
 from cam_data import (
     PictureSet,
+    augmentation,
     broken_files,
     epoch_order,
     open_set,
@@ -153,9 +154,9 @@ def test_crops_have_the_areas_and_proportions_that_they_should_and_differ(ramp):
     width, height = edges[:, 1] - edges[:, 0], edges[:, 3] - edges[:, 2]
     assert (edges > -1).all() and (edges < 201).all()
     area, proportions = width * height / 200**2, width / height
-    low, high = pipeline.CROP_AREA
+    low, high = augmentation.CROP_AREA
     assert (area > low - 0.02).all() and (area < high + 0.02).all() and np.ptp(area) > 0.7 * (high - low)
-    low, high = pipeline.CROP_PROPORTIONS
+    low, high = augmentation.CROP_PROPORTIONS
     assert (proportions > low - 0.03).all() and (proportions < high + 0.03).all() and np.ptp(proportions) > 0.3
     assert len(np.unique(edges.round(1), axis=0)) > 90
     # 96 throws of a coin.

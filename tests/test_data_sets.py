@@ -9,7 +9,7 @@ import pytest
 
 from cam_base import Category, InputError
 from cam_data import PictureSet, open_set, walk_pictures
-from cam_data.layouts import pictures_below
+from cam_data.walking import pictures_below
 
 from small_sets import WORDS, class_folders, tiny_imagenet, write_picture
 
