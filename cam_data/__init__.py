@@ -11,7 +11,7 @@ __getattr__ = exports(__name__, {
     "layouts": "is_picture open_folder walk_pictures",
     "opening": "open_set",
     "picture_set": "PictureSet",
-    "pipeline": "broken_files epoch_order training_batches viewing_batches",
+    "pipeline": "broken_files epoch_order share_of training_batches viewing_batches",
     "preparation": "prepare prepare_centre_crop",
     "synthetic": "open_synthetic",
     "wsol_metadata": "open_metadata",
