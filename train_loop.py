@@ -80,8 +80,8 @@ def mark_read(read, positions, first, batch, devices):
 def diverged(what, trainer, checkpoints):
     """The InputError that ends a run in which numbers grow without bound."""
     return InputError(
-        f"{what} at step {int(trainer.step_number)}, with --learning-rate {trainer.settings.learning_rate}: start "
-        f"again with a lower one; the last good checkpoint is {checkpoints.last or 'none yet'}")
+        f"{what} at step {int(trainer.step_number.numpy())}, with --learning-rate {trainer.settings.learning_rate}: start "
+        f"again with a lower one; the last good checkpoint is {checkpoints.last or 'none yet' if checkpoints else 'with worker 0'}")
 
 
 def validate(trainer, source, stop):
@@ -102,7 +102,7 @@ def validate(trainer, source, stop):
 def figures_of_epoch(trainer, seconds, before):
     """What the log says of the present epoch, which had seen `before` pictures when it was begun or resumed."""
     loss, right, count = map(float, trainer.totals.numpy())
-    return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number),
+    return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number.numpy()),
             "loss": loss / count, "accuracy": right / count,
             "seconds": round(seconds, 1), "pictures_per_second": round((count - before) / seconds, 1)}
 
