@@ -44,7 +44,7 @@ def train_epoch(trainer, source, checkpoints, stop, devices):
         for inputs, labels, positions in source.training_batches(
                 settings.batch, seed=settings.seed, epoch=epoch, start=start):
             loss = float(trainer.step(inputs, labels))
-            trainer.position.assign(mark_read(read, positions.numpy(), int(trainer.position), settings.batch, devices))
+            trainer.position.assign(devices.end_of_step(read, positions.numpy(), int(trainer.position), settings.batch))
             done += len(labels)
             total, right, count = map(float, trainer.totals.numpy())
             if not math.isfinite(total):
@@ -61,20 +61,6 @@ def train_epoch(trainer, source, checkpoints, stop, devices):
     # The rows behind the last full batch were not asked for; without a full one all were.
     asked = int(trainer.position) if read.sum() >= settings.batch or stopped or devices.workers > 1 else len(order)
     return order[np.flatnonzero(~read[:asked])], stopped
-
-
-def mark_read(read, positions, first, batch, devices):
-    """Mark the places of an epoch's order that a step has read, and those of other workers; returns where the next one begins.
-
-    first  where the step began
-    """
-    end = positions[-1] + 1 if devices.workers == 1 else min(first + batch, len(read))
-    if devices.workers > 1:
-        own = first + np.arange(*cam_data.share_of(end - first, *devices.share))
-        read[first:end] = True
-        read[own] = False
-    read[positions] = True
-    return end
 
 
 def diverged(what, trainer, checkpoints):

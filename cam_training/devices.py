@@ -7,6 +7,9 @@ import os
 import signal
 from dataclasses import asdict
 
+import numpy as np
+
+import cam_data
 from cam_base import InputError, first_line
 from cam_base.terminal import INTERRUPTED, TERMINATED, counted, say
 from ops.quiet_tensorflow import tf
@@ -50,6 +53,18 @@ class Devices:
         for number, other in enumerate(all_of_them):
             if other != all_of_them[0]:
                 raise InputError(f"worker {number} has other options, pictures or another TensorFlow than worker 0: start all workers with the same")
+
+    def end_of_step(self, read, positions, first, batch):
+        """Where the next step begins in the epoch's order; marks in `read` (bool) what this one, begun at `first`, has read, or left to others."""
+        if self.workers == 1:
+            end = positions[-1] + 1
+        else:
+            end = min(first + batch, len(read))
+            own = first + np.arange(*cam_data.share_of(end - first, *self.share))
+            read[first:end] = True
+            read[own] = False
+        read[positions] = True
+        return end
 
     def agreed(self, status):
         """The exit status that any worker was asked to stop with, the same in all of them, or None: all ask at the same places."""

@@ -57,9 +57,9 @@ def pictures_of(root):
     return str(root)
 
 
-def new_run(data, out, *options, epochs=3):
+def new_run(data, out, *options, epochs=3, precision="float32"):
     """Arguments of a training of the small network."""
-    return ["--network", "alexnet", "--size", "16", "--batch", BATCH, "--precision", "float32", "--learning-rate", "0.05", "--data", data, "--out", out,
+    return ["--network", "alexnet", "--size", "24", "--batch", BATCH, "--precision", precision, "--learning-rate", "0.05", "--data", data, "--out", out,
             "--epochs", epochs, *options]
 
 
