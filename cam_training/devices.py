@@ -16,6 +16,8 @@ from ops.quiet_tensorflow import tf
 
 FORM = 'it must be like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 LARGEST = 1 << 16  # characters of a TF_CONFIG
+# What TensorFlow raises, and says, where another worker is gone.
+LOST, ABORTED = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError), "Collective ops is aborted by: "
 PATHS = ("data", "init", "out")  # which may differ from machine to machine
 
 
@@ -104,7 +106,7 @@ class Devices:
         try:
             yield
         except tf.errors.OpError as error:
-            if self.workers == 1 or isinstance(error, tf.errors.ResourceExhaustedError):
+            if self.workers == 1 or not isinstance(error, LOST) and ABORTED not in str(error):
                 raise
             raise InputError(f"worker {self.number} of {self.workers}: another worker has ended, or cannot be reached "
                              f"({reason_in(error)}): start all of them again, with --resume {run}") from None
@@ -180,4 +182,4 @@ def _is_address(text):
 
 def reason_in(error):
     """What a failed collective says of the cause."""
-    return first_line(str(error).split("Collective ops is aborted by: ")[-1])
+    return first_line(str(error).split(ABORTED)[-1])

@@ -78,20 +78,22 @@ class Trainer(tf.Module):
     def _step(self, inputs, labels):
         """One step of SGD with Nesterov's momentum; returns the loss.
 
-        Where several devices share the batch, each is given its part, and all of them come to the same.
+        Where several devices share the batch, each is given its part, and all of them come to the same. There
+        pictures of the class -1 count for nothing.
         """
         settings, trained, together = self.settings, self.trained(), nets.replicas()
+        there = tf.cast(labels >= 0, tf.float32)
         seed = tf.stack([tf.constant(settings.seed, tf.int64), self.step_number])
         inputs, share = mix(inputs, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
         scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
             logits = self._logits(self.net, inputs, True)
             losses = self._losses(logits, mixed_targets(labels, logits.shape[1], share))
-            loss = tf.reduce_sum(losses) / settings.batch if together else tf.reduce_mean(losses)
+            loss = tf.reduce_sum(there * losses) / settings.batch if together else tf.reduce_mean(losses)
             descended = self.loss_scale * loss if scaled else loss
         gradients = tape.gradient(descended, list(trained.values()))
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
-        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        count = tf.reduce_sum(there)
         if together:
             loss, right, count, gradients = self._over_all(together, loss, right, count, gradients)
         if scaled:
@@ -178,6 +180,9 @@ def _shared(step, devices):
     local = devices.replicas // devices.workers
 
     def on_all(inputs, labels):
+        # Of no picture at all, TensorFlow's kernels compute nothing, or crash: a replica for which none could be read has a grey one.
+        missing = tf.maximum(local - tf.shape(labels)[0], 0)
+        inputs, labels = tf.pad(inputs, [[0, missing]] + 3 * [[0, 0]]), tf.pad(labels, [[0, missing]], constant_values=-1)
         ends = [tf.shape(labels)[0] * part // local for part in range(local + 1)]
 
         def part(values):

@@ -19,7 +19,7 @@ SECONDS = 150
 
 
 def main():
-    import tensorflow as tf
+    from ops.quiet_tensorflow import tf  # before small_training, whose import is not quiet
 
     import nets
     import train_loop
