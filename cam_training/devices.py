@@ -119,7 +119,7 @@ class Devices:
         return f"{device}, {part}{self.replicas} replicas of the network"
 
 
-def open_devices(settings):
+def open_devices(settings, dry_run=False):
     """The Devices of this process. With TF_CONFIG it waits for all other workers, and says so.
 
     A head that is trained on frozen features is too small to be shared: one device takes it.
@@ -128,8 +128,8 @@ def open_devices(settings):
     text = os.environ.get("TF_CONFIG", "")
     tasks, number = tasks_of(text) if text.strip() else ([None], 0)
     if len(tasks) > 1:
-        if settings.freeze_features:
-            raise InputError("--freeze-features is trained by one process: unset TF_CONFIG")
+        if settings.freeze_features or dry_run:
+            raise InputError(f"{'--dry-run' if dry_run else '--freeze-features'} is for one process: unset TF_CONFIG")
         return _worker(tasks, number)
     local = next((found for kind in ("GPU", "CPU") if len(found := tf.config.list_logical_devices(kind)) > 1), None)
     if local and not settings.freeze_features:
