@@ -19,8 +19,8 @@ from cam_training.devices import Devices, tasks_of
 
 from small_sets import class_folders
 
-# Of losses and weights: sums of other parts, in another order. Statistics of half a batch differ by more than 1e-2.
-TOLERANCE = 1e-4
+# Of losses: their sums have another order (1e-7). Where batch norm takes the statistics of half a batch, they differ by 1e-4, and weights by 0.05.
+TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_two_devices_of_one_process_train_as_one_does(data, alone, tmp_path, pre
         assert status == 0, error
     [(status, said, error)] = end(start(new_run(data, tmp_path / "run", *options, precision=precision), LOGICAL_CPUS="2"))
     assert status == 0 and "2 replicas of the network" in said, error
-    assert_like(tmp_path / "run", other, 1e-3 if options else TOLERANCE)
+    assert_like(tmp_path / "run", other, 5 * TOLERANCE if options else TOLERANCE)
 
 
 @pytest.mark.slow
@@ -181,7 +181,7 @@ def test_broken_files_of_one_worker_are_left_out_and_nobody_waits(tmp_path):
 
 # ---------------------------------------------------------------- an end before the end
 
-EPOCHS = 9
+EPOCHS = 7
 
 
 @pytest.fixture(scope="module")
