@@ -24,10 +24,11 @@ LAST, BEST = "weights.npz", "best.npz"
 
 # ---------------------------------------------------------------- epochs
 
-def train_epoch(trainer, source, checkpoints, stop):
-    """Run the present epoch from where it stands, to its end or until it is asked to stop.
+def train_epoch(trainer, source, checkpoints, stop, devices):
+    """Run the present epoch from where it stands, to its end or until it, or another worker, is asked to stop.
 
-    Returns the rows that should have been read and were not: broken files.
+    Returns the rows that this worker should have read and did not: broken files; and the exit status of what asked to
+    stop, or None.
     """
     settings, epoch = trainer.settings, int(trainer.epoch)
     order = cam_data.epoch_order(source.pictures, settings.seed, epoch)
@@ -36,36 +37,37 @@ def train_epoch(trainer, source, checkpoints, stop):
                TimeRemainingColumn())
     read = np.zeros(len(order), bool)
     read[:start] = True
+    stopped = None
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(f"epoch {epoch + 1}/{settings.epochs}", total=len(order), completed=start, figures="")
         began, done = time.perf_counter(), 0
         for inputs, labels, positions in source.training_batches(
                 settings.batch, seed=settings.seed, epoch=epoch, start=start):
             loss = float(trainer.step(inputs, labels))
-            trainer.position.assign(positions[-1] + 1)
-            read[positions.numpy()] = True
+            trainer.position.assign(devices.end_of_step(read, positions.numpy(), int(trainer.position), settings.batch))
             done += len(labels)
             total, right, count = map(float, trainer.totals.numpy())
             if not math.isfinite(total):
                 raise diverged(f"the loss is {loss}", trainer, checkpoints)
             rate = done / (time.perf_counter() - began)
             bar.update(task, completed=int(trainer.position), figures=
-                       f"loss {total / count:.3f}  accuracy {right / count:.3f}  {rate:.0f} pictures/s")
-            if stop.status:
+                       f"loss {total / max(1, count):.3f}  accuracy {right / max(1, count):.3f}  {rate:.0f} pictures/s")
+            stopped = devices.agreed(stop.status)
+            if stopped:
                 break
-    if not read.any():
+    if not trainer.totals[2]:
         reasons = [reason for _, reason in cam_data.broken_files(source.pictures, order[:3])]
         raise InputError(f"{source.pictures.name}: not one batch of pictures could be read: {'; '.join(reasons)}")
     # The rows behind the last full batch were not asked for; without a full one all were.
-    asked = int(trainer.position) if read.sum() >= settings.batch or stop.status else len(order)
-    return order[np.flatnonzero(~read[:asked])]
+    asked = int(trainer.position) if read.sum() >= settings.batch or stopped or devices.workers > 1 else len(order)
+    return order[np.flatnonzero(~read[:asked])], stopped
 
 
 def diverged(what, trainer, checkpoints):
     """The InputError that ends a run in which numbers grow without bound."""
     return InputError(
-        f"{what} at step {int(trainer.step_number)}, with --learning-rate {trainer.settings.learning_rate}: start "
-        f"again with a lower one; the last good checkpoint is {checkpoints.last or 'none yet'}")
+        f"{what} at step {int(trainer.step_number.numpy())}, with --learning-rate {trainer.settings.learning_rate}: start "
+        f"again with a lower one; the last good checkpoint is {checkpoints.last or 'none yet' if checkpoints else 'with worker 0'}")
 
 
 def validate(trainer, source, stop):
@@ -86,30 +88,37 @@ def validate(trainer, source, stop):
 def figures_of_epoch(trainer, seconds, before):
     """What the log says of the present epoch, which had seen `before` pictures when it was begun or resumed."""
     loss, right, count = map(float, trainer.totals.numpy())
-    return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number),
+    return {"epoch": int(trainer.epoch) + 1, "step": int(trainer.step_number.numpy()),
             "loss": loss / count, "accuracy": right / count,
             "seconds": round(seconds, 1), "pictures_per_second": round((count - before) / seconds, 1)}
 
 
-def train(trainer, training, validation, checkpoints, log, examples):
+def train(trainer, training, validation, checkpoints, log, examples, devices):
     """All epochs that are left, on batches of `training`, watched on those of `validation` and on `examples`.
 
+    Of several workers the chief judges and writes, while the others wait for what is agreed on next.
     Returns None, or the exit status of what asked to stop before their end.
     """
-    broken = cam_training.BrokenFiles(training.pictures)
+    broken, stopped = cam_training.BrokenFiles(training.pictures), None
+    judging = devices.is_chief and trainer.settings.validate == "every"
     with cam_training.StopAfterStep() as stop:
-        while trainer.epoch < trainer.settings.epochs and not stop.status:
+        while trainer.epoch < trainer.settings.epochs and not (stopped := devices.agreed(stop.status)):
             began, before = time.perf_counter(), float(trainer.totals[2])
-            broken.name(train_epoch(trainer, training, checkpoints, stop))
+            rows, stopped = train_epoch(trainer, training, checkpoints, stop, devices)
+            broken.name(rows)
             record = figures_of_epoch(trainer, time.perf_counter() - began, before)
-            accuracy = None if stop.status else validate(trainer, validation, stop) if trainer.settings.validate == "every" else {}
+            accuracy = None if stopped else validate(trainer, validation, stop) if judging else {}
             tensors, too_large = cam_training.tensors_of(trainer.judged)
             if too_large:
                 raise diverged(f"{too_large} has grown beyond what a weights file holds", trainer, checkpoints)
-            if accuracy is None:
-                checkpoints.save()
+            stopped = devices.agreed((stopped or stop.status) if accuracy is None else None)
+            if stopped:
+                if devices.is_chief:
+                    checkpoints.save()
                 break
             trainer.end_epoch(record | accuracy)
+            if not devices.is_chief:
+                continue
             # In this order: what was killed in between is made good from the checkpoint.
             checkpoints.save()
             export(trainer, training.pictures, tensors)
@@ -119,7 +128,7 @@ def train(trainer, training, validation, checkpoints, log, examples):
             if maps is not None:
                 log.show(examples.drawn(maps), int(trainer.epoch))
             log.write(record | accuracy, trainer.settings.epochs)
-    return stop.status if trainer.epoch < trainer.settings.epochs else None
+    return stopped if trainer.epoch < trainer.settings.epochs else None
 
 
 def weights_path(settings, name=LAST):
@@ -190,20 +199,33 @@ def main(arguments):
 
 def run(settings, resumed, dry_run=False):
     """A new run, one that goes on from the folder `resumed`, or one that is only tried; returns the exit status."""
-    check_folder(settings.out)
     device = nets.prepare_devices(settings.precision)
+    devices = cam_training.open_devices(settings, dry_run)
+    with devices.losing_none(settings.out):
+        return run_on(devices, devices.in_words(device), settings, resumed, dry_run)
+
+
+def run_on(devices, device, settings, resumed, dry_run):
+    """`run`, on its Devices; `device` says what they are."""
+    if devices.is_chief:
+        check_folder(settings.out)
     training, validation = cam_training.open_data(settings)
     settings.epochs = cam_training.epochs_of(settings, len(training))
     data = cam_training.of_sets(training, validation)
     description = weights.describe(cam_training.as_weights(settings, training, {}, None))
-    averaged = nets.build(settings.network, len(training.categories), None) if settings.average else None
-    trainer = cam_training.Trainer(build(settings, training.categories, resumed), settings,
-                                   max(1, len(training) // settings.batch), description, averaged)
+    devices.refuse_uneven(settings, len(training))
+    devices.refuse_differences(settings, data)
+    with devices.strategy.scope():
+        net = build(settings, training.categories, resumed)
+        averaged = nets.build(settings.network, len(training.categories), None) if settings.average else None
+    trainer = cam_training.Trainer(net, settings, max(1, len(training) // settings.batch), description, averaged, devices)
     if dry_run:
         introduce(settings, training, device)
         say(cam_training.rehearse(trainer, training, validation, data).in_words())
         say("Dry run: nothing was written")
         return 0
+    if not devices.is_chief:
+        return assist(devices, trainer, settings, training, device)
     with cam_training.holding(settings.out):
         cam_training.go_on(settings, data, resumed) if resumed else cam_training.begin(settings, data)
         checkpoints = cam_training.Checkpoints(os.path.join(settings.out, "checkpoints"), trainer)
@@ -211,16 +233,27 @@ def run(settings, resumed, dry_run=False):
         if resumed:
             pick_up(trainer, training, checkpoints, log)
             cam_training.write_settings(settings)
+        devices.take_over(trainer)
         introduce(settings, training, device)
-        sources = cam_training.open_sources(settings, trainer.net, data, training, validation)
+        sources = cam_training.open_sources(settings, trainer.net, data, training, validation, devices.share)
         examples = cam_training.Examples(settings.out, validation, settings.preprocessing)
-        stopped = train(trainer, *sources, checkpoints, log, examples)
+        stopped = train(trainer, *sources, checkpoints, log, examples, devices)
         if stopped:
             say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
             return stopped
         report(settings, validation, cam_training.training_curves(trainer.log.numpy()) | cam_training.schedule(trainer), examples)
         say_what_next(settings)
     return 0
+
+
+def assist(devices, trainer, settings, training, device):
+    """A worker's part that is not the chief: its share of every step, from where the chief stands. It writes nothing."""
+    devices.take_over(trainer)
+    introduce(settings, training, device)
+    source = cam_training.Pictures(training, settings, devices.share)
+    stopped = train(trainer, source, None, None, None, None, devices)
+    say(f"worker {devices.number} of {devices.workers}: {'stopped with the others' if stopped else 'done; worker 0 judges and reports'}")
+    return stopped or 0
 
 
 def introduce(settings, training, device):

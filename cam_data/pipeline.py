@@ -24,7 +24,7 @@ PROGRESSIVE = 0xc2  # behind 0xff, the marker of a JPEG whose scans refine each 
 _running = weakref.WeakSet()
 
 
-def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, augmentation=Augmentation()):
+def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, augmentation=Augmentation(), share=(0, 1)):
     """One epoch of `pictures`, shuffled and augmented: (input, labels, positions).
 
     input float32 [batch, size, size, 3]; labels int32 [batch]; positions int64
@@ -34,6 +34,11 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, au
     left out: see `broken_files`. A last batch that is not full is dropped, unless
     it is the only one. Drawn pictures are new in every epoch, unless they are `held`:
     they are seen whole, as they will be judged.
+
+    share  (number, workers): of each batch only this worker's part (`share_of`). The
+           batches then have fixed places in the order, and a file that cannot be read
+           leaves its worker's part one shorter, down to none: so all workers have as
+           many batches, whoever has the broken files.
     """
     order = epoch_order(pictures, seed, epoch)
     with_files, read = _reader(pictures, epoch, TRAINING_PIXELS * preprocessing.size)
@@ -50,6 +55,8 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, au
         return picture, tf.gather(labels, row), position
 
     labels = tf.constant(pictures.labels)
+    if share[1] > 1:
+        return _run(_parts(with_files, load, order, preprocessing.size, batch, start, share))
     positions = np.arange(start, len(order), dtype=np.int64)
     return _run(
         with_files(tf.data.Dataset.from_tensor_slices((positions, order[start:])))
@@ -61,6 +68,36 @@ def training_batches(pictures, preprocessing, batch, *, seed, epoch, start=0, au
         .map(lambda _, rows: rows)
         .prefetch(2)
         .with_options(_without_tuner()))
+
+
+def share_of(count, number, workers):
+    """(first, end): the part of `count` rows that worker `number` of so many takes; none is larger than another by more than one."""
+    return count * number // workers, count * (number + 1) // workers
+
+
+def _parts(with_files, load, order, side, batch, start, share):
+    """The dataset of one worker's parts of all full batches from `start` on, or of the only one where that is not full."""
+    full = min(batch, len(order))
+    first, end = share_of(full, *share)
+    starts = np.arange(start, len(order) - full + 1, full)
+    positions = (starts[:, None] + np.arange(first, end)).reshape(-1)
+    blank = tf.zeros([side, side, 3]), 0, np.int64(-1)
+
+    @tf.autograph.experimental.do_not_convert
+    def load_or_blank(*components):
+        one = tf.data.Dataset.from_tensors(components).map(load).ignore_errors()
+        return one.concatenate(tf.data.Dataset.from_tensors(blank)).take(1).get_single_element()
+
+    @tf.autograph.experimental.do_not_convert
+    def readable(inputs, labels, positions):
+        return [tf.boolean_mask(values, positions >= 0) for values in (inputs, labels, positions)]
+
+    return (with_files(tf.data.Dataset.from_tensor_slices((positions, order[positions])))
+            .map(load_or_blank, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+            .batch(end - first)
+            .map(lambda *rows: tuple(readable(*rows)))
+            .prefetch(2)
+            .with_options(_without_tuner()))
 
 
 def epoch_order(pictures, seed, epoch):

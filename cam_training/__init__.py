@@ -4,6 +4,7 @@ from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
     "checkpoints": "Checkpoints",
+    "devices": "open_devices",
     "examples": "Examples noticing write_training_page",
     "exporting": "as_weights refuse_edited_settings tensors_of",
     "fingerprint": "of_sets",
@@ -13,7 +14,7 @@ __getattr__ = exports(__name__, {
     "run_folder": "begin go_on holding refuse_lost write_settings",
     "run_log": "RunLog is_best schedule training_curves",
     "settings": "epochs_of parse",
-    "sources": "BrokenFiles class_counts open_data open_sources",
+    "sources": "BrokenFiles Pictures class_counts open_data open_sources",
     "stopping": "StopAfterStep",
     "trainer": "Trainer",
 })

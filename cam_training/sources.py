@@ -62,13 +62,15 @@ def class_counts(pictures, most=10):
 class Pictures:
     """Batches of a PictureSet: augmented to train on, whole to judge by. FrozenMaps answers the same calls."""
 
-    def __init__(self, pictures, preprocessing, settings):
-        self.pictures, self.preprocessing, self.settings = pictures, preprocessing, settings
+    def __init__(self, pictures, settings, share):
+        self.pictures, self.settings, self.share = pictures, settings, share
+        self.preprocessing = Preprocessing.from_dict(settings.preprocessing)
         self.augmentation = cam_data.Augmentation(settings.crop, settings.jitter, settings.cutout)
 
     def training_batches(self, batch, *, epoch, **place):
         preprocessing = replace(self.preprocessing, size=size_of_epoch(self.settings, epoch))
-        return cam_data.training_batches(self.pictures, preprocessing, batch, epoch=epoch, augmentation=self.augmentation, **place)
+        return cam_data.training_batches(self.pictures, preprocessing, batch, epoch=epoch, augmentation=self.augmentation, share=self.share,
+                                         **place)
 
     def viewing_batches(self, batch):
         for inputs, labels, _, _ in cam_data.viewing_batches(self.pictures, self.preprocessing, batch):
@@ -84,14 +86,15 @@ def size_of_epoch(settings, epoch):
     return min(last, settings.first_size + round(part * (last - settings.first_size) / STEP_OF_SIZE) * STEP_OF_SIZE) if part < 1 else last
 
 
-def open_sources(settings, net, data, training, validation):
+def open_sources(settings, net, data, training, validation, share=(0, 1)):
     """Both sets as batches: of pictures, or where features are frozen of maps in the run's folder.
 
-    data  the fingerprint of both sets
+    data   the fingerprint of both sets
+    share  of each batch to train on, as `cam_data.training_batches` takes it
     """
     preprocessing = Preprocessing.from_dict(settings.preprocessing)
     if not settings.freeze_features:
-        return [Pictures(pictures, preprocessing, settings) for pictures in (training, validation)]
+        return [Pictures(pictures, settings, share) for pictures in (training, validation)]
     maps = tf.function(lambda inputs: net(tf.cast(inputs, settings.precision))[1][net.frozen], autograph=False)
     shape = maps.get_concrete_function(
         tf.TensorSpec([1, preprocessing.size, preprocessing.size, 3])).structured_outputs.shape[1:]

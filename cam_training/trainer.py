@@ -1,5 +1,6 @@
 """The step: a network, its momenta, and how a batch changes them."""
 
+import contextlib
 import math
 
 import nets
@@ -19,30 +20,37 @@ class Trainer(tf.Module):
     averaged     the same network again, whose variables are moving averages (Polyak and Juditsky, 1992), or None; a
                  name that is not "net", by which `weights.load` knows it in a checkpoint
     description  what `weights.describe` says: by it `weights.load` reads a checkpoint
+    devices      the Devices that share each batch; None: one. Both networks were made in its scope
     """
 
-    def __init__(self, net, settings, steps_per_epoch, description, averaged=None):
+    def __init__(self, net, settings, steps_per_epoch, description, averaged=None, devices=None):
         super().__init__()
         self.net, self.settings, self.averaged = net, settings, averaged
         self.frozen = settings.freeze_features
-        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained().values()]
-        self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.compute_dtype = tf.as_dtype(settings.precision)
+        with devices.strategy.scope() if devices else contextlib.nullcontext():
+            self._make_variables_of_steps()
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
         self.log = tf.Variable(b"", trainable=False)  # what log.jsonl says of the epochs that are done
         self.meta = tf.Variable(description, trainable=False)
         self.steps_per_epoch = steps_per_epoch
         self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
-        self.compute_dtype = tf.as_dtype(settings.precision)
+        # On a CPU, XLA makes this step four times slower.
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        shared = devices is not None and devices.replicas > 1
+        self.step = _shared(self._step, devices) if shared else tf.function(self._step, jit_compile=on_gpu, autograph=False)
+        self.classify = tf.function(lambda inputs: self._logits(self.judged, inputs, False), autograph=False)
+
+    def _make_variables_of_steps(self):
+        """What a step changes, besides the networks: where several devices share it, each has its own copies, all alike."""
+        self.momenta = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.trained().values()]
+        self.step_number = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
         if self.compute_dtype == tf.float16:
             self.loss_scale = tf.Variable(FIRST_SCALE, trainable=False)
             self.steps_since = tf.Variable(0, trainable=False)  # the scale was changed
-        # On a CPU, XLA makes this step four times slower.
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self.step = tf.function(self._step, jit_compile=on_gpu, autograph=False)
-        self.classify = tf.function(lambda inputs: self._logits(self.judged, inputs, False), autograph=False)
 
     @property
     def judged(self):
@@ -68,27 +76,43 @@ class Trainer(tf.Module):
         return net.behind_frozen(inputs, training)
 
     def _step(self, inputs, labels):
-        """One step of SGD with Nesterov's momentum; returns the loss."""
-        settings, trained = self.settings, self.trained()
+        """One step of SGD with Nesterov's momentum; returns the loss.
+
+        Where several devices share the batch, each is given its part, and all of them come to the same. There
+        pictures of the class -1 count for nothing.
+        """
+        settings, trained, together = self.settings, self.trained(), nets.replicas()
+        there = tf.cast(labels >= 0, tf.float32)
         seed = tf.stack([tf.constant(settings.seed, tf.int64), self.step_number])
         inputs, share = mix(inputs, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
         scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
             logits = self._logits(self.net, inputs, True)
-            loss = self._loss(logits, mixed_targets(labels, logits.shape[1], share))
+            losses = self._losses(logits, mixed_targets(labels, logits.shape[1], share))
+            loss = tf.reduce_sum(there * losses) / settings.batch if together else tf.reduce_mean(losses)
             descended = self.loss_scale * loss if scaled else loss
         gradients = tape.gradient(descended, list(trained.values()))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        count = tf.reduce_sum(there)
+        if together:
+            loss, right, count, gradients = self._over_all(together, loss, right, count, gradients)
         if scaled:
             self._apply_scaled(trained, gradients)
         else:
             self._apply(trained, gradients)
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
-        count = tf.cast(tf.shape(labels)[0], tf.float32)
         self.totals.assign_add(tf.stack([loss * count, right, count]))
         if self.averaged:
             self._move_averages()
         self.step_number.assign_add(1)
         return loss
+
+    def _over_all(self, context, loss, right, count, gradients):
+        """The mean loss and gradients, and the sums, over the pictures of all replicas, whose parts were divided by the full batch."""
+        sums, *gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.stack([loss, right, count]), *gradients])
+        loss, right, count = tf.unstack(sums)
+        # It is 1 unless files were left out that cannot be read.
+        full = tf.math.divide_no_nan(float(self.settings.batch), count)
+        return full * loss, right, count, [full * gradient for gradient in gradients]
 
     def _apply(self, trained, gradients):
         """Move the variables along their gradients; returns the learning rate."""
@@ -136,11 +160,11 @@ class Trainer(tf.Module):
         self.position.assign(0)
         self.totals.assign(tf.zeros(3))
 
-    def _loss(self, logits, targets):
-        """Cross-entropy with label smoothing (Szegedy et al., 2016, section 7)."""
+    def _losses(self, logits, targets):
+        """Cross-entropy of each picture, with label smoothing (Szegedy et al., 2016, section 7)."""
         smoothing = self.settings.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / logits.shape[1]
-        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
     def learning_rate(self, step):
         """Of the step of this number, from 0: rising in the warm-up, then along a cosine, or a line, down to 0."""
@@ -149,3 +173,25 @@ class Trainer(tf.Module):
         part = tf.clip_by_value((step - self.warm_up) / (self.last_step - self.warm_up), 0, 1)
         falling = 1 - part if self.settings.schedule == "one-cycle" else 0.5 * (1 + tf.cos(math.pi * part))
         return self.settings.learning_rate * tf.minimum(rising, falling)
+
+
+def _shared(step, devices):
+    """`step` as a function of this worker's share of the batch, each replica taking an even part of it."""
+    local = devices.replicas // devices.workers
+
+    def on_all(inputs, labels):
+        # Of no picture at all, TensorFlow's kernels compute nothing, or crash: a replica for which none could be read has a grey one.
+        missing = tf.maximum(local - tf.shape(labels)[0], 0)
+        inputs, labels = tf.pad(inputs, [[0, missing]] + 3 * [[0, 0]]), tf.pad(labels, [[0, missing]], constant_values=-1)
+        ends = [tf.shape(labels)[0] * part // local for part in range(local + 1)]
+
+        def part(values):
+            parts = [values[first:end] for first, end in zip(ends, ends[1:])]
+            return devices.strategy.experimental_distribute_values_from_function(
+                lambda context: parts[context.replica_id_in_sync_group % local])
+        loss = devices.strategy.run(step, (part(inputs), part(labels)))
+        return devices.strategy.experimental_local_results(loss)[0]
+
+    # Of any size: a worker that traced it anew, alone, for a share that is short would wait for the others' collectives forever.
+    return tf.function(on_all, autograph=False, input_signature=[
+        tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None], tf.int32)])

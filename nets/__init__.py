@@ -5,6 +5,7 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "building": "NETWORKS assign build check_outputs check_size class_of is_head named_variables",
     "devices": "prepare_devices",
+    "layers": "replicas",
     "precision": "fastest_precision hardware_has_bfloat16",
     "tables": "NAMES",
 })

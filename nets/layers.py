@@ -96,7 +96,8 @@ class BatchNorm(tf.Module):
 
     In training it uses the batch's statistics and moves `mean` and `variance`
     towards them (the variance with Bessel's correction, as the publication's
-    algorithm 2 and PyTorch have it); in inference it uses the moving ones.
+    algorithm 2 and PyTorch have it); in inference it uses the moving ones. Of a
+    batch that several devices share (`replicas`), the statistics are the whole batch's.
     """
 
     def __init__(self, channels, *, epsilon=1e-5, momentum=0.9, initial_gamma=1.0, name=None):
@@ -111,7 +112,8 @@ class BatchNorm(tf.Module):
         if not training:
             y, _, _ = self._normalise(x, self.mean, self.variance, is_training=False)
             return y
-        y, mean, variance = self._normalise(x, None, None, is_training=True)
+        together = replicas()
+        y, mean, variance = self._together(x, together) if together else self._normalise(x, None, None, is_training=True)
         self.mean.assign_sub((1 - self.momentum) * (self.mean - mean))
         self.variance.assign_sub((1 - self.momentum) * (self.variance - variance))
         return y
@@ -119,6 +121,25 @@ class BatchNorm(tf.Module):
     def _normalise(self, x, mean, variance, is_training):
         return tf.compat.v1.nn.fused_batch_norm(
             x, self.gamma, self.beta, mean, variance, self.epsilon, is_training=is_training)
+
+    def _together(self, x, context):
+        """(y, mean, variance) over the pictures of all replicas, of which each may have another number, or none."""
+        wide = tf.cast(x, tf.float32)
+        # Sums of squares cancel where the mean is large: from the moving mean the values deviate little.
+        deviation = wide - self.mean
+        number = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), tf.float32)
+        sums = tf.stack([tf.reduce_sum(deviation, [0, 1, 2]), tf.reduce_sum(deviation ** 2, [0, 1, 2]), tf.fill(self.mean.shape, number)])
+        first, second, number = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, sums))
+        shift = tf.math.divide_no_nan(first, number)
+        variance = tf.maximum(tf.math.divide_no_nan(second, number) - shift ** 2, 0)
+        y = tf.nn.batch_normalization(deviation, shift, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(y, x.dtype), self.mean + shift, variance * number / tf.maximum(number - 1, 1)
+
+
+def replicas():
+    """The tf.distribute.ReplicaContext of several devices that compute one step together; None on one device."""
+    context = tf.distribute.get_replica_context()
+    return context if context and context.num_replicas_in_sync > 1 else None
 
 
 def pooling_of(name):
