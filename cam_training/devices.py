@@ -12,6 +12,7 @@ import numpy as np
 import cam_data
 from cam_base import InputError, first_line
 from cam_base.terminal import INTERRUPTED, TERMINATED, counted, say
+from cam_training.fingerprint import without_names
 from ops.quiet_tensorflow import tf
 
 FORM = 'it must be like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -48,7 +49,7 @@ class Devices:
         if self.workers == 1:
             return
         options = {name: value for name, value in asdict(settings).items() if name not in PATHS}
-        seen = [data["classes"], *([row[1:] for row in data[split]] for split in ("training", "validation"))]
+        seen = [data["classes"], without_names(data["training"]), without_names(data["validation"])]
         digest = hashlib.sha256(json.dumps([options, seen, tf.__version__], sort_keys=True).encode()).digest()
         own = int.from_bytes(digest[:7], "big")
         all_of_them = self._total(tf.one_hot(self.number, self.workers, tf.constant(own, tf.int64), tf.constant(0, tf.int64))).numpy()

@@ -55,6 +55,13 @@ def _digests(pictures):
             "files": [[names[row], int(pictures.labels[row]), size, None] for row, size in zip(sample, sizes)]}
 
 
+def without_names(split):
+    """What of a split's fingerprint is the same wherever its files lie: labels, sizes, hashes."""
+    if isinstance(split, list):
+        return [row[1:] for row in split]
+    return [split["order"], [count for count, _ in split["classes"]], [row[1:] for row in split["files"]]]
+
+
 def difference(then, now):
     """What is not the same in two fingerprints, with an example of each kind: one line, or None."""
     if then == now:
