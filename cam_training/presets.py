@@ -2,8 +2,8 @@
 
 PRESETS = {
     "cifar10": {"network": "resnet", "depth": 18, "width": 32, "stem": "3x3/1", "output_stride": 8, "size": 32,
-                "epochs": 40, "batch": 128, "learning_rate": 0.2, "weight_decay": 5e-4, "schedule": "one-cycle", "warm_up": 8.0,
-                "crop": "padded", "cutout": 0.5, "average": 0.999},
+                "epochs": 24, "batch": 64, "learning_rate": 0.1, "weight_decay": 5e-4, "schedule": "one-cycle", "warm_up": 5.0,
+                "crop": "padded", "cutout": 0.25, "average": 0.999},
     "tiny-imagenet": {"network": "resnet", "depth": 26, "width": 32, "stem": "3x3/2", "output_stride": 8, "size": 64,
                       "epochs": 30, "batch": 64, "learning_rate": 0.1, "weight_decay": 5e-4, "average": 0.999},
     "ilsvrc": {"network": "resnet", "depth": 50, "width": 64, "stem": "7x7/4", "output_stride": 32, "size": 224,

@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from harming import harmed
 from PIL import Image
 
 from cam_base import Category, InputError, match_classes
@@ -221,17 +222,6 @@ def test_two_lists_without_a_split_are_refused(tmp_path):
         (tmp_path / "set" / f"{name}.json").write_text(json.dumps(coco_contents()))
     with pytest.raises(InputError, match="one.json and two.json are both lists"):
         open_set(str(tmp_path / "set"), "val")
-
-
-def harmed(contents, rng):
-    """The bytes with a few of them changed, or cut off."""
-    if rng.random() < 0.25:
-        return contents[:rng.randrange(len(contents))]
-    contents = bytearray(contents)
-    for _ in range(rng.choice((1, 1, 3))):
-        place = rng.randrange(len(contents))
-        contents[place] = rng.choice((contents[place] ^ 1 << rng.randrange(8), rng.randrange(256), ord(rng.choice('0-9."{}[]<>\n,'))))
-    return bytes(contents)
 
 
 MUTATED = ["Annotations/b.xml", "ImageSets/Main/val.txt", "my.json", *CUB, "flat.csv"]

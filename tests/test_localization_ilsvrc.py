@@ -2,11 +2,13 @@
 
 import csv
 import os
+import random
 import shutil
 
 import numpy as np
 import pytest
 import scipy.io
+from harming import harmed
 from PIL import Image
 
 import cam_data
@@ -247,3 +249,18 @@ def test_damaged_kaggle_lists_are_one_line(tmp_path, line, message):
     (tmp_path / "kaggle" / "LOC_val_solution.csv").write_text(f"ImageId,PredictionString\n{line}\n")
     with pytest.raises(InputError, match=f"line 2: .*{message}"):
         cam_data.open_validation(str(tmp_path / "kaggle"), None)
+
+
+@pytest.mark.parametrize("file", ["LOC_val_solution.csv", "LOC_synset_mapping.txt"])
+def test_mutated_kaggle_lists_are_read_or_refused_in_one_line(tmp_path, file):
+    kaggle(tmp_path / "kaggle", ["ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"], ["n02123045", "n01440764"], [[(1, 2, 10, 20)], [(0, 0, 5, 5)]])
+    path, rng = tmp_path / "kaggle" / file, random.Random(0)
+    good, read = path.read_bytes(), 0
+    for _ in range(200):
+        path.write_bytes(harmed(good, rng))
+        try:
+            cam_data.open_validation(str(tmp_path / "kaggle"), None)
+            read += 1
+        except InputError as error:
+            assert "\n" not in str(error)
+    assert 0 < read < 200

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch_files
+from harming import harmed
 from torch_files import Tensor, tensors
 
 import nets
@@ -303,3 +304,16 @@ def test_a_checkpoint_is_looked_with_and_kept_with_its_names(tmp_path, capsys):
     names.write_text("one\n")
     with pytest.raises(InputError, match=f"names.txt names 1 class, and the network has {CLASSES}"):
         localize.main([*arguments, "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("name, contents", [("names.json", b'{"0": "a cat", "1": "a dog, hound", "2": "n01440764"}'), ("names.txt", b"a cat\na dog, hound\nn01440764 tench\n"),
+                                            ("names.json", b'{"a cat": 0, "a dog": 1}')])
+def test_mutated_names_of_classes_are_read_or_refused_in_one_line(name, contents, tmp_path):
+    rng, read = random.Random(0), 0
+    for _ in range(200):
+        (tmp_path / name).write_bytes(harmed(contents, rng))
+        try:
+            read += len(weights.read_class_names(str(tmp_path / name))) > 0
+        except InputError as error:
+            assert "\n" not in str(error)
+    assert read > 5
