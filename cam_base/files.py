@@ -32,6 +32,17 @@ def open_regular(path, largest=None):
     return os.fdopen(handle, "rb")
 
 
+def text_lines(path, largest, hint=""):
+    """The lines of a list in UTF-8, with a byte order mark or without. InputError for what cannot be read; `hint` follows why."""
+    try:
+        with open_regular(path, largest) as file:
+            return file.read().decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}{hint}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+
+
 @contextlib.contextmanager
 def locked(path, taken):
     """The file `path` is made if need be and held by this process alone. The lock ends with the process, however that ends.

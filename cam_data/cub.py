@@ -3,7 +3,7 @@
 import os
 import re
 
-from cam_base import Category, InputError, open_regular
+from cam_base import Category, InputError, text_lines
 from cam_data.boxed import Boxed, boxed_set, outward, plain_path
 
 LARGEST = 16 << 20  # bytes of a list
@@ -53,15 +53,8 @@ def _box(folder, key, text):
 def _pairs(folder, name):
     """{number of the first column, as it is written: the rest of the line}."""
     path = os.path.join(folder, name)
-    try:
-        with open_regular(path, LARGEST) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
     found = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text_lines(path, LARGEST), 1):
         key, _, rest = line.strip().partition(" ")
         if not line.strip():
             continue

@@ -4,7 +4,7 @@ import glob
 import os
 from typing import NamedTuple
 
-from cam_base import WNID, Category, InputError, open_regular
+from cam_base import WNID, Category, InputError, text_lines
 from cam_data.annotations import read_annotation
 from cam_data.boxed import Boxed, boxed_set, part_called, undivided
 from cam_data.walking import is_picture
@@ -107,14 +107,7 @@ def _annotated_names(folder):
 
 def _read_list(path):
     """The names in a list: the first word of each line."""
-    try:
-        with open_regular(path, LARGEST_LIST) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
-    names = list(dict.fromkeys(line.split()[0] for line in lines if line.strip()))
+    names = list(dict.fromkeys(line.split()[0] for line in text_lines(path, LARGEST_LIST) if line.strip()))
     for name in names:
         if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
             raise InputError(f"{path}: {name[:80]!r} is not the name of a picture")

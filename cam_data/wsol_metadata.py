@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base import WNID, Category, InputError, open_regular
+from cam_base import WNID, Category, InputError, text_lines
 from cam_data.decoding import read_values
 from cam_data.walking import pictures_below
 from cam_data.picture_set import PictureSet, cut_box
@@ -282,15 +282,7 @@ def _rows(folder, name, widths):
 
 def _text(folder, name):
     """The lines of a file."""
-    path = os.path.join(folder, name)
-    try:
-        with open_regular(path, LARGEST) as file:
-            return file.read().decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; a metadata folder has {IDS}, {LABELS}, "
-                         f"{SIZES} and {PLACES}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
+    return text_lines(os.path.join(folder, name), LARGEST, f"; a metadata folder has {IDS}, {LABELS}, {SIZES} and {PLACES}")
 
 
 def _error(folder, name, line, message):

@@ -15,7 +15,7 @@ import tensorflow as tf
 import localization
 import weights
 from cam_base import Category, InputError
-from weights import keras_config
+from weights import keras_config, keras_preparing
 
 keras = pytest.importorskip("keras")
 L = keras.layers
@@ -222,7 +222,7 @@ def test_layers_that_are_not_understood_are_named(place, extra, message, configu
     if message in ("one for each channel", "negative numbers", "does more"):
         read = keras_config.read(json.dumps(model))
         with pytest.raises(InputError, match=message):
-            keras_config.preparation(read, None, weights.keras_h5.PREPROCESSING)
+            keras_preparing.preparation(read, None, weights.keras_h5.PREPROCESSING)
     else:
         assert message in refusal(model)
 

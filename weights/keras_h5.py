@@ -22,6 +22,7 @@ from cam_base import InputError, Preprocessing
 from weights import keras_config
 from weights.hdf5 import LARGEST_TEXT, config_text, datasets, keep
 from weights.keras_groups import layer_name, named_by, nameless
+from weights.keras_preparing import preparation
 from weights.layout import Foreign, resnet_depth, resnet_units
 from weights.store import Weights, stored_entries
 from weights.torchvision import two_of_one
@@ -81,7 +82,7 @@ def _convert(arrays, model):
     dense = model.head if model else _dense(foreign)
     units = foreign.shape(f"{dense}/kernel")[-1] if dense else 0
     head, classes = _head(foreign, dense, 32 * width, activation)
-    preprocessing = PREPROCESSING if model is None else keras_config.preparation(model, lambda name: _moments(foreign, name), PREPROCESSING)
+    preprocessing = PREPROCESSING if model is None else preparation(model, lambda name: _moments(foreign, name), PREPROCESSING)
     foreign.finish()
     network = {"name": "resnet", "depth": depth, "width": width, "stem": "7x7/4", "stride_on": "1x1",
                "output_stride": 32, "epsilon": model.epsilon if model else 1.001e-5}
