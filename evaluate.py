@@ -30,6 +30,7 @@ def main(arguments):
         return compare(settings, *settings.compare)
     pictures = open_data(settings)
     check_folder(settings.out)
+    others = others_left_out(settings)
     if settings.submission:
         check_new_file(settings.submission)
     judge = evaluate_guesses if settings.guesses else evaluate_scores if settings.scores else evaluate_network
@@ -38,7 +39,7 @@ def main(arguments):
         warn(f"evaluate.py: {line}")
     if len(judged.warnings) > LINES:
         warn(f"evaluate.py: and {len(judged.warnings) - LINES} more")
-    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | others_left_out(settings) | judged.about
+    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | others | judged.about
     if settings.submission:
         cam_evaluation.write_submission(settings.submission, judged.records, judged.classes, pictures)
     names = [cam_evaluation.class_name(category) for category in judged.classes]
@@ -136,10 +137,11 @@ def evaluate_network(settings, pictures):
     about = {"weights": weights.resolve(settings.weights)} | about_boxes(
         settings.boxes, localizer.threshold, localizer.scale) | chosen
     about |= {"refine": localizer.refine, "refine_grid": localizer.refine_grid} | {name: getattr(settings, name)
-              for name in ("method", "crops", "merge", "scales", "align", "output_stride", "precision")}
+              for name in ("entry", "class_names", "multi_label", "method", "crops", "merge", "scales", "align", "output_stride", "precision")}
     about |= {"preprocessing": settings.preprocessing()} if settings.preprocessing() else {}
     if settings.centre_crop is not None:
-        about = {"weights": about["weights"], "centre_crop": localizer.viewing.centre_crop, "precision": settings.precision}
+        about = {name: value for name, value in about.items() if name in ("weights", "entry", "class_names", "multi_label", "preprocessing", "precision")}
+        about["centre_crop"] = localizer.viewing.centre_crop
     thresholds = chosen["threshold"] if settings.threshold == CROSSFIT else [localizer.threshold]
     return Judged(records, warnings, localizer.classes, about, lambda folder, rows: cam_evaluation.draw_with_network(
         folder, records, rows, pictures, localizer, thresholds), noticed)

@@ -146,7 +146,7 @@ def build(settings, categories, resumed=None):
     """The network: random, or with the layers of --init; that of a resumed run is left to its checkpoint."""
     try:
         net = nets.build(settings.network, len(categories), settings.seed)
-        nets.check_size(net, settings.preprocessing["size"])
+        nets.check_size(net, settings.first_size or settings.preprocessing["size"])
     except ValueError as error:
         raise InputError(f"{settings.init or 'these settings'}: {error}") from None
     if not resumed:

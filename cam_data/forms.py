@@ -39,13 +39,11 @@ def open_form(root, split):
 def others_in_set(root):
     """{ending: how many files in a data set's folder are neither called like pictures nor of an ending that its form reads}.
 
-    root  a folder of any form, or a list in it; "synthetic", which has none
+    root  a folder of any form; a list, or "synthetic", has none
     """
-    if root == "synthetic" or not os.path.exists(root):
+    if root == "synthetic" or not os.path.isdir(root):  # a list's folder may hold anything
         return {}
     known = next((READ.get(open_it, ()) for recognise, open_it in FORMS if recognise(root)), ())
-    if os.path.isfile(root):
-        root = os.path.dirname(os.path.abspath(root))
     if _first(root, (".", "*"), ("wnids.txt",)):  # Tiny ImageNet's layout, maybe within one folder
         known = (".txt",)
     return files_not_taken(root, (*known, *LEFT_BY_SYSTEMS))

@@ -7,6 +7,7 @@ import numpy as np
 
 from cam_base import InputError
 from cam_base.terminal import counted
+from cam_data.decoding import read_picture
 from cam_data.headers import LARGEST_PICTURE
 
 
@@ -55,6 +56,10 @@ class PictureSet:
     def names(self):
         """The name of each row: its id, or its file's name where the set has no ids."""
         return self.ids or [os.path.basename(file) for file in self.files]
+
+    def pixels(self, row):
+        """A row's picture, uint8 [H, W, 3]; one that is drawn as in the first epoch. InputError for a file that cannot be read."""
+        return np.asarray(self.draw(row, 0)) if self.draw else read_picture(self.files[row], self.largest)
 
     def rows(self, rows):
         """The same set with these rows only (an integer array), in this order."""

@@ -98,7 +98,11 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
             return f"skipped {error}", None, None
         heat_map = ops.normalise(scores, scale)
         boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
-        return None, collector.evaluate(row, size, boxes, scores), notice and notice(row, heat_map, size)
+        try:
+            seen = notice and notice(row, heat_map, size)
+        except InputError as error:
+            return f"skipped {error}", None, None
+        return None, collector.evaluate(row, size, boxes, scores), seen
 
     noticed = []
     for warning, found, seen in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):

@@ -6,7 +6,6 @@ import re
 import numpy as np
 
 import cam_base
-import cam_data
 import ops
 from cam_base import InputError, replacing
 from cam_base.files import OWN_MARK
@@ -58,7 +57,7 @@ def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, sc
     part = pictures.rows(_numbers(records, rows, pictures))
 
     def strip(row):
-        pixels = cam_data.read_picture(part.files[row], part.largest)
+        pixels = part.pixels(row)
         score_map = read_score_map(scores, part.names[row], os.path.basename(part.files[row]))
         heat_map = ops.normalise(score_map, scale)
         boxes = RULES[rule](heat_map[None], score_map[None], pixels.shape[:2], threshold)

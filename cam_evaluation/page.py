@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-import cam_data
 from cam_evaluation.collector import class_name
 from cam_evaluation.compare import settings_of
 from cam_evaluation.report import curves_of
@@ -44,7 +43,7 @@ def notice_scores(pictures, with_pictures):
     with_pictures  whether they are read only to be shown
     """
     def notice(row, heat_map, size):
-        pixels = cam_data.read_picture(pictures.files[row], pictures.largest) if with_pictures else np.empty(heat_map.shape)
+        pixels = pictures.pixels(row) if with_pictures else np.empty(heat_map.shape)
         true = pictures.categories[pictures.labels[row]]
         return Shown("", pixels.shape[:2] if size is None else tuple(map(int, size)), small_picture(pixels) if with_pictures else b"",
                      [view(true, None, heat_map, heat_map)], true=true)

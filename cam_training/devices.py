@@ -157,21 +157,23 @@ def tasks_of(text):
     """(addresses of all workers, the chief's first; which one this process is) of a TF_CONFIG; InputError for nonsense."""
     try:
         held = json.loads(text) if len(text) <= LARGEST else None
-        cluster, task = held["cluster"], held["task"]
+        cluster, task = dict(held["cluster"]), dict(held["task"])
+        kind_of_task, index_of_task = task["type"], task["index"]
         kinds = [kind for kind in ("chief", "worker") if kind in cluster]
         tasks = [(kind, index, address) for kind in kinds for index, address in enumerate(cluster[kind])]
-        places = [place for place, (kind, index, _) in enumerate(tasks) if (kind, index) == (task["type"], task["index"])]
+        places = [place for place, (kind, index, _) in enumerate(tasks) if (kind, index) == (kind_of_task, index_of_task)]
+        others = sorted(set(cluster) - {"chief", "worker"})
     except (ValueError, TypeError, LookupError, RecursionError):
         raise InputError(f"TF_CONFIG cannot be read: {FORM}") from None
     addresses = [address for _, _, address in tasks]
-    if others := sorted(set(cluster) - {"chief", "worker"}):
+    if others:
         raise InputError(f"TF_CONFIG: the cluster has {others[0]!r}; here it may have 'worker' and one 'chief' only")
     if not all(isinstance(address, str) and _is_address(address) for address in addresses):
         raise InputError(f"TF_CONFIG: an address is not host:port; {FORM}")
     if len(set(addresses)) < len(addresses) or sum(kind == "chief" for kind, _, _ in tasks) > 1:
         raise InputError("TF_CONFIG: the cluster has an address twice, or two chiefs")
-    if not places or isinstance(task["index"], bool):
-        raise InputError(f"TF_CONFIG: the task {task['type']!r} {task['index']!r} is not in the cluster, "
+    if not places or isinstance(index_of_task, bool):
+        raise InputError(f"TF_CONFIG: the task {kind_of_task!r} {index_of_task!r} is not in the cluster, "
                          f"which has {', '.join(f'{kind} {index}' for kind, index, _ in tasks) or 'nobody'}")
     return addresses, places[0]
 

@@ -16,7 +16,7 @@ from ops.quiet_tensorflow import tf
 FOLDER = "examples"
 FILE = re.compile(r"epoch-(\d{6})\.npy")
 EXAMPLES = 12  # pictures whose maps are kept of every epoch
-COLUMNS = 4  # of them, drawn
+COLUMNS, TILE = 4, 120  # of them, drawn; pixels a side
 EPOCHS = 9  # of which the page shows maps, spread over all: a key of the keyboard each
 SAMPLE = 300  # validation pictures that the page shows at the end, spread over all
 
@@ -46,10 +46,11 @@ class Examples:
         return maps
 
     def drawn(self, maps):
-        """The pictures with such maps over them, beside and below each other: uint8 [H, W, 3]."""
+        """The pictures, as squares, with such maps over them, beside and below each other: uint8 [H, W, 3]."""
         if self._small is None:
-            self._small = [ops.panel(_pixels(self.pictures, int(row))) for row in self.rows]
-        tiles = [ops.overlay(picture, one)[::2, ::2] for picture, one in zip(self._small, maps)]
+            from PIL import Image
+            self._small = [np.asarray(Image.fromarray(self.pictures.pixels(int(row))).resize((TILE, TILE))) for row in self.rows]
+        tiles = [ops.overlay(picture, one) for picture, one in zip(self._small, maps)]
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
         return np.concatenate([np.concatenate(tiles[start:start + COLUMNS], 1) for start in range(0, len(tiles), COLUMNS)])
 
@@ -66,11 +67,12 @@ class Examples:
 
     def shown(self):
         """A Shown of each picture, with a View for some of the epochs."""
+        self.inputs()  # which tells those that can be read
         found = sorted(int(match[1]) for name in _names(self.folder) if (match := FILE.fullmatch(name)))
         maps = {epoch: maps for epoch in (found[place] for place in _spread(len(found), EPOCHS)) if (maps := self._maps(epoch)) is not None}
         shown = []
         for place, row in enumerate(self.rows):
-            pixels = _pixels(self.pictures, int(row))
+            pixels = self.pictures.pixels(int(row))
             category = self.pictures.categories[self.pictures.labels[row]]
             views = [view(category, None, grid[place], ops.upsample(grid[place], self.preprocessing.size), f"epoch {epoch}")
                      for epoch, grid in maps.items()]
@@ -117,7 +119,3 @@ def _spread(count, most):
 
 def _names(folder):
     return os.listdir(folder) if os.path.isdir(folder) else []
-
-
-def _pixels(pictures, row):
-    return np.asarray(pictures.draw(row, 0)) if pictures.draw else cam_data.read_picture(pictures.files[row], pictures.largest)

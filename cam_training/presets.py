@@ -22,5 +22,5 @@ def chosen(name, given):
 def preset_in_words(settings):
     """A run's preset with all that it says, as the run has it: what was given goes before it."""
     values = vars(settings) | settings.network | {"size": settings.preprocessing["size"], "network": settings.network["name"]}
-    said = [f"--{option.replace('_', '-')} {values[option]}" for option in PRESETS[settings.preset]]
+    said = [f"--{option.replace('_', '-')} {values.get(option)}" for option in PRESETS[settings.preset]]
     return f"--preset {settings.preset}: {' '.join(said)}"

@@ -22,6 +22,7 @@ class Rehearsal(NamedTuple):
     batch, steps, judged        pictures of a step; steps of an epoch; pictures that are judged after it
     first_step, step, judging   seconds: of the first step, with compilation; of each after it, with reading; of judging
     preparing                   seconds before the first epoch
+    judged_each                 whether it is after every epoch, or once
     memory                      bytes, at most so far; 0 where the system does not say
     """
 
@@ -34,11 +35,12 @@ class Rehearsal(NamedTuple):
     judging: float
     preparing: float
     memory: int
+    judged_each: bool = True
 
     @property
     def total(self):
         """Seconds of all of it."""
-        return self.preparing + self.first_step + self.epochs * (self.steps * self.step + self.judging)
+        return self.preparing + self.first_step + self.epochs * self.steps * self.step + (self.epochs if self.judged_each else 1) * self.judging
 
     def in_words(self):
         memory = f"; memory so far: {self.memory / 1e9:.1f} GB at most" if self.memory else ""
@@ -73,13 +75,14 @@ def rehearse(trainer, training, validation, data):
             # The maps of all pictures would be the work itself.
             seen = [pictures.first_rows(min(len(pictures), FROZEN * settings.batch)) for pictures in seen]
         began = time.perf_counter()
-        sources = open_sources(replace(settings, out=folder), trainer.net, data, *seen)
+        # At the full size: what grows to it is faster before.
+        sources = open_sources(replace(settings, out=folder, first_size=None), trainer.net, data, *seen)
         if settings.freeze_features:
             preparing = (time.perf_counter() - began) * (len(training) + len(validation)) / sum(map(len, seen))
         first, each = _steps(trainer, sources[0])
         judging = _judged(trainer, sources[1]) * len(validation)
     return Rehearsal(settings.epochs, min(settings.batch, len(training)), trainer.steps_per_epoch, len(validation), first, each, judging, preparing,
-                     peak_memory())
+                     peak_memory(), settings.validate == "every")
 
 
 def _steps(trainer, source):

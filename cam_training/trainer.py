@@ -37,10 +37,10 @@ class Trainer(tf.Module):
         self.steps_per_epoch = steps_per_epoch
         self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
-        # On a CPU, XLA makes this step four times slower.
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        # On a CPU, XLA makes this step four times slower; it has no gamma variates, which mixing draws.
+        compiled = bool(tf.config.list_physical_devices("GPU")) and not settings.mixup and not settings.cutmix
         shared = devices is not None and devices.replicas > 1
-        self.step = _shared(self._step, devices) if shared else tf.function(self._step, jit_compile=on_gpu, autograph=False)
+        self.step = _shared(self._step, devices) if shared else tf.function(self._step, jit_compile=compiled, autograph=False)
         self.classify = tf.function(lambda inputs: self._logits(self.judged, inputs, False), autograph=False)
 
     def _make_variables_of_steps(self):

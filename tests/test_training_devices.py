@@ -56,6 +56,7 @@ WORKERS = {"worker": ["a:1", "b:2"]}
 
 @pytest.mark.parametrize("config, said", [
     ("{", "cannot be read"), ("[]", "cannot be read"), ("3", "cannot be read"), ('{"cluster": {}}', "cannot be read"), ("[" * 70_000, "cannot be read"),
+    ('{"cluster": {}, "task": {}}', "cannot be read"), ('{"cluster": [["a"]], "task": 3}', "cannot be read"), ('{"cluster": "", "task": 3}', "cannot be read"),
     ('{"cluster": {"worker": 5}, "task": {"type": "worker", "index": 0}}', "cannot be read"),
     (json.dumps({"cluster": WORKERS, "task": {"type": "worker", "index": 2}}), "'worker' 2 is not in the cluster, which has worker 0, worker 1"),
     (json.dumps({"cluster": WORKERS, "task": {"type": "worker", "index": "0"}}), "'worker' '0' is not in the cluster"),

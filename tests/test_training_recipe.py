@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_sets import class_folders, write_picture
 from small_training import TinyNet, log_of, picture_folders, resume, train, use_tiny_network
 from test_train_loop import settings_of_a_step
 
@@ -187,3 +188,83 @@ def test_a_preset_chooses_what_is_not_given(name, monkeypatch):
     assert json.loads(json.dumps(vars(settings)))["preset"] == name
     with pytest.raises(InputError, match="--data"):
         cam_training.parse(["--preset", name])
+
+
+# ---------------------------------------------------------------- sets that a run cannot be trained on as they are
+
+def test_examples_of_several_proportions_are_drawn_as_squares(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    for number, size in enumerate([(20, 60), (60, 20), (30, 30), (200, 20), (20, 90), (50, 40)]):
+        for split in ("train", "val"):
+            write_picture(str(tmp_path / "set" / split / "ab"[number % 2] / f"{number}.png"), number, size)
+    assert train(str(tmp_path / "set"), tmp_path / "run", epochs=2) == 0
+    assert len(log_of(tmp_path / "run")) == 2
+
+
+def small_coco(path, categories, labels):
+    """A JSON of 20 x 16 pictures, with a box each, of these categories; the pictures are beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(len(labels)):
+        write_picture(str(path.parent / f"{path.stem}{number}.png"), number)
+    path.write_text(json.dumps({
+        "images": [{"id": number, "file_name": f"{path.stem}{number}.png", "width": 20, "height": 16} for number in range(len(labels))],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(categories)],
+        "annotations": [{"image_id": number, "category_id": categories.index(name), "bbox": [1, 1, 5, 5]} for number, name in enumerate(labels)]}))
+
+
+def settings_of(data, **changes):
+    return types.SimpleNamespace(**{"data": str(data), "largest_picture": 1.0, "classes": None, "rows": None, "hold_out": 0, "seed": 0} | changes)
+
+
+def test_classes_of_the_validation_set_are_those_that_are_trained(tmp_path):
+    small_coco(tmp_path / "set" / "train" / "_annotations.coco.json", ["cat", "dog", "emu"], ["emu", "cat", "dog"])
+    small_coco(tmp_path / "set" / "valid" / "_annotations.coco.json", ["dog", "emu"], ["dog", "emu", "emu"])
+    training, validation = cam_training.open_data(settings_of(tmp_path / "set"))
+    assert [label for _, label in training.categories] == ["cat", "dog", "emu"] and validation.categories == training.categories
+    assert [training.categories[label].label for label in validation.labels] == ["dog", "emu", "emu"]
+    small_coco(tmp_path / "set" / "valid" / "_annotations.coco.json", ["dog", "fox"], ["dog", "fox", "fox"])
+    with pytest.raises(InputError, match="the class 'fox' .1 such class in all. is not among"):
+        cam_training.open_data(settings_of(tmp_path / "set"))
+
+
+def test_pictures_are_not_judged_that_are_trained_on(tmp_path):
+    small_coco(tmp_path / "my.json", ["cat", "dog"], ["cat", "dog"] * 4)
+    with pytest.raises(InputError, match="have pictures in common: hold some out by --hold-out"):
+        cam_training.open_data(settings_of(tmp_path / "my.json"))
+    training, validation = cam_training.open_data(settings_of(tmp_path / "my.json", hold_out=2))
+    assert len(training) == 6 and not set(training.files) & set(validation.files)
+
+
+def test_a_hold_out_needs_no_validation_split(tmp_path):
+    class_folders(tmp_path / "set" / "train", {"cat": 4, "dog": 4})
+    training, validation = cam_training.open_data(settings_of(tmp_path / "set", hold_out=2))
+    assert (len(training), len(validation)) == (6, 2)
+
+
+def test_a_first_size_that_leaves_no_map_is_refused(tmp_path):
+    data = picture_folders(tmp_path / "pictures")
+    with pytest.raises(InputError, match="at least 35 pixels, not 16"):
+        train_loop.main(["--network", "alexnet", "--size", "67", "--first-size", "16", "--data", data, "--out", str(tmp_path / "run")])
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_a_rehearsal_is_at_full_size_and_judges_once_where_that_is_asked(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    sizes, found = [], {}
+    original = cam_data.training_batches
+
+    def seen(pictures, preprocessing, *arguments, **options):
+        sizes.append(preprocessing.size)
+        return original(pictures, preprocessing, *arguments, **options)
+
+    monkeypatch.setattr(cam_data, "training_batches", seen, raising=False)
+    data = picture_folders(tmp_path / "pictures")
+    for validate in ("every", "end"):
+        monkeypatch.setattr(train_loop, "say", lambda text: None)
+        monkeypatch.setattr(cam_training.Rehearsal, "in_words", lambda rehearsal, validate=validate: found.update({validate: rehearsal}) or "")
+        assert train_loop.main(["--network", "alexnet", "--batch", "4", "--data", data, "--out", str(tmp_path / "run"), "--first-size", "16", "--size", "24",
+                                "--dry-run", "--validate", validate, "--epochs", "10"]) == 0
+    assert set(sizes) == {24}
+    for validate, times in (("every", 10), ("end", 1)):
+        one = found[validate]
+        assert one.total == pytest.approx(one.first_step + 10 * one.steps * one.step + times * one.judging)

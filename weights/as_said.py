@@ -18,7 +18,7 @@ def load_as_said(path, *, entry=None, class_names=None, preprocessing=None, mult
     raises         InputError
     """
     # The constants of layers that a Keras .weights.h5 does not hold are those of pixels: scale, mean, deviation.
-    given = {"preprocessing"} if preprocessing and {"scale", "mean", "deviation"} & set(preprocessing) else set()
+    given = {"preprocessing"} if preprocessing and {"scale", "mean", "deviation"} <= set(preprocessing) else set()
     weights = formats.load(path, entry, given | ({"multi_label"} if multi_label else set()))
     if class_names:
         weights = renamed(weights, class_names)

@@ -215,7 +215,8 @@ def _checked_core(core):
         if kind == "Conv2D":
             halved = name == "conv1_conv" or re.fullmatch(r"conv[3-5]_block1_[01]_conv", name)
             wrong = (tuple(config["strides"]) != ((2, 2) if halved else (1, 1)) or tuple(config["dilation_rate"]) != (1, 1)
-                     or config.get("groups", 1) != 1 or _activation(config["activation"], name) != "linear")
+                     or config.get("groups", 1) != 1 or config["padding"] not in (("valid",) if name == "conv1_conv" else ("valid", "same"))
+                     or tuple(config["kernel_size"]) == (3, 3) and config["padding"] != "same" or _activation(config["activation"], name) != "linear")
         elif kind == "BatchNormalization":
             epsilons.add(float(config["epsilon"]))
             wrong = config["axis"] not in (3, -1, [3], [-1]) or not config["center"] or not config["scale"]
@@ -225,8 +226,10 @@ def _checked_core(core):
             wrong = config["padding"] != [[3, 3], [3, 3]] if name == FIRST else config["padding"] != [[1, 1], [1, 1]]
         elif kind == "MaxPooling2D":
             wrong = tuple(config["pool_size"]) != (3, 3) or tuple(config["strides"]) != (2, 2) or config["padding"] != "valid"
+        elif kind == "ReLU":
+            wrong = any(config.get(name) for name in ("max_value", "negative_slope", "threshold"))
         else:
-            wrong = kind not in ("Add", "ReLU")
+            wrong = kind != "Add"
         if wrong:
             raise InputError(f"its layer {name} is not as keras.applications builds it")
     if len(epsilons) != 1:

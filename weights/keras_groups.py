@@ -15,6 +15,7 @@ VARIABLES = {"Conv2D": ("kernel", "bias"), "Dense": ("kernel", "bias"), "BatchNo
 # Layers of a .weights.h5 that do nothing to a trained network, or what every ResNet's do; and models within it.
 SILENT = {"conv2d", "batch_normalization", "dense", "input_layer", "zero_padding2d", "max_pooling2d", "add", "global_average_pooling2d", "re_lu",
           "dropout", "spatial_dropout2d", "gaussian_dropout", "alpha_dropout", "gaussian_noise", "activity_regularization"}
+PREPARING = {"rescaling", "normalization", "resizing"}
 MODEL_GROUPS = {"functional", "sequential", "model"}
 KERAS3 = {"conv2d": ("conv", ("kernel", "bias")), "dense": ("dense", ("kernel", "bias")),
           "batch_normalization": ("bn", ("gamma", "beta", "moving_mean", "moving_variance"))}
@@ -40,7 +41,7 @@ def named_by(groups, file):
 
 
 def nameless(file, given):
-    """The same of a .weights.h5, which calls its layers conv2d, conv2d_1, ... in the order of each model.
+    """(the same of a .weights.h5, whether it has layers that prepare pixels). Such a file calls its layers conv2d, conv2d_1, ... in the order of each model.
 
     Later versions add each layer's own name as an attribute. It is not read: in
     a damaged file, a text of variable length makes the HDF5 library crash. An
@@ -54,6 +55,7 @@ def nameless(file, given):
     if len(body) != 1:
         raise InputError(f"{len(body)} of its models have convolutions; one ResNet is read")
     _refuse_unsaid(kinds, body[0], given)
+    prepares = any(kind in PREPARING for names in kinds.values() for kind in names)
     convolutions = _order_of_convolutions(bodies[body[0]])
     arrays = {}
     for path, dataset in datasets(file):
@@ -66,7 +68,7 @@ def nameless(file, given):
         if not match or number >= len(layers) or int(match[4]) >= len(variables):
             raise InputError(f"it has a variable {path[:60]} that a Keras ResNet does not have")
         keep(arrays, f"{layers[number]}/{variables[int(match[4])]}", dataset)
-    return arrays
+    return arrays, prepares
 
 
 def _bodies(layers, prefix="", depth=0):
@@ -87,14 +89,14 @@ def _refuse_unsaid(kinds, body, given):
     for path, names in kinds.items():
         for kind in names:
             activations = kind in ("activation", "softmax") and (path != body or kind == "softmax" or names.count(kind) > 1 + 3 * names.count("add"))
-            if kind in ("rescaling", "normalization", "resizing", "center_crop") and "preprocessing" not in given:
+            if kind in PREPARING and "preprocessing" not in given:
                 raise InputError(f"it has a {kind} layer, and a .weights.h5 does not hold what it does to the pixels: say it by --mean, --deviation "
-                                 "and --pixel-scale, or give the .keras or .h5 file of the whole model")
+                                 "and --pixel-scale (pixels are RGB there), or give the .keras or .h5 file of the whole model")
             if activations and "multi_label" not in given:
                 raise InputError("it has an activation behind its Dense layer, and a .weights.h5 does not hold which: say --multi-label where it "
                                  "is a sigmoid, or give the .keras or .h5 file of the whole model")
             if not (kind in SILENT or kind in MODEL_GROUPS or kind.startswith("random_") and kind != "random_crop" or activations
-                    or kind in ("activation", "rescaling", "normalization", "resizing", "center_crop")):
+                    or kind == "activation" or kind in PREPARING):
                 raise InputError(f"it has a layer {kind[:40]}, of which a .weights.h5 does not hold what it does: give the .keras or .h5 file of the "
                                  "whole model")
 

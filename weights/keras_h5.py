@@ -14,6 +14,7 @@ Source: keras.applications.resnet, keras.applications.imagenet_utils.preprocess_
 import io
 import re
 import zipfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -22,7 +23,7 @@ from cam_base import InputError, Preprocessing
 from weights import keras_config
 from weights.hdf5 import LARGEST_TEXT, config_text, datasets, keep
 from weights.keras_groups import layer_name, named_by, nameless
-from weights.keras_preparing import preparation
+from weights.keras_preparing import RESIZED, preparation
 from weights.layout import Foreign, resnet_depth, resnet_units
 from weights.store import Weights, stored_entries
 from weights.torchvision import two_of_one
@@ -45,7 +46,9 @@ def read(path, given=frozenset()):
         return _read_archive(path)
     with h5py.File(path, "r") as file:
         if isinstance(file.get("layers", getlink=True), h5py.HardLink):
-            return _convert(nameless(file, given), None)
+            arrays, prepares = nameless(file, given)
+            weights = _convert(arrays, None)
+            return replace(weights, preprocessing=Preprocessing(PREPROCESSING.size, **RESIZED)) if prepares else weights
         nested = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
         text = config_text(path, file) if nested else None
         arrays = _layer_names(file["model_weights"] if nested else file)

@@ -17,12 +17,15 @@ def preparation(model, variables, default):
     if not model.preparing:
         return default if model.size is None else Preprocessing(**default.to_dict() | {"size": model.size})
     size, scale, offset = model.size, np.ones(3), np.zeros(3)
+    resized_alone = all(step.kind == "Resizing" for step in model.preparing)
     for kind, name, config in model.preparing:
         if kind == "Resizing":
             size = _resized(size, config, name)
             continue
         factor, shift = _rescaling(config, name) if kind == "Rescaling" else _normalization(config, variables, name)
         scale, offset = scale * factor, offset * factor + shift
+    if resized_alone:  # which says nothing of the pixels' values
+        return Preprocessing(**default.to_dict() | RESIZED | {"size": size})
     if (scale <= 0).any() or not np.isfinite([scale, offset]).all():
         raise InputError("its layers multiply pixels by zero, by negative numbers, or by what is none")
     if len(set(scale)) == 1:
