@@ -8,12 +8,12 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 demo: .venv/installed
 	$(PY) localize.py --out out
 
-# Two workers, each with the files of its own.
+# Two workers, each with the files of its own; of slow ones in the order of tests/conftest.py.
 test: .venv/installed-for-tests
 	$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile tests
 
 test-slow: .venv/installed-for-tests
-	$(PY) -m pytest -q -m slow -n 2 --dist loadfile tests
+	$(PY) -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder tests
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
