@@ -14,6 +14,11 @@ except ImportError:  # Windows
     import msvcrt
 
 
+def cache_folder(name):
+    """The user's folder for what can be had again: $XDG_CACHE_HOME/name, or ~/.cache/name."""
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), name)
+
+
 def open_regular(path, largest=None):
     """A regular file (or a link to one), opened for reading bytes. Pipes and devices, which may have no end, are refused.
 

@@ -3,7 +3,7 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
-    "augmentation": "Augmentation CROPS",
+    "augmentation": "Augmentation",
     "decoding": "on_white read_picture read_reduced read_values",
     "forms": "others_in_set",
     "frozen": "FrozenMaps frozen_maps",

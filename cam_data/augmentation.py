@@ -5,7 +5,6 @@ from typing import NamedTuple
 from cam_data.preparation import normalise_pixels, resize
 from ops.quiet_tensorflow import tf
 
-CROPS = ("resized", "padded", "none")
 # Random resized crops (Szegedy et al., 2015, section 6), but milder: a crop of 8 %
 # of a picture, as theirs may be, seldom shows what a small picture is of.
 CROP_AREA = (0.35, 1.0)

@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from cam_base import InputError, open_regular
 from cam_base.terminal import counted, say
 from cam_data.headers import read_header
-from cam_data.layouts import CALLED, HOLD_OUT
+from cam_data.layouts import CALLED, HOLD_OUT, is_held_out
 from cam_data.picture_set import PictureSet, cut_box
 
 FARTHEST = 1 << 20  # pixels from the corner of a picture
@@ -117,14 +116,9 @@ def part_called(name):
     return next((part for part, names in CALLED.items() if stem in names), None)
 
 
-def held_out(name):
-    """Whether a picture of an undivided set is for validation: a tenth, by a checksum of the name."""
-    return zlib.crc32(os.fsencode(name)) % HOLD_OUT == 0
-
-
 def undivided(source, names, split):
     """The names that fall to the split; InputError where none does."""
-    found = [name for name in names if held_out(name) == (split == "val")]
+    found = [name for name in names if is_held_out(name) == (split == "val")]
     if not found:
         raise InputError(f"{source}: none of its {counted(len(names), 'picture')} falls to the split {split!r} (one in "
                          f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or divide them")

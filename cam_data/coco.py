@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from cam_base import Category, InputError, open_regular
 from cam_base.terminal import counted, say
-from cam_data.boxed import Boxed, boxed_set, held_out, is_text, outward, part_called, plain_path
+from cam_data.boxed import Boxed, boxed_set, is_text, outward, part_called, plain_path
+from cam_data.layouts import is_held_out
 
 # Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
 LARGEST = 64 << 20
@@ -59,7 +60,7 @@ def open_coco(root, split, found):
     categories, numbers = _categories(path, contents["categories"])
     pictures = _images(path, contents["images"], folders)
     if part is None and not os.path.isfile(root):
-        pictures = {key: picture for key, picture in pictures.items() if held_out(picture.name) == (split == "val")}
+        pictures = {key: picture for key, picture in pictures.items() if is_held_out(picture.name) == (split == "val")}
     crowds = _add_boxes(path, contents, pictures, numbers)
     if crowds:
         say(f"{path}: left out {counted(crowds, 'crowd')} (iscrowd)")

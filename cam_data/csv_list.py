@@ -4,13 +4,12 @@ import csv
 import glob
 import io
 import os
-import zlib
 
 import numpy as np
 
 from cam_base import Category, InputError, open_regular
 from cam_data.headers import read_header
-from cam_data.layouts import CALLED, HOLD_OUT
+from cam_data.layouts import CALLED, is_held_out
 from cam_data.picture_set import PictureSet, cut_box
 
 LARGEST = 256 << 20  # bytes
@@ -97,7 +96,7 @@ def _box(path, number, row):
 
 def _part_of(path, file, part):
     if part is None:
-        return "val" if zlib.crc32(file.encode()) % HOLD_OUT == 0 else "train"
+        return "val" if is_held_out(file) else "train"
     for split, called in CALLED.items():
         if part.strip().casefold() in called:
             return split

@@ -11,7 +11,7 @@ import json
 import os
 import time
 
-from cam_base import InputError, open_regular, replacing
+from cam_base import InputError, cache_folder, open_regular, replacing
 
 LEAST_PICTURES = 20_000  # of a set that is worth an index
 LARGEST = 1 << 30  # bytes of an index
@@ -22,8 +22,7 @@ _active = contextvars.ContextVar("index", default=None)
 
 def index_path(root):
     """Where the index of the data set in folder `root` lies, if there is one."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(cache, "cam-index", hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:32] + ".json")
+    return os.path.join(cache_folder("cam-index"), hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:32] + ".json")
 
 
 @contextlib.contextmanager

@@ -204,15 +204,20 @@ def _divided(root, split, name):
                       ids=_below(os.path.join(root, folder), files))
 
 
+def is_held_out(name):
+    """Whether a picture of an undivided set is for validation. By its name alone, so that it stays in its split when others come or go."""
+    return zlib.crc32(os.fsencode(name)) % HOLD_OUT == 0
+
+
+
 def _undivided(root, split, name):
     classes = _class_names(root)
     _refuse_parts(root, classes)
     files, labels = _class_folders(root, classes)
     if not files:
         raise _unknown_layout(root)
-    # By name alone, so that a picture stays in its split when others come or go.
     ids = _below(root, files)
-    held_out = np.array([zlib.crc32(os.fsencode(name)) % HOLD_OUT == 0 for name in ids])
+    held_out = np.array([is_held_out(name) for name in ids])
     rows = np.flatnonzero(held_out == (split == "val"))
     if not len(rows):
         raise InputError(f"{root}: none of its {counted(len(files), 'picture')} falls to the split {split!r} (one in "

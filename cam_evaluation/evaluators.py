@@ -93,15 +93,11 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
     def evaluate(row):
         scores = read_score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
         try:
-            size = _size(pictures, row)
-        except InputError as error:
-            return f"skipped {error}", None, None
-        heat_map = ops.normalise(scores, scale)
-        boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
-        try:
+            size, heat_map = _size(pictures, row), ops.normalise(scores, scale)
             seen = notice and notice(row, heat_map, size)
         except InputError as error:
             return f"skipped {error}", None, None
+        boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
         return None, collector.evaluate(row, size, boxes, scores), seen
 
     noticed = []

@@ -17,9 +17,8 @@ from weights.store import checked_looking
 # With --init the file says which network it is of; a new head and another stride can be chosen.
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
 OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head", "pooling")
-# Settings that runs of earlier versions lack, with what they meant there.
-NEWER = {"looking": {}, "preset": None, "hold_out": 0, "validate": "every", "schedule": "cosine", "average": 0.0, "crop": "resized", "jitter": 0.0,
-         "cutout": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_size": None}
+# Settings that runs of earlier versions lack; what they did is each one's default.
+NEWER = ("looking", "preset", "hold_out", "validate", "schedule", "average", "crop", "jitter", "cutout", "mixup", "cutmix", "first_size")
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
 # What is not given: from nothing, with --init, and with --freeze-features. Features that are there already want
@@ -30,8 +29,9 @@ RECIPES = {
     "frozen": {"epochs": None, "batch": 64, "learning_rate": 0.01, "features_rate": 1.0, "weight_decay": 1e-4},
 }
 LEAST_EPOCHS, LEAST_STEPS, ENOUGH_EPOCHS = {"fine-tuning": 5, "frozen": 20}, 400, 100
-# What changes the pictures of an epoch, and of these what a drawn one is not changed by.
-CHANGES, OF_PICTURES = ("crop", "jitter", "cutout", "mixup", "cutmix", "first_size"), ("--crop", "--jitter", "--cutout")
+# What changes pictures that are trained on, but not drawn ones; and these as they come in batches.
+OF_PICTURES = ("crop", "jitter", "cutout")
+CHANGES = (*OF_PICTURES, "mixup", "cutmix", "first_size")
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
 LARGEST_FILE = 1 << 20  # bytes of a settings.json
 KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
@@ -97,11 +97,11 @@ class Common:
         if self.features_rate not in (None, 1) and (not self.init or self.freeze_features):
             raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
                              "with --freeze-features")
-        changing = [flag(entry) for entry in fields(self) if entry.name in CHANGES and getattr(self, entry.name) != entry.default]
-        for still, why in ((self.freeze_features, "--freeze-features, whose pictures are looked at once"),
-                           (self.data == "synthetic" and [name for name in changing if name in OF_PICTURES], "drawn pictures, which are new in every epoch")):
-            if still and changing:
-                raise InputError(f"{place}{changing[0]} does not go with {why}")
+        for still, names, why in ((self.freeze_features, CHANGES, "--freeze-features, whose pictures are looked at once"),
+                                  (self.data == "synthetic", OF_PICTURES, "drawn pictures, which are new in every epoch")):
+            for entry in fields(self):
+                if still and entry.name in names and getattr(self, entry.name) != entry.default:
+                    raise InputError(f"{place}{flag(entry)} does not go with {why}")
 
 
 @dataclass(kw_only=True)
@@ -260,7 +260,7 @@ def saved_settings(run):
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{run} holds no run that could be resumed (no readable settings.json)") from None
     if isinstance(held, dict):
-        held = NEWER | held
+        held = {name: getattr(Settings(), name) for name in NEWER} | held
     if not isinstance(held, dict) or set(held) != {entry.name for entry in fields(Settings)}:
         raise InputError(f"{path} is not of this version of train_loop.py: start a new run")
     settings = Settings(**held)

@@ -109,7 +109,7 @@ EXPECTED = {"a#dog.jpg": ("dog", [[1, 2, 5, 6], [8, 8, 10, 10]]), "a#person.jpg"
     ("annotations/instances_val2017.json", "val2017"), ("annotations/instances_val.json", "images/val"), ("annotations/instances_default.json", "images"),
     ("valid/_annotations.coco.json", "valid"), ("val.json", "images"), ("my.json", ""), ("result.json", "images")])
 def test_coco_has_a_row_for_each_picture_and_category(tmp_path, place, pictures, capsys, monkeypatch):
-    monkeypatch.setattr(coco, "held_out", lambda name: True)
+    monkeypatch.setattr(coco, "is_held_out", lambda name: True)
     for name in "ab":
         picture(tmp_path / "set" / pictures / f"{name}.jpg")
     path = tmp_path / "set" / place

@@ -76,11 +76,16 @@ def _name(layer):
     return layer["config"].get("name") or layer.get("name") or layer["class_name"]
 
 
-def _refuse_others(layers, title):
-    kinds, names = {layer["class_name"] for layer in layers}, [title, *map(_name, layers)]
+def refuse_v2(names):
+    """InputError for a ResNetV2, by the names of its layers."""
     if any("_preact_" in name for name in names):
         raise InputError("it is a Keras ResNetV2 (batch norm in front of the convolutions), which is not read here; "
                          "localization.from_keras(model) takes it in memory")
+
+
+def _refuse_others(layers, title):
+    kinds, names = {layer["class_name"] for layer in layers}, [title, *map(_name, layers)]
+    refuse_v2(names)
     if not any(name == "conv2_block1_3_conv" for name in names):
         known = next((name for name in names if OTHERS.match(name)), None) or ("one with depthwise convolutions, a MobileNet or the like" if "DepthwiseConv2D" in kinds else "no ResNet of keras.applications")
         raise InputError(f"its network is {known}; of Keras' files ResNet-50, -101 and -152 are read, and localization.from_keras(model) "

@@ -10,6 +10,7 @@ from weights.hdf5 import MAX_VISITS, datasets, keep
 from weights.layout import RESNET_BLOCKS, resnet_units
 
 PART = {"stem": "1", "conv1": "1", "conv2": "2", "conv3": "3", "project": "0"}
+# Of a layer of each kind, in the order of its group.
 VARIABLES = {"Conv2D": ("kernel", "bias"), "Dense": ("kernel", "bias"), "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
              "Normalization": ("mean", "variance", "count")}
 # Layers of a .weights.h5 that do nothing to a trained network, or what every ResNet's do; and models within it.
@@ -17,16 +18,17 @@ SILENT = {"conv2d", "batch_normalization", "dense", "input_layer", "zero_padding
           "dropout", "spatial_dropout2d", "gaussian_dropout", "alpha_dropout", "gaussian_noise", "activity_regularization"}
 PREPARING = {"rescaling", "normalization", "resizing"}
 MODEL_GROUPS = {"functional", "sequential", "model"}
-KERAS3 = {"conv2d": ("conv", ("kernel", "bias")), "dense": ("dense", ("kernel", "bias")),
-          "batch_normalization": ("bn", ("gamma", "beta", "moving_mean", "moving_variance"))}
+# Groups of a ResNet's layers: how its layers' names end, and their variables.
+KERAS3 = {"conv2d": ("conv", VARIABLES["Conv2D"]), "dense": ("dense", VARIABLES["Dense"]), "batch_normalization": ("bn", VARIABLES["BatchNormalization"])}
 
 
 def layer_name(path, part):
+    """Keras' name of the unit of a ResNet, "conv2_block1_1"; path and part as of `resnet_units`."""
     return "conv1" if path is None else f"conv{path[0] + 2}_block{path[1] + 1}_{PART[part]}"
 
 
 def named_by(groups, file):
-    """The same of a Keras 3 file whose groups the model's configuration names."""
+    """{"conv1_conv/kernel": data set} of a Keras 3 file whose groups the model's configuration names."""
     arrays = {}
     for path, dataset in datasets(file):
         group, found, variable = path.rpartition("/vars/")
@@ -41,9 +43,9 @@ def named_by(groups, file):
 
 
 def nameless(file, given):
-    """(the same of a .weights.h5, whether it has layers that prepare pixels). Such a file calls its layers conv2d, conv2d_1, ... in the order of each model.
+    """({"conv1_conv/kernel": data set} of a .weights.h5, whether it has layers that prepare pixels).
 
-    Later versions add each layer's own name as an attribute. It is not read: in
+    Its layers are numbered in the order of each model, the ResNet's as keras.applications has it. Later versions add each layer's own name as an attribute. It is not read: in
     a damaged file, a text of variable length makes the HDF5 library crash. An
     order that were not Keras' would show in the kernels' shapes.
     """

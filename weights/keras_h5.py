@@ -125,8 +125,7 @@ def _refuse_relatives(arrays):
     if any(name.startswith("res2a_branch2a") for name in arrays):
         raise InputError("it is the older Keras ResNet-50 (layers res2a_branch2a ..., epsilon 1e-3), whose padding "
                          "changed between the Keras versions that used it; take resnet50-keras instead")
-    if any("_preact_" in name for name in arrays):
-        raise InputError("it is a Keras ResNetV2 (batch norm in front of the convolutions), which is not read here")
+    keras_config.refuse_v2(arrays)
 
 
 def _blocks(arrays):

@@ -7,7 +7,7 @@ import os
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from cam_base import InputError, replacing
+from cam_base import InputError, cache_folder, replacing
 from cam_base.terminal import warn
 from weights import formats
 from weights.catalogue import CATALOGUE, check_hash
@@ -22,8 +22,7 @@ FOLDER, MIRROR = "CAM_WEIGHTS", "CAM_WEIGHTS_MIRROR"
 
 def folder():
     """Where fetched files are: $CAM_WEIGHTS, or the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get(FOLDER) or os.path.join(cache, "cam-weights")
+    return os.environ.get(FOLDER) or cache_folder("cam-weights")
 
 
 def place(published):
