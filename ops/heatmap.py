@@ -19,7 +19,7 @@ EXPONENT = 100
 
 
 def upsample(maps, size, grid=None):
-    """Bilinear interpolation with half-pixel centres: rows, then columns.
+    """Bilinear interpolation with half-pixel centres.
 
     Equal to `tf.image.resize(..., "bilinear")` without antialiasing, as two
     products with constant matrices, which XLA compiles to something far
@@ -41,16 +41,27 @@ def upsample(maps, size, grid=None):
         columns = interpolation_matrix(maps.shape[-1], width, grid)
         return tf.tensordot(tf.einsum("...yx,Yy->...Yx", maps, rows), columns.T, 1)
     maps = finite_maps(maps, "maps")
-    # No product with a matrix: NumPy spreads it over threads, which are in use already.
     if grid is None and maps.shape[-2:] == (height, width):
         return maps.copy()
-    if grid is not None or maps.shape[-2] != height:
-        left, right, fraction = _neighbours(maps.shape[-2], height, grid)
-        maps = maps[..., left, :] * (1 - fraction)[:, None] + maps[..., right, :] * fraction[:, None]
     if grid is not None or maps.shape[-1] != width:
-        left, right, fraction = _neighbours(maps.shape[-1], width, grid)
-        maps = maps[..., left] * (1 - fraction) + maps[..., right] * fraction
-    return maps
+        maps = _interpolated(maps.swapaxes(-2, -1), width, grid).swapaxes(-2, -1)
+    return _interpolated(maps, height, grid) if grid is not None or maps.shape[-2] != height else np.ascontiguousarray(maps)
+
+
+def _interpolated(maps, height, grid):
+    """[..., height, w] of NumPy's maps [..., h, w].
+
+    No product with a matrix: NumPy spreads it over threads, which are in use already. Whole rows, one after
+    the other in memory, are taken three times faster than columns.
+    """
+    left, right, fraction = _neighbours(maps.shape[-2], height, grid)
+    maps = np.ascontiguousarray(maps)
+    mixed = maps.take(left, axis=-2)
+    mixed *= (1 - fraction)[:, None]
+    after = maps.take(right, axis=-2)
+    after *= fraction[:, None]
+    mixed += after
+    return mixed
 
 
 SCALES = "min-max", "max"
