@@ -43,9 +43,18 @@ def test_without_antialias_four_neighbours_are_mixed():
     np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
-def test_a_picture_of_the_networks_size_is_left_as_it_is():
+@pytest.mark.parametrize("interpolation", BY_PILLOW)
+def test_a_picture_of_the_networks_size_is_left_as_it_is(interpolation):
     pixels = picture(56, 56)
-    np.testing.assert_allclose(prepare(pixels, Preprocessing(size=56, **PLAIN)), pixels, atol=1e-3)
+    prepared = prepare(pixels, Preprocessing(size=56, interpolation=interpolation, **PLAIN)).numpy()
+    assert prepared.dtype == np.float32
+    np.testing.assert_array_equal(prepared, pixels)
+
+
+def test_a_picture_with_one_side_of_the_networks_is_resized_along_the_other():
+    pixels = picture(56, 90)
+    found = prepare(pixels, Preprocessing(size=56, **PLAIN)).numpy()
+    assert_like_pillow(found, np.asarray(Image.fromarray(pixels).resize((56, 56), Image.BILINEAR)), 1.6)
 
 
 @pytest.mark.parametrize("channels, expected", [("RGB", [(0.2 - 0.1) / 0.5, (0.4 - 0.2) / 0.25, (1 - 0.3) / 0.125]),
