@@ -93,23 +93,6 @@ def outward(x0, y0, x1, y1):
     return [math.floor(x0 + 1e-6), math.floor(y0 + 1e-6), math.ceil(x1 - 1e-6), math.ceil(y1 - 1e-6)]
 
 
-def plain_path(name):
-    """A path below a folder with forward slashes; None for one that would lead out of it."""
-    name = name.replace("\\", "/")
-    if not name or "\0" in name or not is_text(name) or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
-        return None
-    return name
-
-
-def is_text(name):
-    """Whether a name can be written as UTF-8: JSON may hold halves of letters."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def part_called(name):
     """"train", "val" or "test" by what people call a part of a data set, as in "val2017" or "Training"; None for any other name."""
     stem = re.sub(r"[-_ ]?[0-9]*$", "", name).casefold()

@@ -10,6 +10,7 @@ import numpy as np
 from cam_base import Category, InputError, open_regular
 from cam_data.headers import read_header
 from cam_data.layouts import CALLED, is_held_out
+from cam_data.paths import plain_path
 from cam_data.picture_set import PictureSet, cut_box
 
 LARGEST = 256 << 20  # bytes
@@ -35,8 +36,7 @@ def open_list(root, split, path):
     boxed = all(name in rows[0][1] for name in BOX)
     labels, boxes = {}, {}
     for number, row in rows:
-        file, label = row["file"].replace("\\", "/"), row["label"]
-        _check_plain(path, number, file)
+        file, label = _plain(path, number, row["file"]), row["label"]
         if not label or labels.setdefault(file, (label, row.get("split"))) != (label, row.get("split")):
             raise InputError(f"{path}, line {number}: {file} has no label, or another one than before")
         if boxed:
@@ -78,10 +78,12 @@ def _read(path):
     return rows
 
 
-def _check_plain(path, number, file):
-    """Refuse a name that would lead out of the list's folder."""
-    if not file or "\0" in file or os.path.isabs(file) or ".." in file.split("/"):
+def _plain(path, number, file):
+    """The name with forward slashes; refused where it would lead out of the list's folder."""
+    plain = plain_path(file)
+    if plain is None:
         raise InputError(f"{path}, line {number}: {file!r} is not a file below the list's folder")
+    return plain
 
 
 def _box(path, number, row):

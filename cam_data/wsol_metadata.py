@@ -14,8 +14,9 @@ import numpy as np
 
 from cam_base import WNID, Category, InputError, text_lines
 from cam_data.decoding import read_values
-from cam_data.walking import pictures_below
+from cam_data.paths import plain_path
 from cam_data.picture_set import PictureSet, cut_box
+from cam_data.walking import pictures_below
 from metrics.score_maps import SIZE
 from ops.resize import resize_nearest
 from weights.ilsvrc import categories
@@ -222,7 +223,7 @@ def _masks(folder, rows, number):
     for line, (image_id, *paths) in rows:
         if len(paths) != 2:
             raise _error(folder, PLACES, line, "has no two masks though the first line has them")
-        if not paths[0] or not all(_is_below(path) for path in paths if path):
+        if not paths[0] or not all(plain_path(path) for path in paths if path):
             raise _error(folder, PLACES, line, "names a mask that is not below the folder of masks")
         place = number[image_id]
         masks[place].append(paths[0])
@@ -264,10 +265,6 @@ def _whole(folder, name, line, values, sign=""):
     return list(map(int, values))
 
 
-def _is_below(path):
-    return not os.path.isabs(path) and ".." not in path.split("/") and "\0" not in path
-
-
 def _rows(folder, name, widths):
     """(line number, fields) of the lines of a file, which start with a picture's path."""
     for line, text in enumerate(_text(folder, name), 1):
@@ -275,7 +272,7 @@ def _rows(folder, name, widths):
         if len(fields) not in widths:
             raise _error(folder, name, line, f"has {len(fields)} fields, not "
                                              + " or ".join(map(str, widths)))
-        if not fields[0] or not _is_below(fields[0]):
+        if not plain_path(fields[0]):
             raise _error(folder, name, line, f"{fields[0][:80]!r} is no path below the pictures' folder")
         yield line, fields
 

@@ -43,7 +43,7 @@ def test_boxes_and_splits(tmp_path):
 @pytest.mark.parametrize("text, message", [
     ("file,label\n", "lists no pictures"), ("file,label\na.png\n", "line 2: has another number of columns"),
     ("file,label\na.png,cat,3\n", "line 2: has another number"), ("file,label\n../a.png,cat\n", "not a file below the list's folder"),
-    ("file,label\n/etc/passwd,cat\n", "not a file below"), ("file,label\na.png,cat\na.png,dog\n", "line 3: a.png has no label, or another one"),
+    ("file,label\n/etc/passwd,cat\n", "not a file below"), ("file,label\nC:\\pictures\\a.png,cat\n", "not a file below"), ("file,label\na.png,cat\na.png,dog\n", "line 3: a.png has no label, or another one"),
     ("file,label\na.png,\n", "no label"), ("file,label,x0,y0,x1,y1\na.png,cat,5,5,5,9\n", "is empty"),
     ("file,label,x0,y0,x1,y1\na.png,cat,a,5,5,9\n", "are no box"), ("file,label,x0,y0,x1,y1\na.png,cat,nan,5,5,9\n", "are no box"),
     ("file,label,split\na.png,cat,whatever\n", "of the split 'whatever'"), ("file,label,x0,y0,x1,y1,split\n00.png,cat,90,90,99,99,train\n", "lies outside of its 40 x 30"),

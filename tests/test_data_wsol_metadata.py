@@ -76,6 +76,7 @@ def test_masks(folder):
     ("localization.txt", "val/a.jpg,1,2,3,4\nval/b.jpg,-9,0,-1,5\n", "line 2: the box -9,0,-1,5 lies outside"),
     ("localization.txt", "val/a.jpg,1,2,3,4\nval/b.jpg,0,100,5,100\n", "line 2: the box 0,100,5,100 lies outside"),
     ("image_ids.txt", "val/a.jpg\n../a.jpg\n", "line 2"),
+    ("image_ids.txt", "val/a.jpg\nC:\\val\\a.jpg\n", "line 2"),
     ("image_ids.txt", "val/a.jpg\n\nval/b.jpg\n", "line 2"),
     ("class_labels.txt", "val/a.jpg,3\n", "no line for 'val/b.jpg'"),
     ("class_labels.txt", "val/a.jpg,3\nval/b.jpg,one\n", "line 2.*whole"),

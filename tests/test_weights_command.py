@@ -144,6 +144,6 @@ def test_output_that_is_cut_short_is_no_mistake():
 
 
 @pytest.mark.parametrize("arguments", [[], ["convert", "x"], ["nonsense"]])
-def test_wrong_arguments_say_how_it_is_used(arguments):
+def test_wrong_arguments_are_named_in_one_line(arguments):
     done = run(*arguments)
-    assert done.returncode == 2 and done.stderr.startswith("usage: python -m weights")
+    assert done.returncode == 2 and done.stderr.startswith("python -m weights: ") and done.stderr.count("\n") == 1

@@ -1,15 +1,14 @@
 """`python -m weights`: list, fetch, convert, inspect."""
 
-import argparse
 import math
 import os
 
 from rich.console import Console
 from rich.table import Table
 
-from cam_base import VERSION, InputError, settings
+from cam_base import InputError, settings
 from cam_base.given import Given
-from cam_base.terminal import INTERRUPTED, printable, run_program, say, warn
+from cam_base.terminal import INTERRUPTED, Parser, printable, run_program, say, warn
 from weights import formats, published
 from weights.as_said import load_as_said
 from weights.catalogue import CATALOGUE
@@ -17,8 +16,7 @@ from weights.store import save
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="python -m weights", description="Published and own weights files.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    parser = Parser(prog="python -m weights", description="Published and own weights files.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the published weights that are known by name")
     fetch = commands.add_parser("fetch", help="download published weights")
