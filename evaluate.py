@@ -188,6 +188,7 @@ def choose_threshold(localizer, settings, judged):
                                           settings.masks)
     else:
         training = cam_data.open_set(settings.data, "train")
+    training = replace(training, largest=settings.largest_pixels())
     if settings.classes:
         known = cam_base.match_classes(judged.categories, training.categories)
         training = training.rows(np.flatnonzero(known[training.labels] >= 0))

@@ -51,7 +51,7 @@ def localize(settings, standard_output=None):
     classes = [class_called(localizer, name) for name in settings.classes] or None
     run = cam_localization.describe_run(settings, localizer, files, classes)
     results_file = cam_localization.ResultsFile(settings, run, standard_output)
-    outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)))
+    outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)), classes)
     names = [outputs.names(file) for file in files]
     earlier = cam_localization.entries_of_earlier(results_file.path, run, files, lambda place, entry: outputs.are_there(names[place], entry)) \
         if settings.resume else []

@@ -49,6 +49,7 @@ def open_pictures(options):
     """(pictures, held_out): the PictureSet to draw from; bool [rows], or None where any picture may be tested."""
     sets = [replace(cam_data.open_set(options.data, split), largest=round(options.largest_picture * 1e6))
             for split in (("val",) if options.draw == "val" else ("train", "val"))]
+    sets = [pictures.of_classes(sets[0].categories) for pictures in sets]
     if options.classes:
         sets = [pictures.first_classes(options.classes) for pictures in sets]
     pictures = sets[0] if len(sets) == 1 else joined(*sets)
@@ -68,7 +69,7 @@ def joined(first, second):
     return cam_data.PictureSet(
         os.path.dirname(first.name), first.categories, np.concatenate([first.labels, second.labels]),
         first.files + second.files, first.boxes + second.boxes if first.boxes and second.boxes else None,
-        draw if first.draw else None)
+        draw if first.draw else None, largest=first.largest)
 
 
 def random_split(pictures, held_out, train, test, rng):
@@ -158,8 +159,7 @@ def crops(network, pictures, features, splits, options):
     probe, found = Probe(pictures, options), {}
     pooled = {"full": features, "cam_crop": None}
     if pictures.boxes:
-        pooled["true_box"] = network.pooled(cam_evaluation.cut_out(pictures, cam_evaluation.largest_boxes(pictures)),
-                                          progress(batches(pictures), "true boxes"))[0]
+        pooled["true_box"] = pooled_of_all(network, cam_evaluation.cut_out(pictures, cam_evaluation.largest_boxes(pictures)), "true boxes")
     known = cam_base.match_classes(network.classes, pictures.categories)
     for split in splits:
         classifier, found_full = probe(pooled["full"], split)
@@ -181,7 +181,15 @@ def look_again(network, classifier, guesses, pictures, rows):
     part = pictures.rows(rows)
     boxes = network.boxes(part, classifier.kernel, guesses[rows], PAPER_THRESHOLD, progress(batches(part), "maps"))
     features = np.zeros((len(pictures), len(classifier.kernel)), np.float32)
-    features[rows] = network.pooled(cam_evaluation.cut_out(part, boxes), progress(batches(part), "crops"))[0]
+    features[rows] = pooled_of_all(network, cam_evaluation.cut_out(part, boxes), "crops")
+    return features
+
+
+def pooled_of_all(network, pictures, what):
+    """Pooled features of pictures that were read before; InputError for one that cannot be read any more."""
+    features, found = network.pooled(pictures, progress(batches(pictures), what))
+    if len(found) != len(pictures):
+        raise InputError(f"{pictures.name}: {counted(len(pictures) - len(found), 'picture')} cannot be read any more")
     return features
 
 

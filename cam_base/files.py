@@ -4,6 +4,7 @@ import contextlib
 import os
 import stat
 import tempfile
+import threading
 
 from cam_base.errors import InputError
 
@@ -76,6 +77,17 @@ def lock(file, taken):
 OWN_MARK = "drawn by localize.py"
 
 
+_asking = threading.Lock()
+
+
+def permissions():
+    """Those of a new file. The mask can only be asked for by setting it, for all threads: one at a time."""
+    with _asking:
+        mask = os.umask(0)
+        os.umask(mask)
+    return 0o666 & ~mask
+
+
 class replacing:
     """`with replacing(path) as file`: a new binary file that takes path's place only if all went well."""
 
@@ -93,9 +105,7 @@ class replacing:
         try:
             self.file.close()
             if kind is None:
-                mask = os.umask(0)
-                os.umask(mask)
-                os.chmod(self.temporary, 0o666 & ~mask)
+                os.chmod(self.temporary, permissions())
                 os.replace(self.temporary, self.path)
         finally:
             if os.path.exists(self.temporary):

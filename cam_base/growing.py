@@ -4,6 +4,8 @@ import json
 import os
 import tempfile
 
+from cam_base.files import permissions
+
 
 class Growing:
     """`with Growing(path) as file: file.append(b"one", b"two")`.
@@ -39,9 +41,7 @@ class Growing:
         self.file = os.fdopen(handle, "r+b", buffering=0)
         try:
             self._write(self.begin + data)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
+            os.chmod(temporary, permissions())
             os.replace(temporary, self.path)
         except BaseException:
             self.file.close()

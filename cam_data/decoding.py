@@ -147,12 +147,7 @@ def by_pillow(file, header, name):
         image = open_with_pillow(file, header.kind)
         # The first frame. PNG's orientation is ours to undo, and Pillow leaves it alone.
         image.load()
-        if image.mode in DEEP:
-            pixels = _stretched(np.asarray(image))
-        elif image.mode in TRANSPARENT or "transparency" in image.info:
-            pixels = on_white(image.convert("RGBA"))
-        else:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = pixels_of(image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow has many kinds for damaged files
@@ -160,6 +155,15 @@ def by_pillow(file, header, name):
     if pixels.shape[:2] != (header.height, header.width):
         raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
     return pixels
+
+
+def pixels_of(image):
+    """uint8 [H, W, 3] of an image of Pillow, as `by_pillow` says; its EXIF is not asked."""
+    if image.mode in DEEP:
+        return _stretched(np.asarray(image))
+    if image.mode in TRANSPARENT or "transparency" in image.info:
+        return on_white(image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
 
 
 def _stretched(values):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cam_base import InputError
+from cam_base import InputError, match_classes
 from cam_base.terminal import counted
 from cam_data.decoding import read_picture
 from cam_data.headers import LARGEST_PICTURE
@@ -89,6 +89,17 @@ class PictureSet:
             if cut_box(box, (width, height)) != box:
                 raise InputError(f"{self.files[row]}: has {width} x {height} pixels, and its true box "
                                  f"{box} (half-open) sticks out of it")
+
+    def of_classes(self, categories):
+        """The same set with the classes of another, in its order; InputError for a class that this other lacks."""
+        if self.categories == categories:
+            return self
+        numbers = match_classes(categories, self.categories)
+        lacking = [self.categories[label] for label in np.unique(self.labels) if numbers[label] < 0]
+        if lacking:
+            raise InputError(f"{self.name}: the class {lacking[0].label!r} ({counted(len(lacking), 'such class')} in all) is not among "
+                             "those of its training pictures")
+        return replace(self, categories=categories, labels=numbers[self.labels].astype(np.int32))
 
     def first_classes(self, count):
         """Only the first `count` classes and their rows."""

@@ -59,10 +59,11 @@ class Collector:
         """Keep the true class, its rank, and the guesses [g] with as many boxes (or None), of the picture last added."""
         self.guessed.append((rank, truth, guesses, boxes))
 
-    def records(self):
-        """Records of the pictures added; InputError when there are none."""
+    def records(self, warnings=()):
+        """Records of the pictures added; InputError when there are none, with the first of `warnings` that says why."""
         if not self.rows:
-            raise InputError(f"{self.pictures.name}: none of its pictures could be read")
+            why = next((f": {warning.removeprefix('skipped ')}" for warning in warnings if warning.startswith("skipped ")), "")
+            raise InputError(f"{self.pictures.name}: none of its pictures could be judged{why}")
         numbers = [row.number for row in self.rows]
         kept, found = self.pictures.rows(numbers), {}
         if self.guessed:

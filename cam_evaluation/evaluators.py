@@ -1,6 +1,7 @@
 """A network, anyone's score maps or anyone's guesses on every picture of a data set, as Records."""
 
 import os
+from collections import Counter
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from localization.boxes import RULES
 from localization.localizer import BATCH
 from metrics import THRESHOLDS
 from metrics.ilsvrc import GUESSES
+from metrics.score_maps import SIZE
 
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names
@@ -68,7 +70,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
             collector.add(found[0])
             collector.add_guesses(*found[1:])
             noticed += [seen] if notice else []
-    return collector.records(), warnings, noticed
+    return collector.records(warnings), warnings, noticed
 
 
 def sources(pictures):
@@ -89,11 +91,12 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
     notice           a function of a row, its heat map and its picture's size (None where nobody needed it)
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
+    called = own_names(pictures)
 
     def evaluate(row):
-        scores = read_score_map(folder, collector.ids[row], os.path.basename(pictures.files[row]))
+        scores = read_score_map(folder, collector.ids[row], called[row])
         try:
-            size, heat_map = _size(pictures, row), ops.normalise(scores, scale)
+            size, heat_map = _size(pictures, row), heat_map_of(scores, scale)
             seen = notice and notice(row, heat_map, size)
         except InputError as error:
             return f"skipped {error}", None, None
@@ -107,7 +110,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
         else:
             collector.add(found)
             noticed += [seen] if notice else []
-    return collector.records(), warnings, noticed
+    return collector.records(warnings), warnings, noticed
 
 
 def evaluate_guesses(path, pictures):
@@ -172,17 +175,29 @@ def _size(pictures, row):
     """(height, width); None where nothing needs it."""
     if not pictures.boxes:
         return None
-    return cam_data.read_picture(pictures.files[row]).shape[:2] if pictures.sizes is None else pictures.sizes[row]
+    return pictures.pixels(row).shape[:2] if pictures.sizes is None else pictures.sizes[row]
+
+
+def heat_map_of(scores, scale):
+    """What boxes are drawn from, float32 [224, 224] in [0, 1]: a score map as large as the protocol's, whatever its own grid is."""
+    return ops.normalise(ops.upsample(scores, SIZE), scale)
+
+
+def own_names(pictures):
+    """The name of each row's file; None where another picture's file is called the same."""
+    names = Counter(map(os.path.basename, set(pictures.files)))
+    return [name if names[name] == 1 else None for name in map(os.path.basename, pictures.files)]
 
 
 def read_score_map(folder, name, file):
-    """float32 [h, w] of `<folder>/<name>.npy`, or that without the name's ending, or by the file's name; InputError for what is none."""
-    for stem in (name, os.path.splitext(name)[0], file):
+    """float32 [h, w] of `<folder>/<name>.npy`, or that without the name's ending, or by the file's name (None: not by it); InputError for what is none."""
+    for stem in (name, os.path.splitext(name)[0], *([file] if file else [])):
         path = os.path.join(folder, f"{stem}.npy")
         if os.path.exists(path):
             break
     else:
-        raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture")
+        raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture"
+                         + ("" if file else "; several pictures' files have its name, so the folders must stand in the maps' names, too"))
     try:
         with cam_base.open_regular(path):  # a pipe would keep NumPy waiting
             scores = np.load(path, mmap_mode="r", allow_pickle=False)

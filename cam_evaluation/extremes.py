@@ -1,7 +1,6 @@
 """The pictures that an evaluation got worst, or best, drawn with their true boxes."""
 
 import os
-import re
 
 import numpy as np
 
@@ -11,12 +10,11 @@ from cam_base import InputError, replacing
 from cam_base.files import OWN_MARK
 from cam_base.threads import in_order
 from cam_evaluation.collector import best_iou
-from cam_evaluation.evaluators import THREADS, rank_of, read_score_map, sources
+from cam_evaluation.evaluators import THREADS, heat_map_of, own_names, rank_of, read_score_map, sources
+from cam_evaluation.report import DRAWN, remove_matching
 from localization import Result, top_classes
 from localization.boxes import RULES
 from localization.localizer import BATCH
-
-DRAWN = re.compile(r"\d+-.*\.jpg")
 
 
 def extreme_rows(records, which, count):
@@ -42,7 +40,7 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
     def strip(maps):
         if maps.error is not None:  # it could be read before
             raise InputError(str(maps.error))
-        result = Result(localizer, maps, thresholds[numbers[maps.number] % len(thresholds)])
+        result = Result(localizer, maps, thresholds[numbers[maps.number] % len(thresholds)], largest=part.largest)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
         found = result.found[:1 if rank == 1 else 2]
         captions = [f"{one.name} {one.probability:.0%}" for one in found]
@@ -54,12 +52,13 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
 
 def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, scale):
     """The same of anyone's score maps."""
-    part = pictures.rows(_numbers(records, rows, pictures))
+    numbers, called = _numbers(records, rows, pictures), own_names(pictures)
+    part = pictures.rows(numbers)
 
     def strip(row):
         pixels = part.pixels(row)
-        score_map = read_score_map(scores, part.names[row], os.path.basename(part.files[row]))
-        heat_map = ops.normalise(score_map, scale)
+        score_map = read_score_map(scores, part.names[row], called[numbers[row]])
+        heat_map = heat_map_of(score_map, scale)
         boxes = RULES[rule](heat_map[None], score_map[None], pixels.shape[:2], threshold)
         return _strip(pixels, part, row, [heat_map], boxes, [part.categories[part.labels[row]].label.split(",")[0]])
 
@@ -82,9 +81,7 @@ def _strip(pixels, pictures, row, heat_maps, boxes, captions):
 def _write(folder, pictures, strips):
     """Write the strips in their order, in place of those of an earlier evaluation; returns how many."""
     os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(folder):
-        if DRAWN.fullmatch(name):
-            os.unlink(os.path.join(folder, name))
+    remove_matching(folder, DRAWN)
     for number, (file, strip) in enumerate(zip(pictures.files, strips), 1):
         stem = os.path.splitext(os.path.basename(file))[0][:100]
         with replacing(os.path.join(folder, f"{number:02}-{stem}.jpg")) as opened:

@@ -85,7 +85,7 @@ def cut_out(pictures, boxes):
            lies outside the picture is cut away, and at least one pixel is left
     """
     def draw(row, epoch):
-        picture = pictures.draw(row, epoch) if pictures.draw else cam_data.read_picture(pictures.files[row])
+        picture = pictures.draw(row, epoch) if pictures.draw else pictures.pixels(row)
         height, width = picture.shape[:2]
         x0, y0 = np.clip(boxes[row][:2], 0, [width - 1, height - 1])
         x1, y1 = np.clip(boxes[row][2:], [x0 + 1, y0 + 1], [width, height])

@@ -1,13 +1,13 @@
 """report.html of an evaluation, or of two beside each other."""
 
+import contextlib
 import os
 import shlex
 import sys
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
-
+from cam_base import InputError
 from cam_evaluation.collector import class_name
 from cam_evaluation.compare import settings_of
 from cam_evaluation.report import curves_of
@@ -43,9 +43,12 @@ def notice_scores(pictures, with_pictures):
     with_pictures  whether they are read only to be shown
     """
     def notice(row, heat_map, size):
-        pixels = pictures.pixels(row) if with_pictures else np.empty(heat_map.shape)
-        true = pictures.categories[pictures.labels[row]]
-        return Shown("", pixels.shape[:2] if size is None else tuple(map(int, size)), small_picture(pixels) if with_pictures else b"",
+        pixels, true = None, pictures.categories[pictures.labels[row]]
+        if with_pictures:
+            with contextlib.suppress(InputError):  # figures are of the maps: a picture that is missing changes none of them
+                pixels = pictures.pixels(row)
+        shape = heat_map.shape if pixels is None else pixels.shape[:2]
+        return Shown("", shape if size is None else tuple(map(int, size)), b"" if pixels is None else small_picture(pixels),
                      [view(true, None, heat_map, heat_map)], true=true)
 
     return notice

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from metrics import METRICS
 METRICS_FILE = "metrics.json"
 # What not every evaluation writes.
 OPTIONAL = "curves.png", "classes.csv", "maps.npz", "report.html"
+DRAWN = re.compile(r"\d+-.*\.jpg")  # by --overlays
+# Folders that evaluations fill, and how they call their files: the pictures of --overlays, and of report.html.
+FILLED = {"worst": DRAWN, "best": DRAWN, "report-pictures": re.compile(r"\d{6,}\.jpg")}
 
 
 def write_report(folder, records, about, class_names, with_classes=False, more_curves=None):
@@ -31,6 +35,8 @@ def write_report(folder, records, about, class_names, with_classes=False, more_c
         for name in (METRICS_FILE, *OPTIONAL, *(f"{metric.curve_file}.csv" for metric in METRICS if metric.curve_file)):  # of an earlier evaluation
             if os.path.exists(os.path.join(folder, name)):
                 os.unlink(os.path.join(folder, name))
+        for name, pattern in FILLED.items():
+            remove_matching(os.path.join(folder, name), pattern)
     write_records(folder, records, class_names)
     for name, (columns, rows) in curves.items():
         write_table(os.path.join(folder, f"{name}.csv"), columns, rows)
@@ -41,6 +47,13 @@ def write_report(folder, records, about, class_names, with_classes=False, more_c
         write_table(os.path.join(folder, "classes.csv"), list(rows[0]), [list(row.values()) for row in rows])
     write_json(os.path.join(folder, METRICS_FILE), metrics)
     return metrics
+
+
+def remove_matching(folder, pattern):
+    """Delete the files of a folder, if there is one, whose whole name has the pattern."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if pattern.fullmatch(name):
+            os.unlink(os.path.join(folder, name))
 
 
 def curves_of(records):

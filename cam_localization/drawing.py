@@ -24,10 +24,11 @@ class Outputs:
 
     files    all pictures, none of which is written over
     classes  of a picture, at most
+    asked    numbers of the classes that were asked for, or None: of these the first has the folder 1, whichever are left out
     """
 
-    def __init__(self, settings, files, classes):
-        self.settings = settings
+    def __init__(self, settings, files, classes, asked=None):
+        self.settings, self.asked = settings, asked
         self._shown = names_to_show(files) if settings.report else {}
         self.folders = [settings.out]
         if settings.overlay == "full":
@@ -57,7 +58,7 @@ class Outputs:
     def are_there(self, names, entry):
         """Whether all files are there that an entry of an earlier call names, which must be called as this one would call them."""
         wanted = [(entry.get("overlay"), names[0])] if self.settings.overlay == "strip" else []
-        wanted += [(found.get(kind), name) for place, found in enumerate(entry["predictions"], 1)
+        wanted += [(found.get(kind), name) for place, found in zip(self._places_of(entry["predictions"]), entry["predictions"])
                    for kind, name in self._of_class(names, place).items()]
         return all(said == name and os.path.isfile(os.path.join(self.settings.out, name)) for said, name in wanted)
 
@@ -68,10 +69,17 @@ class Outputs:
         problems, entry = [], describe(result, self.settings.all_boxes)
         if self.settings.overlay == "strip":
             entry["overlay"] = self._write(problems, names[0], lambda: self._encoded(self._strip(result)))
-        for place, (found, said) in enumerate(zip(result, entry["predictions"]), 1):
+        for place, found, said in zip(self._places_of(entry["predictions"]), result, entry["predictions"]):
             for kind, name in self._of_class(names, place).items():
                 said[kind] = self._write(problems, name, lambda kind=kind, found=found: self._contents(kind, found))
         return entry, problems, self._of_report(result)
+
+    def _places_of(self, predictions):
+        """From 1, the place of each of a picture's classes among those that were asked for; where none was, among its own."""
+        if self.asked is None:
+            return list(range(1, len(predictions) + 1))
+        left = iter(enumerate(self.asked, 1))
+        return [next((place for place, number in left if number == found["class"]), None) for found in predictions]
 
     def _of_class(self, names, place):
         """{what: the file's name} of what is written of a picture's first class, or second, ..."""

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import unicodedata
 from collections import Counter
 
 import cam_data
@@ -68,7 +69,7 @@ class FileNames:
     def __init__(self, folders, pictures):
         folders = set(map(os.path.realpath, folders))
         parents = {parent: os.path.realpath(parent) in folders for parent in set(map(os.path.dirname, pictures))}
-        self.taken = {os.path.basename(picture) for picture in pictures if parents[os.path.dirname(picture)]}
+        self.taken = {_key(os.path.basename(picture)) for picture in pictures if parents[os.path.dirname(picture)]}
 
     def free(self, file, ending, whole=False):
         """The picture's name with another ending, or with one more (`whole`), and a number where that is taken."""
@@ -78,10 +79,15 @@ class FileNames:
         # A letter of several bytes may have been cut.
         stem = stem.decode(errors="ignore") if _is_utf8(file) else os.fsdecode(stem)
         name, number = f"{stem}{ending}", 2
-        while name in self.taken:
+        while _key(name) in self.taken:
             name, number = f"{stem}-{number}{ending}", number + 1
-        self.taken.add(name)
+        self.taken.add(_key(name))
         return name
+
+
+def _key(name):
+    """The same for names that are one file where a file system does not tell a.JPG from a.jpg, or how an accent is written."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _is_utf8(name):

@@ -31,8 +31,8 @@ def describe_run(settings, localizer, files, numbers):
     path = weights.resolve(settings.weights)
     # What the weights decide where no option does.
     decided = {name: getattr(localizer, name) for name in ("threshold", "scale", "refine", "refine_grid")}
-    if settings.boxes == "authors":  # which has thresholds of its own, and divides by the maximum
-        decided |= {"threshold": None, "scale": "max"}
+    if settings.boxes == "authors" and not (settings.masks or settings.all_boxes):  # it has thresholds of its own
+        decided["threshold"] = None
     options = {name: value for name, value in asdict(settings).items() if name not in NOT_OF_THE_RESULT} | decided
     return {"program": "localize.py", "version": VERSION, "weights": path, "weights_sha256": weights.sha256(path),
             "pictures": len(files), "pictures_sha256": fingerprint(files), "classes": numbers, "options": options}

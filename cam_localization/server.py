@@ -23,6 +23,7 @@ LARGEST = 32_000_000  # bytes of an upload
 PIXELS = 50_000_000  # of a picture, at most
 PATIENCE = 30  # seconds for a picture to arrive
 AT_A_TIME = 2  # pictures that are looked at; others wait
+ARRIVING = 8  # pictures that are in memory; others are not read yet
 HTML, JSON = "text/html; charset=utf-8", "application/json"
 
 
@@ -37,19 +38,26 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, host, port, look, page, pixels=PIXELS):
         self.look, self.page, self.pixels = look, page, pixels
-        self.turns = threading.Semaphore(AT_A_TIME)
+        self.turns, self.arriving = threading.Semaphore(AT_A_TIME), threading.Semaphore(ARRIVING)
         try:
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as error:
             raise InputError(f"--serve {port} --host {host}: cannot be listened on ({getattr(error, 'strerror', None) or error}); "
                              "choose another") from None
         port = self.server_address[1]
-        names = {"127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host}
-        self.hosts = None if host in ("0.0.0.0", "::") else {f"{name}:{port}" for name in names}
+        self.hosts = names_of(host, port)
         self.address = f"http://{host}:{port}/"
 
     def handle_error(self, request, client_address):
         """A connection that ended early is no news."""
+
+
+def names_of(host, port):
+    """What `Host` may say in a request to this address: of port 80, browsers leave the number out. None: anything."""
+    if host in ("0.0.0.0", "::"):
+        return None
+    names = {"127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host.lower()}
+    return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -78,19 +86,29 @@ class Handler(BaseHTTPRequestHandler):
             self._look(int(length))
 
     def _look(self, length):
-        contents = self.rfile.read(length)
         name = printable(unquote(self.headers.get("X-Picture-Name", ""))[:200]) or "picture"
-        began = time.perf_counter()
         try:
-            if len(contents) < length:
-                raise InputError("the picture ended early")
-            with self.server.turns:
-                answer = self._answer_of(name, contents)
+            with self.server.arriving:
+                contents = self._contents(length)
+                began = time.perf_counter()
+                with self.server.turns:
+                    answer = self._answer_of(name, contents)
         except ValueError as error:  # of which InputError is one
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).removeprefix("these bytes: "))
             return
         answer["seconds"] = time.perf_counter() - began
         self._answer(HTTPStatus.OK, json_bytes(answer, None), JSON)
+
+    def _contents(self, length):
+        """The bytes of a picture; InputError where they do not come in time, however steadily."""
+        parts, left, until = [], length, time.monotonic() + PATIENCE
+        while left:
+            part = self.rfile.read1(min(left, 1 << 16))
+            if not part or time.monotonic() > until:
+                raise InputError("the picture ended early, or took too long to arrive")
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
 
     def _answer_of(self, name, contents):
         pixels = cam_data.read_picture(contents, self.server.pixels)

@@ -59,7 +59,7 @@ def parse_localize(arguments):
     settings, given = parse(LocalizeSettings, arguments, "localize.py",
                             "Class activation maps, boxes and overlays of pictures.")
     refuse(given, (
-        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
+        (settings.boxes == "authors", "--boxes authors, which draws them of the network's own map", {"threshold", "scale", "refine", "refine_grid"}),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
         (settings.classes, "--class", {"top"}),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 import ops
+from cam_base.files import OWN_MARK
 from cam_report.slider import StepBoxes, step_boxes
 
 LARGEST_GRID = 56  # cells a side of a map as the page keeps it
@@ -56,7 +57,7 @@ class Shown:
 
 def small_picture(pixels):
     """A picture as the page keeps it: uint8 [H, W, 3] to the bytes of a JPEG."""
-    return ops.encode_jpeg(ops.panel(pixels), quality=QUALITY)
+    return ops.encode_jpeg(ops.panel(pixels), quality=QUALITY, comment=OWN_MARK)
 
 
 def view(category, probability, grid, heat_map, run=None):

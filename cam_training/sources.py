@@ -9,7 +9,7 @@ import numpy as np
 
 import cam_data
 import nets
-from cam_base import InputError, Preprocessing, match_classes
+from cam_base import InputError, Preprocessing
 from cam_base.terminal import counted, warn
 from cam_training.settings import is_utf8
 from ops.quiet_tensorflow import tf
@@ -22,7 +22,7 @@ def open_data(settings):
     splits = ("train",) if settings.hold_out else ("train", "val")
     sets = [replace(cam_data.open_set(settings.data, split), largest=round(settings.largest_picture * 1e6)) for split in splits]
     if not settings.hold_out:
-        sets[1] = of_classes(sets[1], sets[0].categories)
+        sets[1] = sets[1].of_classes(sets[0].categories)
         refuse_common(*sets)
     for _, label in sets[0].categories:
         if not is_utf8(label):  # as weights files hold the names of classes
@@ -40,17 +40,6 @@ def open_data(settings):
         raise InputError(f"{sets[0].name}: its {len(sets[0])} pictures are all of one class: "
                          "training needs at least two to tell apart")
     return sets
-
-
-def of_classes(pictures, categories):
-    """The set with the classes of another, in its order; InputError for a class that this other lacks."""
-    if pictures.categories == categories:
-        return pictures
-    numbers = match_classes(categories, pictures.categories)
-    lacking = [pictures.categories[label] for label in np.unique(pictures.labels) if numbers[label] < 0]
-    if lacking:
-        raise InputError(f"{pictures.name}: the class {lacking[0].label!r} ({counted(len(lacking), 'such class')} in all) is not among those that are trained")
-    return replace(pictures, categories=categories, labels=numbers[pictures.labels].astype(np.int32))
 
 
 def refuse_common(training, validation):

@@ -1,5 +1,6 @@
 """A Keras model in memory as a network. Keras is the caller's: it is never imported here."""
 
+import itertools
 import re
 
 import ops
@@ -45,11 +46,11 @@ class KerasNetwork(tf.Module):
 
     def __init__(self, model):
         super().__init__()
-        *front, dense = model.layers
+        *front, dense = _parts(model)
         while front and type(front[-1]).__name__ == "Dropout":
             front.pop()
         if type(dense).__name__ != "Dense" or not front or type(front[-1]).__name__ != "GlobalAveragePooling2D":
-            raise ValueError(f"the model ends in {', '.join(type(layer).__name__ for layer in model.layers[-3:])}; class "
+            raise ValueError(f"the model ends in {', '.join(type(part).__name__ for part in _parts(model)[-3:])}; class "
                              "activation maps need GlobalAveragePooling2D and one Dense layer behind the last map")
         activation = getattr(dense.activation, "__name__", str(dense.activation))
         if activation not in ("linear", "softmax"):
@@ -76,6 +77,11 @@ def _preprocessing(model):
     kinds = [kind for one in [model, *layers] for name, kind in KINDS.items()
              if one.name == name or re.fullmatch(rf"{name}_[\d.]+_\w+", one.name)]
     prepares_itself = any(type(layer).__name__ in PREPARING for layer in layers)
+    first = list(itertools.takewhile(lambda part: not getattr(part, "weights", None) or type(part).__name__ in PREPARING, layers))
+    computing = [part for part in first if not hasattr(part, "count_params") or type(part).__name__ == "Lambda"]
+    if computing:
+        raise ValueError(f"{model.name!r} computes with its pixels first ({', '.join(type(part).__name__ for part in computing)}): say what it "
+                         "expects by preprocessing=cam_base.Preprocessing(...), with scale=1, mean=(0, 0, 0) and deviation=(1, 1, 1) for 0 to 255")
     if not kinds and not prepares_itself:
         raise ValueError(f"how {model.name!r} wants its pixels cannot be seen (it has no Rescaling or Normalization layer, "
                          "and no name of keras.applications): say it by preprocessing=cam_base.Preprocessing(...)")
@@ -83,9 +89,14 @@ def _preprocessing(model):
     return Preprocessing(size=int(sides[0]), interpolation="bilinear", antialias=False, **values)
 
 
+def _parts(model):
+    """What a model computes, in order: its layers and, where they are told, operations such as the division in `x / 255`."""
+    return list(getattr(model, "operations", model.layers))
+
+
 def _all_layers(model):
-    """The layers of a model, and of the models that it holds."""
+    """The parts of a model; in place of a model that it holds, that one and its parts."""
     found = []
-    for layer in model.layers:
+    for layer in _parts(model):
         found += [layer, *_all_layers(layer)] if hasattr(layer, "layers") else [layer]
     return found

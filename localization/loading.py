@@ -44,6 +44,9 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
     if options.get("centre_crop") and not trained.preprocessing.centre_crop:
         raise InputError("these weights do not say by which centre crop they were judged: say it, --centre-crop 256")
+    if options.get("centre_crop") and trained.preprocessing.centre_crop < trained.preprocessing.size:
+        raise InputError(f"--centre-crop {trained.preprocessing.centre_crop}: the network's input is {trained.preprocessing.size} pixels a side, "
+                         "which cannot be cut out of less")
     own = trained.looking
     liked = {"scale": "min-max", "refine": 0, "refine_grid": GRID, "output_stride": None} | own
     liked.pop("chosen_on", None)

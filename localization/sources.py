@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cam_base import InputError
-from cam_data import LARGEST_PICTURE, on_white, read_reduced
+from cam_data import LARGEST_PICTURE, on_white, pixels_of, read_reduced
 
 
 class Picture(NamedTuple):
@@ -22,7 +22,8 @@ def read(source, largest=LARGEST_PICTURE, reduce_to=None):
     largest    most pixels; a file with more is refused before it is decoded
     reduce_to  pixels of a side that are enough, for a large file (`cam_data.read_reduced`)
 
-    EXIF orientation is honoured; what is transparent is seen on white. Raises InputError
+    EXIF orientation is honoured; what is transparent is seen on white, a PIL image's greys of more than 8 bits
+    from their least to their largest value, as a file's are. Raises InputError
     for a file that cannot be read, ValueError for an array that is no picture.
     """
     if isinstance(source, (str, os.PathLike)):
@@ -44,9 +45,7 @@ def describe(source):
 def _from_pillow(image):
     from PIL import ImageOps
     try:
-        upright = ImageOps.exif_transpose(image)
-        transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-        return on_white(upright.convert("RGBA")) if transparent else np.asarray(upright.convert("RGB"))
+        return pixels_of(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow decodes only now, and raises many kinds for damaged files
         raise InputError(f"this PIL image cannot be decoded ({str(error)[:100]})") from None
 

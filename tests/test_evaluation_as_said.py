@@ -34,6 +34,8 @@ def test_the_published_crop_classifies_and_judges_no_boxes(wide):
     assert cropped["top1_classification_error"] == 0 and cropped["centre_crop"] == 64
     assert not {"gt_known_localization", "max_box_acc", "top1_localization_error", "threshold"} & set(cropped)
     assert not os.path.exists(folder / "cropped" / "maps.npz")
+    with pytest.raises(InputError, match="--centre-crop 48: the network's input is 64 pixels a side"):
+        evaluate(folder / "cropped", *data, *network, "--centre-crop", "48")
     # What the network saw is the crop that torchvision's transforms make: tests/test_weights_preprocessing.py.
     localizer = localization.load(network[1], preprocessing={"centre_crop": 64}, centre_crop=True)
     pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
@@ -73,3 +75,11 @@ def test_what_was_said_is_kept_by_convert(wide):
     assert kept.multi_label and [label for _, label in kept.classes] == ["one", "two", "three"]
     with pytest.raises(InputError, match="--size is 3"):
         command(["convert", network[1], "--out", out, "--size", "3"])
+
+
+def test_where_no_picture_can_be_judged_the_reason_is_said(wide):
+    data, network, folder = wide
+    for name in "ab":
+        paint(str(folder / "set" / RED.wnid / f"{name}.png"), (64, 32))
+    with pytest.raises(InputError, match=r"none of its pictures could be judged: .*[ab]\.png: has 64 x 32 pixels, and the data set says 128 x 64"):
+        evaluate(folder / "out", *data, *network)

@@ -58,6 +58,17 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
         np.testing.assert_array_equal(localizer(one_channel)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
 
 
+def test_deep_greys_of_pillow_are_those_of_their_file(localizer, tmp_path):
+    """An X-ray of 12 bits in 16, and floats: by their own range, not cut off at 255."""
+    ramp = np.linspace(0, 4095, 64 * 64).reshape(64, 64)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "x.png")
+    wanted = localization.sources.read(str(tmp_path / "x.png")).pixels
+    assert len(np.unique(wanted)) == 256
+    for image in (Image.open(tmp_path / "x.png"), Image.fromarray(ramp.astype(np.int32)), Image.fromarray(ramp.astype(np.float32) / 4095)):
+        assert image.mode in ("I;16", "I", "F")
+        np.testing.assert_allclose(localization.sources.read(image).pixels.astype(int), wanted, atol=1)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
 def test_what_is_transparent_is_seen_on_white(localizer, picture, kind):
     hidden = np.dstack([picture, np.zeros_like(picture[..., :1])])
@@ -306,6 +317,24 @@ def test_a_keras_model_whose_maps_are_not_defined_is_refused():
     with pytest.raises(ValueError, match="cannot be seen.*say it by preprocessing"):
         localization.from_keras(bare)
     assert len(localization.from_keras(bare, list("abcd"), Preprocessing(size=32))(np.zeros((9, 9, 3)))) == 3
+
+
+def test_what_a_keras_model_computes_outside_of_layers_is_not_overlooked():
+    import keras
+    base = keras.Sequential([keras.layers.Conv2D(6, 3)], name="mobilenetv2_1.00_32")
+    pixels = keras.Input((32, 32, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()
+    model = keras.Model(pixels, keras.layers.Dense(4)(pooled(base(pixels / 127.5 - 1))))
+    with pytest.raises(ValueError, match=r"computes with its pixels first \(TrueDivide, Subtract\): say what it expects by preprocessing="):
+        localization.from_keras(model, list("abcd"))
+    plain = Preprocessing(size=32, scale=1.0, mean=(0, 0, 0), deviation=(1, 1, 1), antialias=False)
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    found = localization.from_keras(model, list("abcd"), plain)(picture, classes=list("abcd"))
+    wanted = tf.nn.softmax(model(picture[None].astype(np.float32)))[0]
+    np.testing.assert_allclose([one.probability for one in found], wanted, atol=1e-5)
+    behind = keras.Model(pixels, keras.layers.Dense(4)(keras.ops.normalize(pooled(base(pixels)))))
+    with pytest.raises(ValueError, match="ends in GlobalAveragePooling2D, Normalize, Dense"):
+        localization.from_keras(behind, list("abcd"), plain)
 
 
 def test_preprocessing_of_keras_applications_is_known():

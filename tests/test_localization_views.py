@@ -155,6 +155,7 @@ def test_options_that_would_change_nothing_are_refused(arguments, message):
 @pytest.mark.parametrize("arguments, message", [
     (["cat.jpg", "--per-class"], "--per-class"),
     (["cat.jpg", "--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
+    (["cat.jpg", "--boxes", "authors", "--refine", "80"], "--refine does not go with --boxes authors"),
     (["cat.jpg", "--class", "cat", "--top", "2"], "--top does not go with --class"),
     (["cat.jpg", "--crops", "10", "--scales", "64"], "--scales does not go with --crops 10"),
     (["cat.jpg", "--scales", "64", "8"], "--scales is 8; it must be at least 16"),

@@ -18,10 +18,12 @@ from PIL import Image
 import cam_data
 import localization
 import localize
+import ops
 import weights
 from cam_base import InputError
 from cam_base.version import VERSION
 from cam_localization import names_to_show
+from cam_localization.pictures import FileNames
 
 from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
 
@@ -366,6 +368,65 @@ def test_places_that_cannot_be_written_to_are_found_before_the_work(colours, pic
     with pytest.raises(InputError, match=message):
         localize.main([*pictures, "--weights", colours, *options])
     assert open(pictures[0], "rb").read() == before
+
+
+def test_names_that_some_file_systems_do_not_tell_apart_are_two_names(tmp_path):
+    """On macOS and Windows IMG_1.JPG and IMG_1.jpg are one file, and so are both spellings of an accent on macOS."""
+    decomposed, composed = "cafe\u0301.JPG", "caf\u00e9"
+    files = [str(tmp_path / name) for name in ("IMG_1.JPG", decomposed)]
+    names = FileNames([tmp_path], files)
+    assert [names.free(file, ".jpg") for file in (files[0], str(tmp_path / "b" / "img_1.png"), f"{composed}.png")] == [
+        "IMG_1-2.jpg", "img_1-3.jpg", f"{composed}-2.jpg"]
+
+
+def test_pictures_of_a_report_are_no_pictures_again(colours, pictures, tmp_path):
+    for _ in range(2):
+        found = run(tmp_path, tmp_path, "--weights", colours, "--report", "--report-pictures", "linked", "--overlay", "none")
+        assert len(found["pictures"]) == 2 and len(os.listdir(tmp_path / "report-pictures")) == 2
+
+
+def test_with_classes_left_out_each_folder_is_of_one_class(colours, tmp_path):
+    paint(str(tmp_path / "set" / "a.png"), red=RED, green=GREEN)
+    paint(str(tmp_path / "set" / "b.png"), green=GREEN)
+    arguments = [tmp_path / "set", "--weights", colours, "--class", "red thing", "--class", "green thing", "--maps", "npy", "--overlay", "full"]
+    every = run(tmp_path / "every", *arguments)
+    chances = [found["probability"] for found in every["pictures"][1]["predictions"]]
+    assert chances[0] < chances[1]
+    for more in ([], ["--resume"]):
+        out = run(tmp_path / "out", *arguments, "--min-probability", str(sum(chances) / 2), *more)
+        (found,) = out["pictures"][1]["predictions"]
+        assert found["label"] == "green thing" and found["map"] == "maps/2/b.png.npy" and found["overlay"] == "overlays/2/b.jpg"
+        assert os.listdir(tmp_path / "out" / "maps" / "1") in (["a.png.npy"], [])
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "maps" / "2" / "b.png.npy"), np.load(tmp_path / "every" / "maps" / "2" / "b.png.npy"))
+
+
+def test_maps_of_pictures_of_one_name_are_not_taken_for_each_other(colours, tmp_path):
+    boxes = {f"{CLASSES[0].wnid}/x.png": [[0, 10, 20, 50]], f"{CLASSES[1].wnid}/x.png": [[30, 10, 50, 50]]}
+    for name, (box,) in boxes.items():
+        paint(str(tmp_path / "set" / name), red=box)
+    metadata = metadata_folder(tmp_path / "metadata", boxes, [0, 1])
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "x.png.npy", np.eye(8))
+    with pytest.raises(InputError, match="no score map for this picture; several pictures' files have its name"):
+        evaluate(tmp_path / "out", "--metadata", metadata, "--data", tmp_path / "set", "--scores", tmp_path / "maps")
+
+
+def test_boxes_of_coarse_score_maps_are_those_of_the_network(colours, tmp_path):
+    """A box is not cut in whole cells of the map's own grid."""
+    boxes = {f"{CLASSES[0].wnid}/{name}.png": [[x, 10, x + 23, 51]] for name, x in (("a", 1), ("b", 9), ("c", 38))}
+    rng = np.random.default_rng(0)
+    for name, (box,) in boxes.items():
+        paint(str(tmp_path / "set" / name), red=box)
+        (tmp_path / "maps" / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "maps" / f"{name}.npy", rng.random((7, 7)))
+    metadata = metadata_folder(tmp_path / "metadata", boxes, [0, 0, 0])
+    found = evaluate(tmp_path / "out", "--metadata", metadata, "--scores", tmp_path / "maps", "--threshold", "0.6")
+    ious = []
+    for name, (box,) in boxes.items():
+        heat_map = ops.normalise(tf.image.resize(np.load(tmp_path / "maps" / f"{name}.npy")[..., None], (224, 224))[..., 0].numpy())
+        drawn = ops.boxes_from_heat_maps(heat_map, 0.6) * (SIDE / 224)
+        ious.append(float(ops.iou(np.rint(drawn), np.array(box))))
+    assert found["gt_known_mean_iou"] == pytest.approx(np.mean(ious), abs=1e-6)
 
 
 def test_a_picture_called_like_a_result_is_not_written_over(colours, tmp_path):

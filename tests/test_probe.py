@@ -132,6 +132,18 @@ def test_joined_sets_keep_every_row():
     assert probe.joined(drawn(3, 2, "set/train", boxes[:3]), drawn(4, 2)).boxes is None
 
 
+def test_both_splits_have_the_classes_of_the_first(tmp_path, monkeypatch):
+    """As COCO's files number theirs, each from its own list."""
+    sets = {"train": drawn(6, 3, "set/train"), "val": replace(drawn(4, 2, "set/val"), largest=7)}
+    sets["val"] = replace(sets["val"], categories=sets["train"].categories[:0:-1])  # "2", "1"
+    monkeypatch.setattr(cam_data, "open_set", lambda _, split: sets[split])
+    pictures, held_out = probe.open_pictures(probe.ProbeSettings(data="set", draw="apart", largest_picture=300))
+    assert pictures.labels.tolist() == [0, 1, 2, 0, 1, 2, 2, 1, 2, 1] and held_out.sum() == 4 and pictures.largest == 300_000_000
+    sets["val"] = replace(sets["val"], categories=[Category(None, "other"), Category(None, "1")])
+    with pytest.raises(InputError, match="the class 'other'"):
+        probe.open_pictures(probe.ProbeSettings(data="set"))
+
+
 def test_the_cost_and_the_classifier_know_nothing_of_the_test_rows():
     """Test features that are not numbers, and labels turned round, would show in either."""
     rng, pictures = np.random.default_rng(0), drawn(60, 3)

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import cam_localization
+from cam_localization.server import names_of
 import cam_report.page
 import evaluate as evaluate_program
 import localization
@@ -118,7 +119,28 @@ def test_score_maps_have_a_page_too(boxed):
     evaluate(folder / "out", *data, "--scores", folder / "maps", "--report")
     report, held = parts(folder / "out" / "report.html")
     assert [item["iou"] for item in report["items"]] == [1, 1, 1] and [item["right"] for item in report["items"]] == [None] * 3
-    assert all(of["views"][0]["p"] is None and boxes_at(of["views"][0], 50)[0].tolist() == of["truth"][0] for of in held)
+    assert all(of["views"][0]["p"] is None and localization.to_picture(boxes_at(of["views"][0], 50)[0], of["views"][0]["s"], 64, 64).tolist() == of["truth"][0] for of in held)
+
+
+def test_a_picture_that_is_missing_changes_no_figure_of_score_maps(boxed):
+    (_, metadata, *_), _, folder = boxed
+    (folder / "maps").mkdir()
+    for name in BOXES:
+        np.save(folder / "maps" / f"{name}.png.npy", np.eye(9))
+    found = evaluate(folder / "out", "--metadata", metadata, "--scores", folder / "maps")
+    shown = evaluate(folder / "shown", "--metadata", metadata, "--scores", folder / "maps", "--report")
+    assert found == shown and found["pictures"] == 3
+    report, held = parts(folder / "shown" / "report.html")
+    assert len(report["items"]) == 3 and all(of["picture"] == "" for of in held)
+
+
+def test_of_an_earlier_evaluation_no_drawing_stays(boxed):
+    data, network, folder = boxed
+    evaluate(folder / "out", *data, *network, "--report", "--report-pictures", "linked", "--overlays", "worst:2")
+    assert len(os.listdir(folder / "out" / "worst")) == 2 and len(os.listdir(folder / "out" / "report-pictures")) == 3
+    (folder / "out" / "worst" / "notes.txt").write_text("of somebody")
+    evaluate(folder / "out", *data, *network)
+    assert os.listdir(folder / "out" / "worst") == ["notes.txt"] and os.listdir(folder / "out" / "report-pictures") == []
 
 
 def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(boxed, capsys):
@@ -265,6 +287,27 @@ def test_hostile_uploads_are_one_line(server):
         error = json.loads(told)["error"]
         assert status == expected and message in error and "\n" not in error and "these bytes" not in error
     assert ask(server, "GET", "/")[0] == 200  # it is still there
+
+
+def test_a_picture_that_comes_too_slowly_is_given_up(server, monkeypatch):
+    monkeypatch.setattr("cam_localization.server.PATIENCE", 0.2)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
+    connection.putrequest("POST", "/look")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders()
+    for _ in range(4):  # each in time by itself
+        connection.send(b"x")
+        time.sleep(0.1)
+    answer = connection.getresponse()
+    assert answer.status == 422 and b"took too long" in answer.read()
+    connection.close()
+
+
+@pytest.mark.parametrize("host, port, known", [
+    ("127.0.0.1", 8765, {"127.0.0.1:8765", "localhost:8765"}), ("127.0.0.1", 80, {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}),
+    ("MyBox", 8765, {"mybox:8765"}), ("0.0.0.0", 80, None)])
+def test_a_server_knows_its_names_as_browsers_say_them(host, port, known):
+    assert names_of(host, port) == known
 
 
 def test_a_port_that_is_taken_is_one_line(server):
