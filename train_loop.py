@@ -263,7 +263,8 @@ def introduce(settings, training, device):
     say(f"{counted(len(training), 'picture')} of {len(training.categories)} classes, {settings.precision} {device}, "
         f"run folder {settings.out}")
     say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
-    others = cam_data.in_words(cam_data.others_in_set(settings.data))
+    # Of a large set, it would take longer to walk through all folders than to begin.
+    others = cam_data.in_words(cam_data.others_in_set(settings.data)) if len(training) < cam_data.LEAST_PICTURES else ""
     if others:
         say(f"{settings.data}: not taken for pictures or lists: {others}")
     if settings.preset:
@@ -273,8 +274,9 @@ def introduce(settings, training, device):
 def say_what_next(settings):
     """The commands that use what was trained."""
     run, data = shlex.quote(settings.out), shlex.quote(settings.data)
-    say(f"Localize with it:  python localize.py PICTURES --weights {run}\n"
-        f"Judge it again:    python evaluate.py --data {data} --weights {run}")
+    say(f"Localize with it:  python localize.py PICTURES --weights {run}")
+    if not settings.hold_out:  # what was held out is no split that evaluate.py knows
+        say(f"Judge it again:    python evaluate.py --data {data} --weights {run}")
 
 
 def report(settings, judged, curves, examples):

@@ -5,6 +5,7 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "augmentation": "Augmentation",
     "decoding": "on_white pixels_of read_picture read_reduced read_values",
+    "folder_index": "LEAST_PICTURES",
     "forms": "others_in_set",
     "frozen": "FrozenMaps frozen_maps",
     "headers": "LARGEST_PICTURE",

@@ -42,7 +42,9 @@ def open_list(root, split, path):
         if boxed:
             boxes.setdefault(file, []).append(_box(path, number, row))
     names = sorted({label for label, _ in labels.values()})
-    chosen = [file for file, (_, part) in labels.items() if _part_of(path, file, part) == split]
+    parts = {file: _part_of(path, file, part) for file, (_, part) in labels.items()}
+    wanted = "test" if split == "val" and "val" not in parts.values() else split
+    chosen = [file for file, part in parts.items() if part == wanted]
     if not chosen:
         raise InputError(f"{path}: none of its {len(labels)} pictures is of the split {split!r}")
     files = [_find(folder, file) for file in chosen]
@@ -55,9 +57,9 @@ def _columns(path):
     try:
         with open_regular(path, LARGEST) as file:
             first = file.readline(4096).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError, InputError):
+        return next(csv.reader([first]), [])
+    except (OSError, UnicodeDecodeError, InputError, csv.Error):
         return []
-    return next(csv.reader([first]), [])
 
 
 def _read(path):

@@ -62,7 +62,7 @@ def _open_metadata(root, split, metadata):
     for place in (*places, "") if split == "val" else places:
         folder = os.path.join(metadata, place)
         if os.path.exists(os.path.join(folder, IDS)):
-            return open_metadata(folder, os.path.join(root, "images"), masks if os.path.isdir(masks) else None)
+            return open_metadata(folder, os.path.join(root, "images"), masks if os.path.isdir(masks) else None, labels_will_do=split == "train")
     raise InputError(f"{metadata}: has no {IDS} for the split {split!r} (looked into {', '.join(places)})")
 
 

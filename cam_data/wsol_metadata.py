@@ -49,18 +49,21 @@ class Metadata(NamedTuple):
     clipped: np.ndarray | None
 
 
-def read_metadata(folder):
+def read_metadata(folder, labels_will_do=False):
     """The metadata of a split.
 
     folder   holds image_ids.txt and class_labels.txt; image_sizes.txt, which boxes
              need and which may be empty beside masks; and localization.txt, with a box
              or a mask a line
+    labels_will_do  localization.txt may be missing, as where there is nothing but labels to train on
     returns  Metadata
     raises   InputError naming the file and the line that are not as they should be, and
              both lines where two contradict each other
     """
     number = _numbered(folder)
     labels = _of_each(folder, LABELS, 1, number)[:, 0]
+    if labels_will_do and not os.path.exists(os.path.join(folder, PLACES)):
+        return Metadata(list(number), labels, None, None, None, None)
     rows = [(line, row) for line, row in _rows(folder, PLACES, [3, 5]) if row[0] in number]
     if not rows:
         raise InputError(f"{os.path.join(folder, PLACES)}: has no line for a picture of {IDS}")
@@ -74,13 +77,14 @@ def read_metadata(folder):
     return Metadata(list(number), labels, sizes, boxes, masks, clipped)
 
 
-def open_metadata(folder, pictures=None, masks=None):
+def open_metadata(folder, pictures=None, masks=None, labels_will_do=False):
     """A split as a PictureSet, with boxes or with masks.
 
     folder    of the metadata, see `read_metadata`
     pictures  folder that image_ids.txt's paths start from; files may have another
               usual ending. None: they are not needed
     masks     folder that the masks' paths start from; None: the pictures'
+    labels_will_do  of `read_metadata`
     raises    InputError as `read_metadata` does, or when a mask or every picture is missing
 
     Classes are numbers there. Their names are the lines of class_names.txt where the
@@ -88,7 +92,7 @@ def open_metadata(folder, pictures=None, masks=None):
     pictures' own folders where each class has one and no two the same; else ILSVRC's,
     in the order of their wnids, where there are a thousand; else their numbers.
     """
-    metadata = read_metadata(folder)
+    metadata = read_metadata(folder, labels_will_do)
     name = os.path.join(*os.path.abspath(folder).split(os.sep)[-2:])
     sizes = None if metadata.sizes is None else metadata.sizes[:, ::-1]
     return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32),

@@ -7,6 +7,7 @@ import re
 from cam_base import InputError, first_line
 from cam_base.terminal import warn
 from ops.quiet_tensorflow import tf
+from weights.checkpoint import readable
 
 KEPT = 2
 FILE = re.compile(r"(ckpt-([1-9][0-9]{0,8}))\.(?:index|data-[0-9]{5}-of-[0-9]{5})")
@@ -58,7 +59,8 @@ class Checkpoints:
         if not all(map(os.path.isfile, glob.glob(glob.escape(prefix) + ".data-*"))):
             return "what it holds is no file"  # a pipe would be waited for
         try:
-            self.checkpoint.read(prefix).assert_consumed()
+            with readable(prefix) as path:
+                self.checkpoint.read(path).assert_consumed()
         except (ValueError, AssertionError, LookupError, tf.errors.OpError) as error:
             return first_line(error)
         return None

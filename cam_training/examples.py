@@ -108,7 +108,9 @@ def write_training_page(settings, examples, curves, records, noticed, judged, me
     about.curves = curves_to_show(curves) + about.curves
     about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
     run = shlex.quote(settings.out)
-    about.commands += [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
+    about.commands += [f"python localize.py PICTURES --weights {run}"]
+    if not settings.hold_out:
+        about.commands += [f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
     return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*examples.shown(), *sample], about)
 
 

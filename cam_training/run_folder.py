@@ -32,9 +32,20 @@ def begin(settings, data):
         if os.path.lexists(os.path.join(settings.out, name)):
             raise InputError(f"{settings.out} already holds a run ({name}): go on with it by --resume "
                              f"{shlex.quote(settings.out)}, or choose another folder by --out")
+    if os.path.lexists(os.path.join(settings.out, DATA)) and not _is_fingerprint(os.path.join(settings.out, DATA), data):
+        raise InputError(f"{os.path.join(settings.out, DATA)} is of somebody else, and is not written over: choose another folder by --out")
     _write_json(os.path.join(settings.out, DATA), data)
     # The last one: a folder with settings.json is a run.
     write_settings(settings)
+
+
+def _is_fingerprint(path, like):
+    """Whether a file is what a run that was killed at its start left."""
+    try:
+        with open_regular(path) as file:
+            return set(json.load(file)) == set(like)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def write_settings(settings):

@@ -85,11 +85,15 @@ class Common:
                             choices=("auto", "float32", "bfloat16", "float16"), group=TRAINING)
     seed: int = option(0, "of the weights, the order and the crops", least=0, below=WHOLE, group=TRAINING)
 
-    def check(self, place=""):
-        """InputError, which begins with `place`, for what is of a wrong kind, out of bounds, or contradicts another."""
+    def check_values(self, place=""):
+        """InputError, which begins with `place`, for what is of a wrong kind or out of bounds."""
         for entry in fields(self):
             if entry.metadata:
                 _check(entry, getattr(self, entry.name), place)
+
+    def check(self, place=""):
+        """The same, also for what contradicts another."""
+        self.check_values(place)
         if self.freeze_features and not self.init:
             raise InputError(f"{place}--freeze-features needs --init: random features are not worth freezing")
         if self.no_mirror and not self.freeze_features:
@@ -162,11 +166,10 @@ def parse(arguments):
     if options.resume is None:
         if options.preset and options.data == "synthetic":
             raise InputError(f"--preset {options.preset} is for pictures of your own: name their folder by --data")
-        for name, value in chosen(options.preset, given).items():
-            setattr(options, name, value)
+        take_preset(options, given)
         options.check()
         return Request(new_settings(options), None, options.dry_run)
-    options.check()
+    options.check_values()
     if options.dry_run:
         raise InputError("--dry-run does not go with --resume: its log says how long an epoch takes")
     settings = saved_settings(options.resume)
@@ -175,6 +178,19 @@ def parse(arguments):
     if "epochs" in given:
         settings.epochs = options.epochs
     return Request(settings, options.resume, False)
+
+
+def take_preset(options, given):
+    """Set what the preset chooses and nobody has given; InputError where it chooses what --init decides."""
+    values = chosen(options.preset, given)
+    for name in GIVEN_BY_INIT:
+        if options.init and name in values:
+            raise InputError(f"--preset {options.preset} chooses --{name}, and with --init the file says which network it is of: "
+                             "--preset finetune is for --init")
+    if options.freeze_features:
+        values.pop("features_rate", None)
+    for name, value in values.items():
+        setattr(options, name, value)
 
 
 def new_settings(options):

@@ -36,6 +36,8 @@ def open_data(settings):
         sets[0] = sets[0].first_rows(settings.rows)
     if settings.hold_out:
         sets = held_out(sets[0], settings.hold_out, settings.seed)
+    if not len(sets[1]):
+        raise InputError(f"{sets[1].name} has no picture of the classes that are trained: hold some out by --hold-out")
     if len(np.unique(sets[0].labels)) < 2:
         raise InputError(f"{sets[0].name}: its {len(sets[0])} pictures are all of one class: "
                          "training needs at least two to tell apart")
@@ -50,15 +52,26 @@ def refuse_common(training, validation):
 
 
 def held_out(pictures, count, seed):
-    """[the other pictures, `count` of them]: drawn at random, as many of each class as there are for it."""
-    if count >= len(pictures):
-        raise InputError(f"--hold-out {count} leaves nothing to train on of {counted(len(pictures), 'picture')}")
+    """[the other pictures, `count` of them]: drawn at random, of each class as many, but half of what it has at most.
+
+    A picture that has rows of several classes is held out with all of them.
+    """
     order = np.random.default_rng([seed, len(pictures)]).permutation(len(pictures))
-    chosen = order[pictures.rows(order).spread_rows(count)]
-    held = np.zeros(len(pictures), bool)
-    held[chosen] = True
+    candidates = order[np.sort(_first_halves(pictures.labels[order]))]
+    if count > len(candidates):
+        raise InputError(f"--hold-out {count}: of {counted(len(pictures), 'picture')}, {len(candidates)} can be held out, half of each class")
+    chosen = {pictures.files[row] for row in candidates[pictures.rows(candidates).spread_rows(count)]}
+    held = np.array([file in chosen for file in pictures.files])
+    lost = np.setdiff1d(pictures.labels, pictures.labels[~held])
+    if len(lost):
+        raise InputError(f"--hold-out {count} leaves no picture of {pictures.categories[lost[0]].label!r} to train on")
     return [replace(pictures.rows(np.flatnonzero(which)), name=f"{pictures.name}, {what}") for which, what in
             ((~held, f"but for {count:,} of its pictures"), (held, f"{count:,} of its pictures"))]
+
+
+def _first_halves(labels):
+    """Of each class, the places of the first half of its labels."""
+    return np.concatenate([np.flatnonzero(labels == label)[:count // 2] for label, count in enumerate(np.bincount(labels))])
 
 
 def class_counts(pictures, most=10):

@@ -7,6 +7,8 @@ from PIL import Image
 from cam_base import InputError
 from cam_data import open_set
 
+from small_sets import class_folders
+
 
 def pictures(folder, count=40):
     folder.mkdir(parents=True)
@@ -54,6 +56,19 @@ def test_damaged_lists_are_one_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         open_set(str(tmp_path / "set" / "list.csv"), "train")
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_part_for_validation_that_for_testing_is_taken(tmp_path):
+    pictures(tmp_path / "set", 3)
+    (tmp_path / "set" / "list.csv").write_text("file,label,split\n00.png,cat,train\n01.png,dog,train\n02.png,cat,test\n")
+    assert open_set(str(tmp_path / "set"), "val").ids == ["02.png"]
+
+
+def test_a_table_of_something_else_is_no_list_and_no_crash(tmp_path):
+    """With the line ends of old Macs, which Python's reader refuses."""
+    class_folders(tmp_path / "set" / "train", {"cat": 2})
+    (tmp_path / "set" / "notes.csv").write_bytes(b"file,label\rcat.jpg,cat\r")
+    assert len(open_set(str(tmp_path / "set"), "train")) == 2
 
 
 def test_two_lists_are_refused(tmp_path):

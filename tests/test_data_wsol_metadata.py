@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from cam_base import InputError
-from cam_data import read_values
+from cam_data import open_set, read_values
 from cam_data.wsol_metadata import open_metadata, read_mask, read_metadata
+
+from small_sets import write_picture
 
 FILES = {"image_ids.txt": "val/b.jpg\nval/a.jpg\n",
          "class_labels.txt": "val/a.jpg,3\nval/b.jpg,0\nval/other.jpg,1\n",
@@ -174,3 +176,17 @@ def test_lists_that_begin_with_a_byte_order_mark_are_read(folder):
         (folder / name).write_bytes("\ufeff".encode() + text.replace("\n", "\r\n").encode())
     marked = read_metadata(str(folder))
     assert str(marked) == str(plain)
+
+
+def test_pictures_that_are_trained_on_need_no_boxes(tmp_path):
+    """As the protocol's lists of OpenImages' training pictures, which are labels alone."""
+    for name in ("a", "b"):
+        write_picture(str(tmp_path / "images" / "train" / f"{name}.png"), 0)
+    folder = tmp_path / "metadata" / "train"
+    folder.mkdir(parents=True)
+    (folder / "image_ids.txt").write_text("train/a.png\ntrain/b.png\n")
+    (folder / "class_labels.txt").write_text("train/a.png,0\ntrain/b.png,1\n")
+    found = open_set(str(tmp_path), "train")
+    assert found.labels.tolist() == [0, 1] and found.boxes is None and found.masks is None
+    with pytest.raises(InputError, match="localization.txt"):
+        open_metadata(str(folder), str(tmp_path / "images"))

@@ -114,8 +114,21 @@ def test_a_hold_out_is_drawn_by_the_seed_of_every_class_and_never_trained_on():
     rest, held = held_out(pictures, 8, 0)
     assert sorted(rest.files + held.files) == sorted(pictures.files) and np.bincount(held.labels).tolist() == [4, 4]
     assert held_out(pictures, 8, 0)[1].files == held.files != held_out(pictures, 8, 1)[1].files
-    with pytest.raises(InputError, match="leaves nothing"):
-        held_out(pictures, 40, 0)
+    assert [np.bincount(part.labels).tolist() for part in held_out(pictures, 20, 0)] == [[15, 5], [15, 5]]  # half of each, at most
+    with pytest.raises(InputError, match="--hold-out 21: of 40 pictures, 20 can be held out, half of each class"):
+        held_out(pictures, 21, 0)
+
+
+def test_a_picture_of_several_classes_is_held_out_with_all_of_them():
+    """As PASCAL VOC's and COCO's are listed: the same pixels must not be trained on and judged."""
+    labels, files = np.int32([0, 1] * 10), [f"{number // 2}.png" for number in range(20)]
+    pictures = cam_data.PictureSet("set", [Category(None, "a"), Category(None, "b")], labels, files, ids=[f"{n}" for n in range(20)])
+    for seed in range(5):
+        rest, held = held_out(pictures, 4, seed)
+        assert not set(rest.files) & set(held.files) and len(held) % 2 == 0 and np.bincount(held.labels).tolist() == 2 * [len(held) // 2]
+    lone = cam_data.PictureSet("set", [Category(None, "a"), Category(None, "b")], np.int32([0, 0, 0, 1, 1]), ["x", "y", "z", "x", "x"])
+    with pytest.raises(InputError, match="--hold-out 2 leaves no picture of 'b' to train on"):
+        held_out(lone, 2, 0)
 
 
 def test_inputs_grow_by_eights_over_two_thirds_of_the_epochs():
@@ -190,6 +203,14 @@ def test_a_preset_chooses_what_is_not_given(name, monkeypatch):
         cam_training.parse(["--preset", name])
 
 
+def test_a_preset_says_when_it_does_not_go_with_init(tmp_path):
+    """And names no option that nobody has typed."""
+    with pytest.raises(InputError, match="--preset cifar10 chooses --network, and with --init the file says which network it is of"):
+        cam_training.parse(["--preset", "cifar10", "--init", "tiny-imagenet-100", "--data", "pictures"])
+    settings = cam_training.parse(["--preset", "finetune", "--init", "tiny-imagenet-100", "--freeze-features", "--data", "pictures"]).settings
+    assert settings.freeze_features and settings.features_rate == 1 and settings.average == PRESETS["finetune"]["average"]
+
+
 # ---------------------------------------------------------------- sets that a run cannot be trained on as they are
 
 def test_examples_of_several_proportions_are_drawn_as_squares(tmp_path, monkeypatch):
@@ -233,6 +254,13 @@ def test_pictures_are_not_judged_that_are_trained_on(tmp_path):
         cam_training.open_data(settings_of(tmp_path / "my.json"))
     training, validation = cam_training.open_data(settings_of(tmp_path / "my.json", hold_out=2))
     assert len(training) == 6 and not set(training.files) & set(validation.files)
+
+
+def test_a_validation_split_without_the_trained_classes_is_found_at_the_start(tmp_path):
+    class_folders(tmp_path / "set" / "train", {"cat": 4, "dog": 4, "emu": 4})
+    class_folders(tmp_path / "set" / "val", {"emu": 4})
+    with pytest.raises(InputError, match="set/val has no picture of the classes that are trained: hold some out by --hold-out"):
+        cam_training.open_data(settings_of(tmp_path / "set", classes=2))
 
 
 def test_a_hold_out_needs_no_validation_split(tmp_path):

@@ -321,7 +321,34 @@ def test_an_option_that_differs_from_the_runs_own_is_refused_by_name(run, option
 def test_options_that_say_what_the_run_has_are_accepted(run):
     data = json.loads((run / "settings.json").read_text())["data"]
     assert resume(run, "--batch", "4", "--network", "alexnet", "--size", "16", "--learning-rate", "0.1", "--data", data,
-                  "--precision", "float32", "--out", run) == 0
+                  "--precision", "float32", "--out", run, "--crop", "resized") == 0
+
+
+@pytest.mark.parametrize("option", [["--crop", "padded"], ["--freeze-features"], ["--features-rate", "0.5"]])
+def test_an_option_is_compared_with_the_runs_own_not_with_defaults(run, option):
+    """Of which data or --init it goes with is the run's matter, not said again at --resume."""
+    refused(["--resume", run, *option], f"{option[0]} .* is not what the run .* was begun with")
+
+
+@pytest.mark.parametrize("name", ["run [2024]", "a\\b"])
+def test_a_folder_whose_name_is_a_pattern_to_tensorflow_is_gone_on_with(finished, tmp_path, monkeypatch, name):
+    use_tiny_network(monkeypatch)
+    copy = shutil.copytree(finished, tmp_path / name)
+    for other in ("weights.npz", "best.npz"):
+        os.unlink(copy / other)
+    assert resume(copy) == 0
+    assert sorted(weights.load(copy / "weights.npz").tensors) == sorted(weights.load(copy / "checkpoints" / "ckpt-3").tensors)
+
+
+def test_a_file_called_like_the_runs_own_list_is_not_written_over(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    data = picture_folders(tmp_path / "pictures")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "data.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    refused(["--data", data, "--out", tmp_path / "out"], "data.json is of somebody else, and is not written over")
+    assert (tmp_path / "out" / "data.json").read_text().startswith('{"images"')
+    (tmp_path / "out" / "data.json").write_text('{"classes": 0, "training": 0, "validation": 0}')  # as a run that was killed left it
+    assert train(data, tmp_path / "out", epochs=1) == 0
 
 
 def test_another_out_goes_on_in_a_copy(run, tmp_path, finished):

@@ -270,6 +270,8 @@ def test_names_of_classes_are_those_of_the_training_datas_folders(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     assert [label for _, label in weights.read_class_names(str(tmp_path))] == ["cat", "dog"]
     assert [label for _, label in weights.read_class_names(str(tmp_path / "val"))] == ["cat"]
+    (tmp_path / "train").rename(tmp_path / "Training")
+    assert [label for _, label in weights.read_class_names(str(tmp_path))] == ["cat", "dog"]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "[]", "[1, 2]", '{"a": 0, "b": 2}', '{"a": "b"}', "[" * 100_000, '{"a": 0'])

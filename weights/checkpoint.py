@@ -1,9 +1,25 @@
 """`tf.train.Checkpoint`s of this project's training; the only reader that imports TensorFlow."""
 
+import contextlib
+import os
+import tempfile
+
 from cam_base import InputError
 from weights.store import from_arrays
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@contextlib.contextmanager
+def readable(prefix):
+    """`with readable(prefix) as prefix:` TensorFlow reads what it wrote there. It takes brackets in a path for those of a pattern."""
+    if "[" not in prefix and (os.sep == "\\" or "\\" not in prefix):
+        yield prefix
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = os.path.join(folder, "checkpoints")
+        os.symlink(os.path.abspath(os.path.dirname(prefix)), link, target_is_directory=True)
+        yield os.path.join(link, os.path.basename(prefix))
 
 
 def read(prefix):
@@ -14,6 +30,11 @@ def read(prefix):
     """
     from ops.quiet_tensorflow import tf
 
+    with readable(prefix) as path:
+        return _read(path, tf)
+
+
+def _read(prefix, tf):
     try:
         reader = tf.train.load_checkpoint(prefix)
         names = [name.removesuffix(VALUE) for name in reader.get_variable_to_shape_map()

@@ -8,6 +8,7 @@ from cam_base import WNID, Category, InputError, open_regular
 from cam_base.terminal import counted
 
 LARGEST = 1 << 24  # bytes of a file of names
+TRAINING = "train", "training"  # what people call the folder of the pictures that are trained on
 
 
 def read_class_names(path):
@@ -50,11 +51,16 @@ def _json(text):
 
 
 def _of_folder(path):
-    inside = os.path.join(path, "train") if os.path.isdir(os.path.join(path, "train")) else path
-    names = sorted(entry.name for entry in os.scandir(inside) if entry.is_dir() and not entry.name.startswith((".", "__")))
+    names = _folders(path)
+    training = next((name for name in names if name.casefold() in TRAINING), None)
+    names = names if training is None else _folders(os.path.join(path, training))
     if not names:
         raise InputError(f"{path}: a folder without a folder for each class")
     return [category_called(name) for name in names]
+
+
+def _folders(path):
+    return sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
 def names_in_order(held):
