@@ -43,10 +43,16 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
         drawn = rng.integers(pictures, size=(rows, pictures))
         drawn += pictures * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * pictures)
-        samples.append(real_array(statistic(counts.reshape(rows, pictures).astype(np.float32)), "statistic"))
-        if samples[-1].shape != (rows,):
-            raise ValueError(f"statistic must give [{rows}] for [{rows}, {pictures}]; it gave {samples[-1].shape}")
+        samples.append(_figures(statistic, counts.reshape(rows, pictures).astype(np.float32), "statistic"))
     return np.concatenate(samples).astype(np.float64)
+
+
+def _figures(statistic, counts, name):
+    """What a statistic gives for counts, [r, pictures]: [r]."""
+    figures = real_array(statistic(counts), name)
+    if figures.shape != counts.shape[:1]:
+        raise ValueError(f"{name} must give [{len(counts)}] for {list(counts.shape)}; it gave {figures.shape}")
+    return figures
 
 
 def _check_statistic(statistic, name):
@@ -149,7 +155,7 @@ def compare(a, b, pictures, resamples=RESAMPLES, seed=0):
     _check_statistic(b, "b")
 
     def difference(counts):
-        return a(counts) - b(counts)
+        return _figures(a, counts, "a") - _figures(b, counts, "b")
 
     low, high = interval(bootstrap(difference, pictures, resamples, seed))
     value = float(difference(np.ones((1, pictures), np.float32))[0])

@@ -205,6 +205,40 @@ def test_every_picture_is_seen_whole_and_in_order_and_the_last_batch_is_filled_u
             np.testing.assert_allclose(prepared, prepare(read_picture(pictures.files[row]), SMALL), atol=1e-5)
 
 
+def kinds_of_pictures(folder):
+    """Files of 48 x 40 pixels, each of a kind that the graph decodes by itself or has to leave to Pillow."""
+    rng = np.random.default_rng(0)
+    colours = np.asarray(Image.fromarray(rng.integers(0, 256, (6, 5, 3), np.uint8)).resize((40, 48), Image.BILINEAR))
+    rgb, alpha = Image.fromarray(colours), Image.fromarray(rng.integers(0, 256, (48, 40), np.uint8))
+    see_through, turned = rgb.copy(), Image.Exif()
+    see_through.putalpha(alpha)
+    turned[0x0112] = 6
+    palette = rgb.quantize(16)
+    kinds = {
+        "jpeg": (rgb, "JPEG", {"quality": 60}), "progressive": (rgb, "JPEG", {"progressive": True}), "grey jpeg": (rgb.convert("L"), "JPEG", {}),
+        "cmyk": (rgb.convert("CMYK"), "JPEG", {}), "turned jpeg": (rgb, "JPEG", {"exif": turned}), "grey": (rgb.convert("L"), "PNG", {}),
+        "alpha": (see_through, "PNG", {}), "grey alpha": (see_through.convert("LA"), "PNG", {}), "palette": (palette, "PNG", {}),
+        "transparent colour": (palette, "PNG", {"transparency": 3}), "deep": (Image.fromarray(rng.integers(900, 3000, (48, 40)).astype(np.uint16)), "PNG", {}),
+        "turned png": (rgb, "PNG", {"exif": turned}), "gif": (palette, "GIF", {}), "bmp": (rgb, "BMP", {}), "webp": (rgb, "WEBP", {})}
+    os.makedirs(folder / "train" / "cat")
+    for name, (image, kind, options) in kinds.items():
+        image.save(folder / "train" / "cat" / f"{name}.png", kind, **options)
+    return len(kinds)
+
+
+def test_the_graph_decodes_as_python_does(tmp_path):
+    """What is trained on, frozen and probed is what localize.py shows, whatever kind of file it is."""
+    count = kinds_of_pictures(tmp_path)
+    pictures = open_set(str(tmp_path), "train")
+    plain = Preprocessing(size=40, scale=1.0, mean=(0, 0, 0), deviation=(1, 1, 1), interpolation="nearest")
+    ((inputs, _, rows, sizes),) = viewing_batches(pictures, plain, count)
+    assert len(rows) == count
+    for file, prepared, size in zip(pictures.files, inputs, sizes.numpy()):
+        read = read_picture(file)
+        assert tuple(size) == read.shape[:2], file
+        np.testing.assert_array_equal(prepared, prepare(read, plain), err_msg=file)
+
+
 def test_sizes_are_those_of_the_upright_picture(pictures):
     tags = Image.Exif()
     tags[0x0112] = 6

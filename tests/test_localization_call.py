@@ -339,8 +339,18 @@ def test_what_a_keras_model_computes_outside_of_layers_is_not_overlooked():
 
 def test_preprocessing_of_keras_applications_is_known():
     import keras
-    model = keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3), alpha=0.35)
     pixels = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-    (found,) = localization.from_keras(model)(pixels, top=1)
-    expected = np.asarray(model(keras.applications.mobilenet_v2.preprocess_input(pixels[None].astype(np.float32))))[0]
-    assert found.probability == pytest.approx(expected[found.number], abs=1e-6) and found.wnid.startswith("n0")
+    for name, applications in (("resnet50", keras.applications.resnet), ("mobilenetv2_0.35_96", keras.applications.mobilenet_v2),
+                               ("densenet121", keras.applications.densenet)):
+        inputs = keras.Input([96, 96, 3])
+        maps = keras.layers.Conv2D(4, 3, strides=2)(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(maps)), name=name)
+        localizer = localization.from_keras(model)
+        wanted = applications.preprocess_input(pixels.astype(np.float32))
+        np.testing.assert_allclose(localizer._prepare(pixels), wanted, atol=1e-4)
+        dense = model.layers[-1]
+        dense.kernel.assign(dense.kernel * (10 / np.ptp(model(wanted[None]))))  # or the classes are all as probable
+        expected = np.asarray(tf.nn.softmax(model(wanted[None])))[0]
+        (found,) = localizer(pixels, top=1)
+        assert expected.max() > 0.01 and found.number == expected.argmax() and found.wnid.startswith("n")
+        assert found.probability == pytest.approx(expected.max(), rel=1e-3)

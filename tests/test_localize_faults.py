@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -183,7 +184,7 @@ def test_closed_streams_and_names_that_are_not_utf8(tmp_path, shell):
     for number in range(3):
         save(os.path.join(tmp_path, "in", os.fsdecode(b"\xff%d.png" % number)))
     ran = subprocess.run(["bash", "-c", "set -o pipefail; " + shell.format(
-        f"{sys.executable} {os.path.join(ROOT, 'localize.py')} in --out out")], cwd=tmp_path, capture_output=True,
+        shlex.join([sys.executable, os.path.join(ROOT, "localize.py"), "in", "--out", "out"]))], cwd=tmp_path, capture_output=True,
         env=os.environ | {"LC_ALL": "C.UTF-8"})
     assert ran.returncode == 0, ran
     assert b"Traceback" not in ran.stderr and b"Error" not in ran.stderr
@@ -199,9 +200,9 @@ def test_a_signal_in_the_middle_keeps_what_was_found(tmp_path, number, status):
     for copy in range(1, 600):
         os.link(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{copy}.jpg")
     running = command(tmp_path, "in", "--out", "out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    for _ in range(600):
-        if (tmp_path / "out" / "localizations.json").exists():
-            break
+    until = time.monotonic() + 300
+    while not (tmp_path / "out" / "localizations.json").exists():
+        assert running.poll() is None and time.monotonic() < until
         time.sleep(0.1)
     running.send_signal(number)
     _, said = running.communicate(timeout=60)

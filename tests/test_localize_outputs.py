@@ -305,9 +305,16 @@ def test_only_the_same_run_goes_on(colours, tmp_path):
             localize.main([*arguments, "--resume", *other])
     second = str(tmp_path / "other.npz")
     loaded = weights.load(colours)
-    weights.save(second, loaded._replace(trained={"epochs": 1}) if hasattr(loaded, "_replace") else loaded)
+    weights.save(second, loaded)
     with pytest.raises(InputError, match="another run: weights was"):
         localize.main([folder, "--weights", second, "--out", out, "--resume"])
+    with open(colours, "rb") as file:
+        kept = file.read()
+    weights.save(colours, replace(loaded, provenance={"epochs": 1}))  # trained again, to the same name
+    with pytest.raises(InputError, match="another run: weights_sha256 was"):
+        localize.main([*arguments, "--resume"])
+    with open(colours, "wb") as file:
+        file.write(kept)
     paint(os.path.join(folder, "0001.png"), blue=(0, 0, 9, 9))
     with pytest.raises(InputError, match="another run: pictures_sha256 was"):
         localize.main([*arguments, "--resume"])
@@ -450,7 +457,8 @@ def test_a_thousand_pictures_killed_half_way(tmp_path):
 
     assert start("whole").wait(timeout=600) == 0
     running = start("killed")
-    while len(os.listdir(tmp_path / "killed")) < 500 if (tmp_path / "killed").exists() else True:
+    while not (tmp_path / "killed").exists() or len(os.listdir(tmp_path / "killed")) < 500:
+        assert running.poll() is None
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.wait(timeout=60)

@@ -1,11 +1,13 @@
 """What the programs write for the page, and how a page is served: by reading it, without a browser."""
 
 import base64
+import contextlib
 import csv
 import http.client
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -15,15 +17,16 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import cam_localization
-from cam_localization.server import names_of
 import cam_report.page
 import evaluate as evaluate_program
 import localization
 import localize
 import ops
 from cam_base import InputError
+from cam_localization.server import names_of
 from cam_report.kept import read_kept, write_kept
 from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
 from small_reports import shown
@@ -145,9 +148,19 @@ def test_of_an_earlier_evaluation_no_drawing_stays(boxed):
 
 def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(boxed, capsys):
     data, network, folder = boxed
+    # Beside the red of one picture is fainter red, which only the lower threshold takes for its own.
+    paint(str(folder / "set" / RED / "a.png"), red=BOXES["a"], green=(0, 62, 64, 64))
+    with Image.open(folder / "set" / RED / "a.png") as image:
+        pixels = np.array(image)
+    pixels[BOXES["a"][1]:60, BOXES["a"][2]:62] = (180, 100, 100)
+    Image.fromarray(pixels).save(folder / "set" / RED / "a.png")
+    ious = {}
     for name, threshold in (("low", "0.2"), ("high", "0.9")):
         evaluate(folder / name, *data, *network, "--threshold", threshold)  # every evaluation keeps its maps
         assert not os.path.exists(folder / name / "report.html")
+        with open(folder / name / "pictures.csv", encoding="utf-8") as file:
+            ious[name] = {row["id"]: float(row["gt_known_iou"]) for row in csv.DictReader(file)}
+    assert ious["low"][f"{RED}/a.png"] < 0.5 < ious["high"][f"{RED}/a.png"]
     os.rename(folder / "set", folder / "gone")
     os.unlink(network[1])
     arguments = ["--compare", str(folder / "low"), str(folder / "high"), "--report", "--out", str(folder / "both")]
@@ -156,7 +169,12 @@ def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(box
     assert report["views_are_runs"] and report["start"] == 20
     for item, of in zip(report["items"], held):
         assert [view["run"] for view in of["views"][:2]] == ["A", "B"] and of["views"][0]["b"] == of["views"][1]["b"]
-        assert item["change"] == pytest.approx(0, abs=1) and of["picture"].startswith("data:image/jpeg")
+        assert item["change"] == pytest.approx(ious["low"][item["name"]] - ious["high"][item["name"]], abs=1e-4)
+        assert of["picture"].startswith("data:image/jpeg")
+    (changed,) = report["tables"]
+    assert changed["title"].startswith("1 pictures whose box is right in one only") and [row[0] for row in changed["rows"]] == [f"{RED}/a.png"]
+    assert changed["rows"][0][1:] == pytest.approx([ious["low"][f"{RED}/a.png"], ious["high"][f"{RED}/a.png"],
+                                                    ious["low"][f"{RED}/a.png"] - ious["high"][f"{RED}/a.png"]], abs=1e-4)
     assert {row[0] for row in report["figures"]} >= {"gt_known_localization", "max_box_acc"}
     assert ["threshold", "0.2   and   0.9"] in report["settings"] and "report: " in capsys.readouterr().out
     os.unlink(folder / "high" / "maps.npz")
@@ -295,9 +313,10 @@ def test_a_picture_that_comes_too_slowly_is_given_up(server, monkeypatch):
     connection.putrequest("POST", "/look")
     connection.putheader("Content-Length", "1000")
     connection.endheaders()
-    for _ in range(4):  # each in time by itself
-        connection.send(b"x")
-        time.sleep(0.1)
+    began = time.monotonic()
+    while not select.select([connection.sock], [], [], 0.05)[0] and time.monotonic() < began + 20:  # each byte in time by itself
+        with contextlib.suppress(OSError):
+            connection.send(b"x")
     answer = connection.getresponse()
     assert answer.status == 422 and b"took too long" in answer.read()
     connection.close()

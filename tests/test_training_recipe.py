@@ -61,7 +61,38 @@ def test_where_both_are_asked_for_a_coin_chooses():
 
 
 def test_targets_are_of_both_labels():
-    np.testing.assert_allclose(mixed_targets(tf.constant([0, 2]), 3, 0.75), [[0.75, 0, 0.25], [0.25, 0, 0.75]])
+    np.testing.assert_allclose(mixed_targets(tf.constant([0, 2, 1]), 3, 0.75), [[0.75, 0.25, 0], [0.25, 0, 0.75], [0, 0.75, 0.25]])
+
+
+@pytest.mark.parametrize("options", [{"cutmix": 1.0}, {"mixup": 0.4}])
+def test_a_step_trains_on_mixed_pictures_and_their_targets(options):
+    """One step's momentum is the gradient of the loss of what `mix` and `mixed_targets` make, drawn by the seed and the step."""
+    x, labels = tf.random.stateless_uniform([4, 16, 16, 3], [1, 2]), tf.constant([0, 1, 2, 1])
+    net = TinyNet(3)
+    mixed, share = mix(x, mixup=options.get("mixup", 0), cutmix=options.get("cutmix", 0), seed=tf.constant([5, 0], tf.int64))
+    assert 0.02 < float(share) < 0.98
+    with tf.GradientTape() as tape:
+        losses = tf.nn.softmax_cross_entropy_with_logits(mixed_targets(labels, 3, share), net(mixed, True)[0])
+        loss = tf.reduce_mean(losses)
+    trainer = Trainer(TinyNet(3), settings_of_a_step(seed=5, **options), 2, b"")
+    wanted = tape.gradient(loss, [nets.named_variables(net)[name] for name in trainer.trained()])
+    assert float(trainer.step(x, labels)) == pytest.approx(float(loss), rel=1e-5)
+    for momentum, gradient in zip(trainer.momenta, wanted):
+        np.testing.assert_allclose(momentum, gradient, atol=1e-6)
+
+
+def test_a_training_changes_its_pictures_as_it_was_told(tmp_path, monkeypatch):
+    use_tiny_network(monkeypatch)
+    seen, original = [], cam_data.training_batches
+
+    def noted(pictures, preprocessing, *arguments, augmentation, **options):
+        seen.append((preprocessing.size, augmentation))
+        return original(pictures, preprocessing, *arguments, augmentation=augmentation, **options)
+
+    monkeypatch.setattr(cam_data, "training_batches", noted, raising=False)
+    train_loop.main(["--network", "alexnet", "--batch", "4", "--data", picture_folders(tmp_path / "pictures"), "--out", str(tmp_path / "run"), "--epochs", "3",
+                     "--crop", "padded", "--jitter", "0.2", "--cutout", "0.3", "--first-size", "16", "--size", "24"])
+    assert seen == [(size, cam_data.Augmentation("padded", 0.2, 0.3)) for size in (16, 16, 24)]
 
 
 # ---------------------------------------------------------------- averages, loss scaling

@@ -23,6 +23,7 @@ from weights.catalogue import CATALOGUE, Published
 
 import python2_pickle
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CONTENT = np.random.default_rng(0).bytes(400_000)
 OLD = b"what was here before"
 
@@ -371,7 +372,7 @@ def test_the_cache_follows_the_environment(monkeypatch):
 
 def command(cache, *arguments, **environment):
     # Started in the background of a script, this process may ignore Ctrl-C, and its children would.
-    return subprocess.Popen([sys.executable, "-m", "weights", *arguments], text=True,
+    return subprocess.Popen([sys.executable, "-m", "weights", *arguments], text=True, cwd=ROOT,
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env=os.environ | {"CAM_WEIGHTS": str(cache)} | environment)

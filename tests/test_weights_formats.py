@@ -21,6 +21,7 @@ from weights import catalogue, formats, ilsvrc, keras_groups, keras_h5, layout, 
 
 import python2_pickle
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -388,4 +389,4 @@ def test_unknown_and_missing_files_are_refused_in_one_line(tmp_path):
 def test_reading_does_not_import_tensorflow():
     code = ("import sys, weights; weights.load(sys.argv[1]); import weights.keras_h5, weights.__main__; "
             "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)")
-    subprocess.run([sys.executable, "-c", code, os.path.join(FIXTURES, "narrow_resnet26.pth")], check=True)
+    subprocess.run([sys.executable, "-c", code, os.path.join(FIXTURES, "narrow_resnet26.pth")], check=True, cwd=ROOT)

@@ -23,6 +23,7 @@ from weights import layout, torch_file, torch_legacy, torchvision, toronto
 
 import python2_pickle
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NARROW = {"conv1": (3, 3, 3, 4), "conv2": (3, 3, 2, 8), "conv3": (1, 1, 8, 4), "conv4": (1, 1, 2, 4),
           "conv5": (1, 1, 2, 6)}
 
@@ -428,6 +429,6 @@ def test_a_refused_conversion_leaves_no_output(tmp_path):
     toronto_file(tmp_path / "x.npy", BOMBS["a deep tuple"])
     (tmp_path / "out").mkdir()
     run = subprocess.run([sys.executable, "-m", "weights", "convert", tmp_path / "x.npy", "--out",
-                          tmp_path / "out" / "x.npz"], capture_output=True, text=True)
+                          tmp_path / "out" / "x.npz"], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 2 and len(run.stderr.splitlines()) == 1 and "Traceback" not in run.stderr
     assert not list((tmp_path / "out").iterdir())
