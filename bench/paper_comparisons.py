@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("runs/paper"))
     options, others = parser.parse_known_args()
-    table = Table("network", *FIGURES.values())
+    table = Table("network", *FIGURES.values(), width=100)
     what = re.sub(r"[^A-Za-z0-9.]+", "-", " ".join([Path(options.data).name, str(options.epochs), "epochs", *others]))
     for name, arguments in NETWORKS.items():
         found = [trained(options, [*arguments, *others], options.out / what / f"{name.replace(' ', '-')}-{seed}", seed) for seed in range(options.seeds)]
