@@ -35,13 +35,13 @@ def main():
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("runs/paper"))
     options, others = parser.parse_known_args()
-    table = Table("network", *FIGURES.values(), width=100)
+    table = Table("network", *FIGURES.values())
     what = re.sub(r"[^A-Za-z0-9.]+", "-", " ".join([Path(options.data).name, str(options.epochs), "epochs", *others]))
     for name, arguments in NETWORKS.items():
         found = [trained(options, [*arguments, *others], options.out / what / f"{name.replace(' ', '-')}-{seed}", seed) for seed in range(options.seeds)]
         table.add_row(name, *(f"{np.mean(values):.3f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
                               for figure in FIGURES if (values := [metrics[figure] for metrics in found])))
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 def trained(options, arguments, run, seed):
