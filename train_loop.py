@@ -273,10 +273,8 @@ def introduce(settings, training, device):
 
 def say_what_next(settings):
     """The commands that use what was trained."""
-    run, data = shlex.quote(settings.out), shlex.quote(settings.data)
-    say(f"Localize with it:  python localize.py PICTURES --weights {run}")
-    if not settings.hold_out:  # what was held out is no split that evaluate.py knows
-        say(f"Judge it again:    python evaluate.py --data {data} --weights {run}")
+    for what, command in zip(("Localize with it:", "Judge it again:"), cam_training.next_commands(settings)):
+        say(f"{what:18} {command}")
 
 
 def report(settings, judged, curves, examples):

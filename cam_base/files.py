@@ -73,6 +73,14 @@ def lock(file, taken):
         raise InputError(taken) from None
 
 
+def is_utf8(name):
+    """Whether UTF-8 can hold it: names of files that are not UTF-8, and JSON's halves of letters, become text that cannot be written."""
+    try:
+        return name.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 # Within the pictures that these programs draw, by which localize.py knows that they are no pictures to look at.
 OWN_MARK = "drawn by localize.py"
 

@@ -13,7 +13,7 @@ __getattr__ = exports(__name__, {
     "layouts": "open_folder",
     "not_taken": "files_not_taken in_words",
     "opening": "open_set",
-    "picture_set": "PictureSet",
+    "picture_set": "PictureSet places_in_class",
     "pipeline": "broken_files epoch_order share_of training_batches viewing_batches",
     "preparation": "prepare prepare_centre_crop",
     "synthetic": "open_synthetic",

@@ -7,10 +7,11 @@ import re
 from typing import NamedTuple
 
 from cam_base import Category, InputError, open_regular
+from cam_base.files import is_utf8
 from cam_base.terminal import counted, say
 from cam_data.boxed import Boxed, boxed_set, outward, part_called
-from cam_data.paths import is_text, plain_path
 from cam_data.layouts import is_held_out
+from cam_data.paths import plain_path
 
 # Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
 LARGEST = 64 << 20
@@ -147,7 +148,7 @@ def _categories(path, listed):
     names = {}
     for number, one in enumerate(listed, 1):
         key, name = _key(path, "category", number, one.get("id")), one.get("name")
-        if not isinstance(name, str) or not name.strip() or not is_text(name) or key in names:
+        if not isinstance(name, str) or not name.strip() or not is_utf8(name) or key in names:
             raise InputError(f"{path}: category {number} has no name, or the id of another")
         names[key] = name.strip()
     above = {one.get("supercategory") for one in listed if isinstance(one.get("supercategory"), str)}

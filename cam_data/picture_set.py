@@ -117,11 +117,15 @@ class PictureSet:
         """The numbers of `count` rows, ascending, spread over the classes as evenly as they allow, of each class the first."""
         if not 1 <= count <= len(self):
             raise InputError(f"{self.name} has {counted(len(self), 'picture')}; asked for {count}")
-        by_class = np.argsort(self.labels, kind="stable")
-        begins = np.searchsorted(self.labels[by_class], self.labels[by_class])
-        rank = np.empty(len(self), int)
-        rank[by_class] = np.arange(len(self)) - begins
-        return np.sort(np.lexsort((self.labels, rank))[:count])
+        return np.sort(np.lexsort((self.labels, places_in_class(self.labels)))[:count])
+
+
+def places_in_class(labels):
+    """Of each row, how many of its class are in front of it: int [rows]."""
+    by_class = np.argsort(labels, kind="stable")
+    places = np.empty(len(labels), int)
+    places[by_class] = np.arange(len(labels)) - np.searchsorted(labels[by_class], labels[by_class])
+    return places
 
 
 def cut_box(box, size):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import cam_data
 from cam_base import InputError
-from cam_base.files import OWN_MARK
+from cam_base.files import OWN_MARK, is_utf8
 from cam_base.terminal import counted, say
 
 WRITTEN = ("localizations.json", "localizations.csv", "report.html", ".npy")  # beside overlays
@@ -77,7 +77,7 @@ class FileNames:
         ending = own + ending if whole else ending
         stem = os.fsencode(stem)[:self.LONGEST - self.ROOM - len(os.fsencode(own))]
         # A letter of several bytes may have been cut.
-        stem = stem.decode(errors="ignore") if _is_utf8(file) else os.fsdecode(stem)
+        stem = stem.decode(errors="ignore") if is_utf8(file) else os.fsdecode(stem)
         name, number = f"{stem}{ending}", 2
         while _key(name) in self.taken:
             name, number = f"{stem}-{number}{ending}", number + 1
@@ -88,14 +88,6 @@ class FileNames:
 def _key(name):
     """The same for names that are one file where a file system does not tell a.JPG from a.jpg, or how an accent is written."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _is_utf8(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def names_to_show(files):

@@ -5,7 +5,7 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "checkpoints": "Checkpoints",
     "devices": "open_devices",
-    "examples": "Examples noticing write_training_page",
+    "examples": "Examples next_commands noticing write_training_page",
     "exporting": "as_weights refuse_edited_settings tensors_of",
     "fingerprint": "of_sets",
     "machine": "refusals_in_one_line",

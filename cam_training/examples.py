@@ -107,11 +107,15 @@ def write_training_page(settings, examples, curves, records, noticed, judged, me
     about = about_evaluation(sample, records, judged, metrics)
     about.curves = curves_to_show(curves) + about.curves
     about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
-    run = shlex.quote(settings.out)
-    about.commands += [f"python localize.py PICTURES --weights {run}"]
-    if not settings.hold_out:
-        about.commands += [f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
+    about.commands += next_commands(settings)
     return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*examples.shown(), *sample], about)
+
+
+def next_commands(settings):
+    """The commands that use what was trained: to localize, and to judge it again."""
+    run = shlex.quote(settings.out)
+    commands = [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
+    return commands[:1] if settings.hold_out else commands  # what was held out is no split that evaluate.py knows
 
 
 def _spread(count, most):

@@ -28,15 +28,20 @@ def begin(settings, data):
 
     data  its fingerprint
     """
-    for name in TRACES:
-        if os.path.lexists(os.path.join(settings.out, name)):
-            raise InputError(f"{settings.out} already holds a run ({name}): go on with it by --resume "
-                             f"{shlex.quote(settings.out)}, or choose another folder by --out")
-    if os.path.lexists(os.path.join(settings.out, DATA)) and not _is_fingerprint(os.path.join(settings.out, DATA), data):
-        raise InputError(f"{os.path.join(settings.out, DATA)} is of somebody else, and is not written over: choose another folder by --out")
+    _refuse_taken(settings.out, data, f"go on with it by --resume {shlex.quote(settings.out)}, or choose another folder by --out")
     _write_json(os.path.join(settings.out, DATA), data)
     # The last one: a folder with settings.json is a run.
     write_settings(settings)
+
+
+def _refuse_taken(out, data, advice):
+    """InputError where there is a run already, or a file of somebody else that is called like one of a run's."""
+    for name in TRACES:
+        if os.path.lexists(os.path.join(out, name)):
+            raise InputError(f"{out} already holds a run ({name}): {advice}")
+    path = os.path.join(out, DATA)
+    if os.path.lexists(path) and not _is_fingerprint(path, data):
+        raise InputError(f"{path} is of somebody else, and is not written over: choose another folder by --out")
 
 
 def _is_fingerprint(path, like):
@@ -63,7 +68,7 @@ def go_on(settings, data, source):
         raise InputError(f"{settings.data} is not what {source} was trained on: {said}; "
                          "put it back as it was, or start a new run")
     if not os.path.samefile(source, settings.out):
-        _copy(source, settings.out)
+        _copy(source, settings.out, data)
     for pattern in LEFTOVERS:
         for path in glob.glob(os.path.join(glob.escape(settings.out), pattern)):
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
@@ -88,11 +93,9 @@ def _changed_data(run, data):
                          "whether the data are still the same; start a new run, with its weights by --init") from None
 
 
-def _copy(run, out):
+def _copy(run, out, data):
     """The run again in another folder, where no run is yet."""
-    for name in TRACES:
-        if os.path.lexists(os.path.join(out, name)):
-            raise InputError(f"{out} already holds a run ({name}): choose another folder by --out")
+    _refuse_taken(out, data, "choose another folder by --out")
     left_out = shutil.ignore_patterns(LOCK, SETTINGS, ".unfinished-*")
     with holding(run):
         shutil.copytree(run, out, dirs_exist_ok=True, ignore=left_out)

@@ -10,6 +10,7 @@ import cam_base.settings
 import nets
 import weights
 from cam_base import InputError, Preprocessing, open_regular
+from cam_base.files import is_utf8
 from cam_base.settings import check_bounds, flag, option
 from cam_training.presets import PRESETS, chosen
 from weights.store import checked_looking
@@ -312,11 +313,3 @@ def _check(entry, value, place):
         check_bounds(entry, value)
     except InputError as error:
         raise InputError(f"{place}{error}") from None
-
-
-def is_utf8(text):
-    """Whether UTF-8 can hold it: names of files that are not UTF-8 themselves become text that cannot be written."""
-    try:
-        return text.encode() is not None
-    except UnicodeEncodeError:
-        return False

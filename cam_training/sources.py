@@ -10,8 +10,8 @@ import numpy as np
 import cam_data
 import nets
 from cam_base import InputError, Preprocessing
+from cam_base.files import is_utf8
 from cam_base.terminal import counted, warn
-from cam_training.settings import is_utf8
 from ops.quiet_tensorflow import tf
 
 GROWING, STEP_OF_SIZE = 2 / 3, 8  # of --first-size: the share of all epochs, and pixels
@@ -57,7 +57,8 @@ def held_out(pictures, count, seed):
     A picture that has rows of several classes is held out with all of them.
     """
     order = np.random.default_rng([seed, len(pictures)]).permutation(len(pictures))
-    candidates = order[np.sort(_first_halves(pictures.labels[order]))]
+    labels = pictures.labels[order]
+    candidates = order[cam_data.places_in_class(labels) < np.bincount(labels)[labels] // 2]
     if count > len(candidates):
         raise InputError(f"--hold-out {count}: of {counted(len(pictures), 'picture')}, {len(candidates)} can be held out, half of each class")
     chosen = {pictures.files[row] for row in candidates[pictures.rows(candidates).spread_rows(count)]}
@@ -67,11 +68,6 @@ def held_out(pictures, count, seed):
         raise InputError(f"--hold-out {count} leaves no picture of {pictures.categories[lost[0]].label!r} to train on")
     return [replace(pictures.rows(np.flatnonzero(which)), name=f"{pictures.name}, {what}") for which, what in
             ((~held, f"but for {count:,} of its pictures"), (held, f"{count:,} of its pictures"))]
-
-
-def _first_halves(labels):
-    """Of each class, the places of the first half of its labels."""
-    return np.concatenate([np.flatnonzero(labels == label)[:count // 2] for label, count in enumerate(np.bincount(labels))])
 
 
 def class_counts(pictures, most=10):

@@ -347,6 +347,8 @@ def test_a_file_called_like_the_runs_own_list_is_not_written_over(tmp_path, monk
     (tmp_path / "out" / "data.json").write_text('{"images": [], "annotations": [], "categories": []}')
     refused(["--data", data, "--out", tmp_path / "out"], "data.json is of somebody else, and is not written over")
     assert (tmp_path / "out" / "data.json").read_text().startswith('{"images"')
+    assert train(data, tmp_path / "run", epochs=1) == 0
+    refused(["--resume", tmp_path / "run", "--out", tmp_path / "out"], "data.json is of somebody else, and is not written over")
     (tmp_path / "out" / "data.json").write_text('{"classes": 0, "training": 0, "validation": 0}')  # as a run that was killed left it
     assert train(data, tmp_path / "out", epochs=1) == 0
 
