@@ -236,12 +236,16 @@ def test_kernels_that_float16_cannot_hold_stop_the_run_and_the_last_good_weights
 def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     run, data = tmp_path / "run", picture_folders(tmp_path / "pictures")
-    before = signal.getsignal(signal.SIGINT)
-    with monkeypatch.context() as patch:
-        signal_at(patch, STEPS + 2, signal.SIGINT, signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            train(data, run)
-    assert signal.getsignal(signal.SIGINT) is before
+    # Where the tests run in the background of a script, they were started to ignore Ctrl-C.
+    before, found = signal.default_int_handler, signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            signal_at(patch, STEPS + 2, signal.SIGINT, signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                train(data, run)
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, found)
     # What stands is the end of the first epoch.
     assert len(log_of(run)) == 1 and sorted(os.listdir(run / "checkpoints"))[-1] == "ckpt-1.index"
 
