@@ -1,6 +1,7 @@
 """A network that says where it sees its classes."""
 
 import os
+import threading
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -100,7 +101,7 @@ class Localizer:
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
-        self._run, self._traced = tf.function(self._network, autograph=False), {}
+        self._run, self._traced, self._tracing = tf.function(self._network, autograph=False), {}, threading.Lock()
         to_input = prepare_centre_crop if centre_crop else prepare
         self._prepare = tf.function(lambda pixels: to_input(pixels, self.viewing), autograph=False,
                                     input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
@@ -194,7 +195,8 @@ class Localizer:
             return results
 
         decoded = in_order(lambda pair: self._decode(*pair, keep, largest), enumerate(pictures), READERS, batch + READERS)
-        for group in in_order(look, grouped(decoded, batch), workers=1, ahead=1):
+        # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores.
+        for group in in_order(look, grouped(decoded, batch), workers=2, ahead=1):
             yield from group
 
     def _decode(self, number, source, keep, largest):
@@ -239,8 +241,9 @@ class Localizer:
     def _look(self, view):
         """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name."""
         shape = tuple(view.shape)
-        if shape not in self._traced:
-            self._traced[shape] = self._run.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+        with self._tracing:
+            if shape not in self._traced:
+                self._traced[shape] = self._run.get_concrete_function(tf.TensorSpec(shape, tf.float32))
         return self._traced[shape](view)
 
     def _network(self, inputs):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 import ops
 
@@ -44,6 +45,23 @@ def test_the_box_is_drawn_where_it_is():
 def test_a_long_caption_is_cut():
     np.testing.assert_array_equal(strip(64, 64, [[0, 0, 9, 9]], ["word " * 400]).shape,
                                   strip(64, 64, [[0, 0, 9, 9]], ["w"]).shape)
+
+
+@pytest.mark.parametrize("caption", ["tabby 83%", "jay, quail & Ävyqgj() 7%", "A  To AVA. 100%", "犬", ""])
+@pytest.mark.parametrize("width", [240, 480])
+def test_a_caption_is_as_pillow_writes_it(caption, width):
+    below = ops.captioned(np.zeros((width, width, 3), np.uint8), caption)[width:] if width == 480 else \
+        strip(240, 240, [[0, 0, 240, 240]], [caption])[240:, 246:]
+    expected, times = Image.new("RGB", below.shape[1::-1], (255, 255, 255)), width // 240
+    ImageDraw.Draw(expected).text((2 * times, 2 * times), caption, (20, 20, 20), ImageFont.load_default(20 * times))
+    np.testing.assert_allclose(below.astype(int), np.asarray(expected), atol=1)
+
+
+def test_a_caption_is_cut_where_pillow_measures_it():
+    font, panel = ImageFont.load_default(20), 240
+    drawn = strip(240, 240, [[0, 0, 240, 240]], ["word " * 400])[240:, 246:]
+    kept = next(text for end in range(400, 0, -1) for text in [("word " * 400)[:end].rstrip() + "…"] if font.getlength(text) <= panel)
+    np.testing.assert_array_equal(drawn, strip(240, 240, [[0, 0, 240, 240]], [kept])[240:, 246:])
 
 
 @pytest.mark.parametrize("box", [[0, 0, 1, 1], [3998, 100, 3999, 3000], [100, 3999, 200, 4000], [7, 7, 7, 9]])
