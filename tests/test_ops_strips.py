@@ -85,3 +85,12 @@ def test_a_panel_shows_what_the_overlay_of_its_picture_shows(size):
     inside = np.s_[6:-6, 6:-6]
     difference = np.abs(drawn[:240, 326:].astype(int) - ops.overlay(picture, heat))[inside]
     assert difference.max() <= 8 and difference.mean() < 1  # at most two of jet's levels beside
+
+
+def test_a_fine_heat_map_is_drawn_as_an_interpolated_one():
+    """Half a pixel off at most: of a ramp over the panel, half a step."""
+    ramp = np.tile(np.linspace(0, 1, 240, dtype=np.float32), (240, 1))
+    picture = np.zeros((240, 360, 3), np.uint8)
+    drawn = ops.panels(picture, [ramp], [[0, 0, 1, 1]], [""], 1, "gray")[10:240, 366:, 0].astype(int)
+    expected = np.linspace(0, 255, 360)
+    assert abs(drawn - expected).max() <= 2.5 and (np.diff(drawn) >= 0).all()
