@@ -35,7 +35,7 @@ class ProbeSettings:
     test: int = option(None, "at most so many test pictures of each class (none: all others)", kind=int, least=1,
                        metavar="N")
     splits: int = option(10, "how many random splits", least=1)
-    classes: int = option(None, "only the first so many classes of --data", kind=int, least=1)
+    classes: int = option(None, "only the first so many classes of --data", kind=int, least=2)
     classifier: str = option("svm", "linear SVM or logistic regression", choices=("logistic", "svm"))
     crops: bool = option(False, "also of what the maps cut out, of true boxes, and by the network's own last layer")
     seed: int = option(0, "draws the splits", least=0)

@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from cam_base import Category, InputError, open_regular
+from cam_data.boxed import outward
 from cam_data.headers import read_header
 from cam_data.layouts import CALLED, is_held_out
 from cam_data.paths import plain_path
@@ -29,7 +30,7 @@ def find_list(root):
 
 
 def open_list(root, split, path):
-    """The `split` of a list. Boxes are half-open, x0 <= x < x1, in pixels of the upright picture; several rows of one picture are
+    """The `split` of a list. Boxes are half-open, x0 <= x < x1, in pixels of the upright picture, decimals rounded outward; several rows of one picture are
     its boxes. Without a column `split`, a tenth of the pictures, by a checksum of their names, is "val".
     """
     folder, rows = os.path.dirname(os.path.abspath(path)), _read(path)
@@ -90,11 +91,11 @@ def _plain(path, number, file):
 
 def _box(path, number, row):
     try:
-        x0, y0, x1, y1 = (int(float(row[name])) for name in BOX)
-    except (ValueError, OverflowError):
+        x0, y0, x1, y1 = outward(*(float(row[name]) for name in BOX))
+    except ValueError:  # far away, too
         raise InputError(f"{path}, line {number}: {', '.join(row[name] for name in BOX)} are no box") from None
-    if not (x0 < x1 and y0 < y1) or max(map(abs, (x0, y0, x1, y1))) > 1 << 20:
-        raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} is empty, or far away")
+    if not (x0 < x1 and y0 < y1):
+        raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} is empty")
     return [x0, y0, x1, y1]
 
 

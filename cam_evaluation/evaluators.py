@@ -101,7 +101,9 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
         except InputError as error:
             return f"skipped {error}", None, None
         boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
-        return None, collector.evaluate(row, size, boxes, scores), seen
+        # As of a network's own maps: the scale that cuts negative values off does so for the metrics, too.
+        judged = np.maximum(scores, 0) if scale == "max" else scores
+        return None, collector.evaluate(row, size, boxes, judged), seen
 
     noticed = []
     for warning, found, seen in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):

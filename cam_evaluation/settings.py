@@ -46,7 +46,7 @@ class EvaluateSettings(Looking):
                                      "in the form of --metadata", metavar="FOLDER", group="data to judge by")
     threshold_data: str = option(None, "of the pictures of --threshold-metadata (default: --data)", metavar="FOLDER",
                                  group="data to judge by")
-    classes: int = option(None, "only the first so many classes", kind=int, least=1, group="data to judge by")
+    classes: int = option(None, "only the first so many classes", kind=int, least=2, group="data to judge by")
     rows: int = option(None, "only so many pictures, spread over the classes", kind=int, least=1,
                        group="data to judge by")
     scores: str = option(None, "judge score maps, <picture>.npy, instead of a network", metavar="FOLDER", group="judging")

@@ -6,6 +6,7 @@ a page of another site cannot: `Host` and `Origin` must be the server's.
 
 import json
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -39,6 +40,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host, port, look, page, pixels=PIXELS):
         self.look, self.page, self.pixels = look, page, pixels
         self.turns, self.arriving = threading.Semaphore(AT_A_TIME), threading.Semaphore(ARRIVING)
+        if ":" in host:
+            self.address_family = socket.AF_INET6
         try:
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as error:
@@ -46,17 +49,22 @@ class Server(ThreadingHTTPServer):
                              "choose another") from None
         port = self.server_address[1]
         self.hosts = names_of(host, port)
-        self.address = f"http://{host}:{port}/"
+        self.address = f"http://{in_address(host)}:{port}/"
 
     def handle_error(self, request, client_address):
         """A connection that ended early is no news."""
+
+
+def in_address(host):
+    """As a host stands in an address: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def names_of(host, port):
     """What `Host` may say in a request to this address: of port 80, browsers leave the number out. None: anything."""
     if host in ("0.0.0.0", "::"):
         return None
-    names = {"127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host.lower()}
+    names = {"127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {in_address(host.lower())}
     return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
 
 

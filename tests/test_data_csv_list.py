@@ -42,6 +42,14 @@ def test_boxes_and_splits(tmp_path):
     assert [box.tolist() for box in open_set(str(tmp_path / "set"), "train").boxes] == [[[1, 2, 10, 20]]]
 
 
+def test_decimals_of_a_box_are_rounded_outward(tmp_path):
+    pictures(tmp_path / "set", 2)
+    (tmp_path / "set" / "boxes.csv").write_text("file,label,x0,y0,x1,y1,split\n00.png,cat,1.5,2,10.25,20.0,train\n01.png,dog,0.2,0.2,0.9,0.9,train\n")
+    part = open_set(str(tmp_path / "set"), "train")
+    found = dict(zip(part.ids, (box.tolist() for box in part.boxes)))
+    assert found == {"00.png": [[1, 2, 11, 20]], "01.png": [[0, 0, 1, 1]]}
+
+
 @pytest.mark.parametrize("text, message", [
     ("file,label\n", "lists no pictures"), ("file,label\na.png\n", "line 2: has another number of columns"),
     ("file,label\na.png,cat,3\n", "line 2: has another number"), ("file,label\n../a.png,cat\n", "not a file below the list's folder"),

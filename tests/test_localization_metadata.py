@@ -181,6 +181,19 @@ def masked(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("scale, expected", [("min-max", 56 / 168), ("max", 56 / 224)])
+def test_metrics_judge_score_maps_as_their_scale_says(masked, scale, expected):
+    """The object has 0 and a part of the background -1, which is 0, too, where negative values are cut off."""
+    scores = np.load(masked / "scores" / "a.npy")
+    scores[:, 168:] = -1
+    np.save(masked / "scores" / "a.npy", scores)
+    half(str(masked / "masks" / "a" / "0.png"), (112, 168))
+    (masked / "metadata" / "localization.txt").write_text("a.jpg,a/0.png,\n")
+    found = evaluate(masked / "out", "--metadata", masked / "metadata", "--masks", masked / "masks",
+                     "--scores", masked / "scores", "--map-scale", scale)
+    assert found["pxap"] == pytest.approx(expected, abs=1e-3)
+
+
 @pytest.mark.parametrize("objects, ignored, expected", [
     # Two masks of one object each, united: the first step is all right, the second half of it.
     ([(0, 56), (56, 84)], None, 2 / 3 + 1 / 3 * 84 / 112),

@@ -142,7 +142,7 @@ def test_the_authors_rule_divides_by_the_maximum_alone():
     (["--data", "d", "--boxes", "authors", "--threshold", "0.7"], "--threshold does not go with --boxes authors"),
     (["--compare", "a", "b", "--per-class"], "--per-class does not go with --compare"),
     (["--data", "d", "--class", "tabby"], "unrecognized arguments: --class tabby"),
-    (["--data", "d", "--rows", "0"], "--rows is 0"),
+    (["--data", "d", "--rows", "0"], "--rows is 0"), (["--data", "d", "--classes", "1"], "--classes is 1"),
     (["--data", "d", "--classes", "0"], "--classes is 0"),
     (["--data", "d", "--data", "e"], "--data is given twice"),
     (["--data", "d", "--align", "--align"], "--align is given twice"),

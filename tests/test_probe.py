@@ -267,6 +267,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(things, network_file, tmp_pa
                                (["--data", things, "--splits", "0"], "--splits is 0"),
                                (["--data", things, "--train", "9", "--draw", "apart"], "too few for --train 9"),
                                (["--data", things, "--classes", "7"], "has 3 classes"),
+                               (["--data", things, "--classes", "1"], "--classes is 1; it must be at least 2"),
                                (["--data", str(tmp_path / "none")], "no such folder"),
                                (["--data", things, "--weights", str(tmp_path / "none.npz")], "none.npz")):
         with pytest.raises(InputError, match=message) as error:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -324,9 +325,22 @@ def test_a_picture_that_comes_too_slowly_is_given_up(server, monkeypatch):
 
 @pytest.mark.parametrize("host, port, known", [
     ("127.0.0.1", 8765, {"127.0.0.1:8765", "localhost:8765"}), ("127.0.0.1", 80, {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}),
-    ("MyBox", 8765, {"mybox:8765"}), ("0.0.0.0", 80, None)])
+    ("MyBox", 8765, {"mybox:8765"}), ("0.0.0.0", 80, None), ("::", 80, None), ("::1", 8765, {"[::1]:8765"})])
 def test_a_server_knows_its_names_as_browsers_say_them(host, port, known):
     assert names_of(host, port) == known
+
+
+def test_an_address_of_ipv6_is_served():
+    try:
+        running = cam_localization.Server("::1", 0, None, b"the page")
+    except InputError:
+        pytest.skip("this machine has no IPv6")
+    thread = threading.Thread(target=running.handle_request)
+    thread.start()
+    with urllib.request.urlopen(running.address, timeout=20) as answer:
+        assert running.address.startswith("http://[::1]:") and answer.read() == b"the page"
+    thread.join(10)
+    running.server_close()
 
 
 def test_a_port_that_is_taken_is_one_line(server):
