@@ -14,17 +14,19 @@ GREYS = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class Augmentation(NamedTuple):
-    """What is drawn anew for every picture of every epoch. Half of the pictures are mirrored, too.
+    """What is drawn anew for every picture of every epoch.
 
     crop    "resized": 35 to 100 % of the picture, 3:4 to 4:3, resized to the input;
             "padded": the whole picture, shifted by up to an eighth of a side, its border reflected; "none"
     jitter  brightness, contrast and saturation are multiplied by 1 - jitter to 1 + jitter, each
     cutout  side of a square that is hidden, as a share of the input's (DeVries and Taylor, 2017); it may lie partly outside
+    mirror  half of the pictures are mirrored
     """
 
     crop: str = "resized"
     jitter: float = 0.0
     cutout: float = 0.0
+    mirror: bool = True
 
 
 def augment(picture, size, seed, preprocessing, augmentation):
@@ -39,7 +41,8 @@ def augment(picture, size, seed, preprocessing, augmentation):
     picture = tf.ensure_shape(resize(picture, [side, side], preprocessing), [side, side, 3])
     if augmentation.crop == "padded":
         picture = _padded_crop(picture, seed)
-    picture = tf.image.stateless_random_flip_left_right(picture, seed + 1)
+    if augmentation.mirror:
+        picture = tf.image.stateless_random_flip_left_right(picture, seed + 1)
     if augmentation.jitter:
         picture = _jittered(picture, augmentation.jitter, seed + 2)
     picture = normalise_pixels(picture, preprocessing)

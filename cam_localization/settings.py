@@ -38,7 +38,7 @@ class LocalizeSettings(Looking):
                                  choices=("jpg", "png"), group="what is written to --out")
     all_boxes: bool = option(False, "not only the one box of a class but one around every segment above the threshold, each with "
                              "its peak, in the overlays, too", group="what is written to --out")
-    maps: str = option(None, "also write each class's map; npy: unscaled, on the network's grid, in the form that evaluate.py "
+    maps: str = option(None, "also write each class's map; npy: unscaled, on the network's grid or that of --refine, in the form that evaluate.py "
                        "--scores reads; png: the heat map in 16 bits, as large as the picture", choices=("npy", "png"),
                        group="what is written to --out")
     masks: bool = option(False, "also write where each class's heat map is above the threshold, as PNG, as large as the picture",

@@ -56,12 +56,11 @@ class Common:
     init: str | None = option(None, "start from these weights: a file, or a name of `python -m weights list`",
                               metavar="FILE", group=TRANSFER)
     freeze_features: bool = option(False, "train only the layers that are not in --init", group=TRANSFER)
-    no_mirror: bool = option(False, "frozen features of the pictures as they are only", group=TRANSFER)
     features_rate: float | None = option(None, "learning rate of --init's layers, as a share (0.1)", kind=float, least=0,
                                          below=LARGE, group=TRANSFER)
     epochs: int | None = option(None, "passes over the training pictures (12; with --init 5, with --freeze-features 20, "
                                 "or as many more, up to 100, as make 400 steps)", kind=int, least=1, below=10**9, group=TRAINING)
-    batch: int | None = option(None, "pictures in a step (64; with --init 32)", kind=int, least=1, below=WHOLE,
+    batch: int | None = option(None, "pictures in a step (64; with --init 32, with --freeze-features 64)", kind=int, least=1, below=WHOLE,
                                group=TRAINING)
     learning_rate: float | None = option(None, "at its peak, after warm-up (0.1; with --init 0.01)", kind=float, least=0, below=LARGE,
                                          group=TRAINING)
@@ -76,6 +75,7 @@ class Common:
     clip: float = option(0.0, "largest global norm of the gradient; 0: any", least=0, below=LARGE, group=TRAINING)
     crop: str = option("resized", "of each picture that is trained on: 35 to 100 %% of it, resized; or all of it, shifted by an eighth of a "
                        "side at most", choices=("resized", "padded", "none"), group=TRAINING)
+    no_mirror: bool = option(False, "do not mirror half of the pictures: for text, digits, and classes of left and right", group=TRAINING)
     jitter: float = option(0.0, "of brightness, contrast and saturation: 0.4 is from 60 to 140 %%", least=0, below=1.001, group=TRAINING)
     cutout: float = option(0.0, "side of a square that is hidden, as a share of the input's", least=0, below=1.001, group=TRAINING)
     mixup: float = option(0.0, "alpha of its Beta distribution (0.2 is usual)", least=0, below=1000, group=TRAINING)
@@ -97,13 +97,13 @@ class Common:
         self.check_values(place)
         if self.freeze_features and not self.init:
             raise InputError(f"{place}--freeze-features needs --init: random features are not worth freezing")
-        if self.no_mirror and not self.freeze_features:
-            raise InputError(f"{place}--no-mirror goes with --freeze-features")
         if self.features_rate not in (None, 1) and (not self.init or self.freeze_features):
             raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
                              "with --freeze-features")
+        drawn = "drawn pictures, which are new in every epoch"
         for still, names, why in ((self.freeze_features, CHANGES, "--freeze-features, whose pictures are looked at once"),
-                                  (self.data == "synthetic", OF_PICTURES, "drawn pictures, which are new in every epoch")):
+                                  (self.data == "synthetic", OF_PICTURES, drawn),
+                                  (self.data == "synthetic" and not self.freeze_features, ("no_mirror",), drawn)):
             for entry in fields(self):
                 if still and entry.name in names and getattr(self, entry.name) != entry.default:
                     raise InputError(f"{place}{flag(entry)} does not go with {why}")

@@ -84,7 +84,7 @@ class Pictures:
     def __init__(self, pictures, settings, share):
         self.pictures, self.settings, self.share = pictures, settings, share
         self.preprocessing = Preprocessing.from_dict(settings.preprocessing)
-        self.augmentation = cam_data.Augmentation(settings.crop, settings.jitter, settings.cutout)
+        self.augmentation = cam_data.Augmentation(settings.crop, settings.jitter, settings.cutout, not settings.no_mirror)
 
     def training_batches(self, batch, *, epoch, **place):
         preprocessing = replace(self.preprocessing, size=size_of_epoch(self.settings, epoch))

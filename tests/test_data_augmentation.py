@@ -28,6 +28,10 @@ def test_without_a_crop_it_is_the_picture_or_its_mirror_image():
     assert all(mirror or np.array_equal(one, PICTURE) for one, mirror in zip(found, mirrored)) and 18 <= sum(mirrored) <= 42
 
 
+def test_no_picture_is_mirrored_where_that_is_asked_for():
+    assert all(np.array_equal(one, PICTURE) for one in seen(crop="none", mirror=False))
+
+
 def test_a_padded_crop_is_a_shift_by_an_eighth_at_most_with_the_border_reflected():
     padded = np.pad(PICTURE, ((4, 4), (4, 4), (0, 0)), "reflect")
     shifts = {(y, x): padded[y:y + SIDE, x:x + SIDE] for y in range(9) for x in range(9)}

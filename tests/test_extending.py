@@ -63,7 +63,7 @@ def test_a_method_is_a_function_and_a_line(monkeypatch):
 
 
 def test_a_form_of_data_set_is_two_functions_and_a_line(monkeypatch, tmp_path):
-    defined = example("cam_data/csv_list.py")
+    defined = example("cam_data/three_columns.py")
     monkeypatch.setattr(cam_data.forms, "FORMS",
                         [*cam_data.forms.FORMS, (defined["recognise_csv"], defined["open_csv"])])
     for name in ("a", "b", "c"):

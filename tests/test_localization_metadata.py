@@ -38,6 +38,23 @@ def test_a_network_is_judged_by_boxes(boxed, monkeypatch):
     assert "pxap" not in found and "top1_localization_error_of_all" not in found
 
 
+@pytest.mark.parametrize("places", [("", None), ("val", "train"), ("test", "train-weaksup")])
+def test_lists_beside_images_are_recognised(boxed, places):
+    red, green = CLASSES[0].wnid, CLASSES[1].wnid
+    (boxed / "pictures").rename(boxed / "images")
+    (boxed / "metadata" / "val").rename(boxed / "lists")
+    for place, boxes in zip(places, ({f"{red}/a.png": [BOX]}, {f"{green}/b.jpg": [GREEN_BOX]})):
+        if place is not None:
+            metadata_folder(boxed / "metadata" / place, boxes, [0])
+    judged = cam_data.open_set(str(boxed), "val")
+    assert judged.ids == [f"{red}/a.png"] and judged.boxes[0].tolist() == [BOX]
+    if places[1]:
+        assert cam_data.open_set(str(boxed), "train").ids == [f"{green}/b.jpg"]
+    else:
+        with pytest.raises(InputError, match="has no image_ids.txt for the split 'train'"):
+            cam_data.open_set(str(boxed), "train")
+
+
 def test_the_threshold_is_chosen_on_another_split(boxed, monkeypatch):
     weights = colour_weights(monkeypatch, boxed)
     paint(str(boxed / "pictures" / CLASSES[0].wnid / "c.png"), red=BOX)

@@ -91,8 +91,8 @@ def test_a_training_changes_its_pictures_as_it_was_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cam_data, "training_batches", noted, raising=False)
     train_loop.main(["--network", "alexnet", "--batch", "4", "--data", picture_folders(tmp_path / "pictures"), "--out", str(tmp_path / "run"), "--epochs", "3",
-                     "--crop", "padded", "--jitter", "0.2", "--cutout", "0.3", "--first-size", "16", "--size", "24"])
-    assert seen == [(size, cam_data.Augmentation("padded", 0.2, 0.3)) for size in (16, 16, 24)]
+                     "--crop", "padded", "--jitter", "0.2", "--cutout", "0.3", "--first-size", "16", "--size", "24", "--no-mirror"])
+    assert seen == [(size, cam_data.Augmentation("padded", 0.2, 0.3, mirror=False)) for size in (16, 16, 24)]
 
 
 # ---------------------------------------------------------------- averages, loss scaling

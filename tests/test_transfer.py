@@ -294,7 +294,7 @@ def test_options_that_contradict_each_other_are_refused(elsewhere, tmp_path):
     path, _ = elsewhere
     for arguments, message in ((["--freeze-features"], "--freeze-features needs --init"),
                                (["--init", path, "--depth", "50"], "--depth cannot be chosen with --init"),
-                               (["--no-mirror"], "--no-mirror goes with --freeze-features"),
+                               (["--no-mirror", "--data", "synthetic"], "--no-mirror does not go with drawn pictures"),
                                (["--features-rate", "0.1"], "--features-rate needs --init"),
                                (["--init", path, "--freeze-features", "--features-rate", "0"], "not trained with"),
                                (["--init", path, "--head", "star"], "--head is not an option of resnet"),
