@@ -1,12 +1,14 @@
 """Files that are read with care and written whole."""
 
 import contextlib
+import errno
 import os
+import secrets
 import stat
 import tempfile
-import threading
 
 from cam_base.errors import InputError
+from cam_base.terminal import warn
 
 try:
     import fcntl
@@ -69,8 +71,11 @@ def lock(file, taken):
         else:
             file.seek(0)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except OSError:
-        raise InputError(taken) from None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            raise InputError(taken) from None
+        # Lustre and NFS may be mounted so.
+        warn(f"{file.name}: this file system has no locks ({error.strerror}); take care that no other process writes there")
 
 
 def is_utf8(name):
@@ -85,15 +90,10 @@ def is_utf8(name):
 OWN_MARK = "drawn by localize.py"
 
 
-_asking = threading.Lock()
-
-
-def permissions():
-    """Those of a new file. The mask can only be asked for by setting it, for all threads: one at a time."""
-    with _asking:
-        mask = os.umask(0)
-        os.umask(mask)
-    return 0o666 & ~mask
+def unfinished(folder):
+    """(handle, path) of a file to be renamed, with the permissions of any new file, which `tempfile`'s have not."""
+    path = os.path.join(folder, f".unfinished-{secrets.token_hex(8)}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), path
 
 
 class replacing:
@@ -105,7 +105,7 @@ class replacing:
     def __enter__(self):
         folder = os.path.dirname(self.path)
         os.makedirs(folder, exist_ok=True)
-        handle, self.temporary = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
+        handle, self.temporary = unfinished(folder)
         self.file = os.fdopen(handle, "wb")
         return self.file
 
@@ -113,7 +113,6 @@ class replacing:
         try:
             self.file.close()
             if kind is None:
-                os.chmod(self.temporary, permissions())
                 os.replace(self.temporary, self.path)
         finally:
             if os.path.exists(self.temporary):

@@ -2,9 +2,8 @@
 
 import json
 import os
-import tempfile
 
-from cam_base.files import permissions
+from cam_base.files import unfinished
 
 
 class Growing:
@@ -37,16 +36,17 @@ class Growing:
     def _begin(self, data):
         folder = os.path.dirname(self.path)
         os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
+        handle, temporary = unfinished(folder)
         self.file = os.fdopen(handle, "r+b", buffering=0)
         try:
             self._write(self.begin + data)
-            os.chmod(temporary, permissions())
+            self.file.close()  # Windows does not rename a file that is open
             os.replace(temporary, self.path)
         except BaseException:
             self.file.close()
             os.unlink(temporary)
             raise
+        self.file = open(self.path, "r+b", buffering=0)
 
     def _write(self, data):
         """Put data where the entries ended, and the end behind it, at once."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as RichTable
 
-from cam_base.errors import InputError
+from cam_base.errors import InputError, first_line
 from cam_base.version import VERSION
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
@@ -139,6 +139,11 @@ def _terminated(*_):
     raise Terminated
 
 
+def no_memory(error):
+    """Whether Python, or TensorFlow, which is not imported here, has run out of memory."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
 def run_program(program, main, refused=(OSError,)):
     """Exit with main's status; 2 and one line for the user's mistakes and what the system refuses (a full disk)."""
     sys.stdout, sys.stderr = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
@@ -154,5 +159,9 @@ def run_program(program, main, refused=(OSError,)):
     except refused as error:
         text = f"{error.strerror}: {error.filename}" if getattr(error, "filename", None) else str(error)
         message = text.strip().splitlines()[0][:300]
+    except Exception as error:
+        if not no_memory(error):
+            raise
+        message = f"the memory is not enough ({first_line(error)}): a smaller --batch, or smaller pictures, need less"
     warn(f"{program}: {' '.join(message.split())}")
     sys.exit(2)

@@ -69,6 +69,7 @@ class FileNames:
     def __init__(self, folders, pictures):
         folders = set(map(os.path.realpath, folders))
         parents = {parent: os.path.realpath(parent) in folders for parent in set(map(os.path.dirname, pictures))}
+        self.next = {}  # number of the next picture of a name
         self.taken = {_key(os.path.basename(picture)) for picture in pictures if parents[os.path.dirname(picture)]}
 
     def free(self, file, ending, whole=False):
@@ -78,9 +79,12 @@ class FileNames:
         stem = os.fsencode(stem)[:self.LONGEST - self.ROOM - len(os.fsencode(own))]
         # A letter of several bytes may have been cut.
         stem = stem.decode(errors="ignore") if is_utf8(file) else os.fsdecode(stem)
-        name, number = f"{stem}{ending}", 2
+        name = f"{stem}{ending}"
+        wanted = _key(name)
+        number = self.next.get(wanted, 2)
         while _key(name) in self.taken:
             name, number = f"{stem}-{number}{ending}", number + 1
+        self.next[wanted] = number
         self.taken.add(_key(name))
         return name
 

@@ -110,6 +110,7 @@ def _is_whole(entry, file, sure):
         return isinstance(entry["error"], str) and not entry["predictions"]
     return (type(entry.get("width")) is int and type(entry.get("height")) is int and bool(entry["predictions"] or not sure)
             and all(isinstance(found, dict) and type(found.get("class")) is int and isinstance(found.get("label"), str)
+                    and isinstance(found.get("wnid", 0), (str, type(None)))
                     and isinstance(found.get("probability"), float) and numbers(found.get("box"), 4) and numbers(found.get("peak"), 2)
                     for found in entry["predictions"]))
 
@@ -163,9 +164,9 @@ class ResultsFile:
 
 def entry_bytes(entry):
     """A line for the picture, and one for each of its classes."""
-    *facts, (_, predictions) = entry.items()
-    picture = json_bytes(dict(facts), None)[:-1]
-    lines = b",".join(b"\n  " + json_bytes(found, None) for found in predictions)
+    facts = {name: value for name, value in entry.items() if name != "predictions"}
+    picture = json_bytes(facts, None)[:-1]
+    lines = b",".join(b"\n  " + json_bytes(found, None) for found in entry["predictions"])
     return picture + b', "predictions": [' + lines + b"]}"
 
 

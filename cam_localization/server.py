@@ -16,9 +16,9 @@ from urllib.parse import unquote
 
 import cam_data
 import cam_report
-from cam_base import InputError
+from cam_base import InputError, first_line
 from cam_base.growing import json_bytes
-from cam_base.terminal import printable, say
+from cam_base.terminal import printable, say, warn
 
 LARGEST = 32_000_000  # bytes of an upload
 PIXELS = 50_000_000  # of a picture, at most
@@ -104,6 +104,13 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError as error:  # of which InputError is one
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).removeprefix("these bytes: "))
             return
+        except ConnectionError:  # the page is closed
+            raise
+        except Exception as error:
+            # Of this picture alone; who started the server is told, too.
+            warn(f"localize.py: {name}: {type(error).__name__}: {first_line(error)}")
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {first_line(error)}")
+            return
         answer["seconds"] = time.perf_counter() - began
         self._answer(HTTPStatus.OK, json_bytes(answer, None), JSON)
 
@@ -156,7 +163,7 @@ def page_to_serve(title, about):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "page.html")
         with cam_report.PageWriter(path, title) as page:
-            page.finish(about, serve=True)
+            page.finish(about, serve=LARGEST)
         with open(path, "rb") as file:
             return file.read()
 

@@ -85,8 +85,8 @@ class PageWriter:
             file.write(picture)
         return quote(f"{os.path.basename(self.folder)}/{name}")
 
-    def finish(self, about, serve=False):
-        """Write what is known last; `serve`: whether the page asks its server about pictures (`cam_localization.server`)."""
+    def finish(self, about, serve=0):
+        """Write what is known last; `serve`: of a page that asks its server about pictures (`cam_localization.server`), most bytes of one."""
         report = {"steps": STEPS, "start": min(STEPS - 1, round(about.threshold * STEPS)), "peak": about.peak,
                   "views_are_runs": about.runs, "names": self.encoder.names, "items": self.items,
                   "palettes": {name: base64.b64encode(palette(name)).decode() for name in PALETTES},
@@ -109,7 +109,7 @@ class Encoder:
 
     @property
     def names(self):
-        """[name, wnid] of each class."""
+        """[the first of its names, wnid, all names] of each class."""
         return [list(name) for name in self._numbers]
 
     def encode(self, shown, picture):
@@ -125,7 +125,7 @@ class Encoder:
     def _number(self, category):
         if category is None:
             return None
-        return self._numbers.setdefault((category[1].split(",")[0], category[0] or ""), len(self._numbers))
+        return self._numbers.setdefault((category[1].split(",")[0], category[0] or "", category[1]), len(self._numbers))
 
     def _view(self, one):
         grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)

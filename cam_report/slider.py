@@ -45,7 +45,13 @@ def step_boxes(heat_map):
     order = np.lexsort([regions.order(basin, node_level), -area, step])
     step, box = step[order], box[order]
     place = np.arange(len(step)) - np.searchsorted(step, step)  # among those of its step
-    peak = _holds_peak(regions, heat_map, basin[order], step, np.minimum(place, MOST - 1))
+    held = _holds_peak(regions, heat_map, basin[order], step)
+    # Of more segments than are kept, the peak's own takes the last place.
+    far = held & (place >= MOST)
+    place[np.isin(step, step[far]) & (place == MOST - 1)] = MOST
+    place[far] = MOST - 1
+    peak = np.zeros(STEPS, np.uint8)
+    peak[step[held]] = place[held]
     step, box = step[place < MOST], box[place < MOST]
     # Above no pixel there is no segment: the box is the whole map.
     empty = np.setdiff1d(np.arange(STEPS), step)
@@ -55,16 +61,13 @@ def step_boxes(heat_map):
     return StepBoxes(np.bincount(step, minlength=STEPS).astype(np.uint8), box[order].astype(np.int32), peak)
 
 
-def _holds_peak(regions, heat_map, basin, step, place):
-    """uint8 [STEPS]: the place, among those of its step, of the segment with the map's maximum; 0 where there is none."""
+def _holds_peak(regions, heat_map, basin, step):
+    """bool [segments]: which has the map's maximum."""
     y, x = np.unravel_index(heat_map.argmax(), heat_map.shape)
     highest = regions.basin[(y + 1) * (heat_map.shape[1] + 2) + x + 1]
     steps = np.unique(step)
     roots = regions.root(np.full(len(steps), highest), steps + 1)
-    held = np.isin(step * regions.born.size + basin, steps * regions.born.size + roots)
-    peak = np.zeros(STEPS, np.uint8)
-    peak[step[held]] = place[held]
-    return peak
+    return np.isin(step * regions.born.size + basin, steps * regions.born.size + roots)
 
 
 def _heights(heat_map, level, cuts):

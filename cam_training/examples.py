@@ -86,9 +86,9 @@ class Examples:
         try:
             with open_regular(os.path.join(self.folder, f"epoch-{epoch:06}.npy"), 1 << 28) as file:
                 maps = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, MemoryError):  # the last of a header that claims too much
             return None
-        good = maps.dtype == np.float16 and maps.ndim == 3 and len(maps) == len(self.rows) and maps.size and ((maps >= 0) & (maps <= 1)).all()
+        good = isinstance(maps, np.ndarray) and maps.dtype == np.float16 and maps.ndim == 3 and len(maps) == len(self.rows) and maps.size and ((maps >= 0) & (maps <= 1)).all()
         return maps.astype(np.float32) if good else None
 
 

@@ -69,7 +69,7 @@ def rehearse(trainer, training, validation, data):
     raises                InputError where not one batch of pictures can be read
     """
     settings, preparing = trainer.settings, 0.0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is mapped
         seen = [training, validation]
         if settings.freeze_features:
             # The maps of all pictures would be the work itself.

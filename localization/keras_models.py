@@ -46,6 +46,12 @@ class KerasNetwork(tf.Module):
 
     def __init__(self, model):
         super().__init__()
+        try:
+            inputs = model.inputs
+        except (AttributeError, ValueError):  # of what was not built, or computes in a `call` of its own
+            inputs = None
+        if not inputs:
+            raise ValueError("the model does not say its inputs: build it from keras.Input, as a Sequential or functional model")
         *front, dense = _parts(model)
         while front and type(front[-1]).__name__ == "Dropout":
             front.pop()

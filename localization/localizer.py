@@ -94,6 +94,8 @@ class Localizer:
         self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
         self.threshold = check_threshold(threshold)
         self.multi_label = multi_label
+        if align and not hasattr(network, "grid"):
+            raise ValueError("align needs a network that says where its cells lie, by grid(size), as those of `nets` do")
         outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
             raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
@@ -217,11 +219,11 @@ class Localizer:
         inputs  float32 [N, side, side, 3], prepared as `viewing` says
         choose  a function of the probabilities, [N, K], that gives each picture's classes, [N, k]
         """
-        views = self.views.take(inputs)
-        outputs = [self._look(view) for view in views]
+        views, to_maps = self.views.take(inputs), METHODS[method or self.method]
+        outputs = [self._look(view, getattr(to_maps, "needs", None)) for view in views]
         probabilities = np.mean([chances.numpy() for chances, _ in outputs], axis=0)
         classes = np.asarray(choose(probabilities), np.int32)
-        maps = [np.asarray(METHODS[method or self.method](self.network, named, classes)) for _, named in outputs]
+        maps = [np.asarray(to_maps(self.network, named, classes)) for _, named in outputs]
         return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
 
     def refined(self, class_maps, colours=None):
@@ -238,17 +240,21 @@ class Localizer:
         """float32 in [0, 1]: class maps [..., h, w] of any size, scaled."""
         return ops.normalise(class_maps, self.scale)
 
-    def _look(self, view):
-        """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name."""
-        shape = tuple(view.shape)
-        with self._tracing:
-            if shape not in self._traced:
-                self._traced[shape] = self._run.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-        return self._traced[shape](view)
+    def _look(self, view, needs=None):
+        """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name.
 
-    def _network(self, inputs):
+        needs  names of the intermediates that are wanted; None: all
+        """
+        wanted = tuple(view.shape), needs
+        with self._tracing:
+            if wanted not in self._traced:
+                self._traced[wanted] = self._run.get_concrete_function(tf.TensorSpec(view.shape, tf.float32), needs)
+        return self._traced[wanted](view)
+
+    def _network(self, inputs, needs):
         logits, named = self.network(tf.cast(inputs, self.precision))
-        return (tf.sigmoid if self.multi_label else tf.nn.softmax)(tf.cast(logits, tf.float32)), named
+        probabilities = (tf.sigmoid if self.multi_label else tf.nn.softmax)(tf.cast(logits, tf.float32))
+        return probabilities, {name: named[name] for name in (named if needs is None else needs)}
 
 
 def top_classes(probabilities, count):

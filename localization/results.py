@@ -1,13 +1,12 @@
 """What is found in one picture."""
 
-from functools import cached_property
-
 import numpy as np
 
 import ops
 from cam_data import LARGEST_PICTURE
 from localization.boxes import RULES, to_picture
 from localization.sources import describe, read
+from ops.lazy import kept_property
 
 
 class Result:
@@ -26,17 +25,17 @@ class Result:
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
         self._localizer, self._class_maps, self._colours = localizer, maps.maps, maps.colours
 
-    @cached_property
+    @kept_property
     def _refined(self):
         """Of all classes at once: they share the picture's colours."""
         return self._localizer.refined(self._class_maps, self._colours)
 
-    @cached_property
+    @kept_property
     def _input_heat_maps(self):
         """float32 [k, side, side]: of all classes at once, which takes less time than one by one."""
         return self._localizer.heat_maps(self._refined)
 
-    @cached_property
+    @kept_property
     def picture(self):
         """uint8 [H, W, 3], upright RGB: what was kept of it, or read again."""
         return read(self.source, self._largest).pixels if self._kept is None else self._kept
@@ -120,19 +119,19 @@ class Prediction:
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
         return self._result._input_heat_maps[self._place]
 
-    @cached_property
+    @kept_property
     def heat_map(self):
         """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid (that of the walk, where maps are refined)."""
         if self._full_size:
             return self.full_heat_map
         return self._localizer.scaled(self._refined)
 
-    @cached_property
+    @kept_property
     def full_heat_map(self):
         """float32 [H, W] in [0, 1], as large as the picture."""
         return self._localizer.scaled(ops.upsample(self._refined, self._result.size))
 
-    @cached_property
+    @kept_property
     def box(self):
         """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2), or as the localizer's rule says.
 
@@ -140,13 +139,13 @@ class Prediction:
         (box,) = RULES[self._localizer.rule](self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
         return tuple(box.tolist())
 
-    @cached_property
+    @kept_property
     def peak(self):
         """(x, y): the pixel where the heat map has its maximum."""
         y, x = np.unravel_index(self.input_heat_map.argmax(), self.input_heat_map.shape)
         return self._pixel(x, y)
 
-    @cached_property
+    @kept_property
     def boxes(self):
         """Every segment above the threshold, largest first: `ops.Segment`s with box, area, peak and value."""
         height, width = self._result.size
@@ -156,7 +155,7 @@ class Prediction:
                             max(1, round(one.area * cell)), self._pixel(*one.peak), one.value)
                 for one in ops.segments(self.input_heat_map, self.threshold)]
 
-    @cached_property
+    @kept_property
     def mask(self):
         """bool [H, W], as large as the picture: where the heat map is above the threshold."""
         heat_map = self.full_heat_map

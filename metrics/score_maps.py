@@ -4,12 +4,11 @@ A score map is a class map resized to 224 x 224 first and scaled to [0, 1] by
 its own minimum and maximum then.
 """
 
-from functools import cached_property
-
 import numpy as np
 
 from metrics.threshold_boxes import level_boxes
 from ops.arguments import real_array, real_boxes, real_map, shown, side
+from ops.lazy import kept_property
 from ops.resize import resize_bicubic
 
 SIZE = 224  # the protocol's side of maps, masks and true boxes
@@ -27,11 +26,11 @@ class ScoreMap:
         """`class_map` itself where it is a ScoreMap already."""
         return class_map if isinstance(class_map, cls) else cls(class_map)
 
-    @cached_property
+    @kept_property
     def scores(self):
         return score_map(self.class_map)
 
-    @cached_property
+    @kept_property
     def levels(self):
         return level_boxes(self.scores)
 

@@ -1,20 +1,66 @@
 """Files that are written whole, by several threads at once."""
 
+import errno
 import os
-import sys
+import stat
 from concurrent.futures import ThreadPoolExecutor
 
-from cam_base.files import permissions
+import pytest
+
+from cam_base import InputError
+from cam_base.files import lock, replacing
+from cam_base.growing import Growing
 
 
-def test_threads_that_write_at_once_keep_the_masks_permissions():
-    """The mask is of the process: a thread that asked for it while another did would read 0, and leave 0 behind."""
-    before, interval = os.umask(0o027), sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+def test_what_threads_write_has_the_permissions_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+
+    def write(number):
+        with replacing(tmp_path / str(number) / "file") as file:
+            file.write(b"x")
+        with Growing(tmp_path / str(number) / "grown") as grown:
+            grown.append(b"x")
+
     try:
         with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(lambda _: {permissions() for _ in range(20000)}, range(8)))
-        assert set().union(*found) == {0o640} and os.umask(0o027) == 0o027
+            list(threads.map(write, range(200)))
+        assert os.umask(0o027) == 0o027
     finally:
-        sys.setswitchinterval(interval)
         os.umask(before)
+    modes = {stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode)
+             for folder, folders, files in os.walk(tmp_path) for name in (*files, *folders)}
+    assert modes == {0o640, 0o750}
+
+
+def test_a_growing_file_is_renamed_when_it_is_closed(tmp_path, monkeypatch):
+    """As Windows wants it."""
+    replace, closed = os.replace, []
+
+    def noted(old, new):
+        closed.append(not any(os.path.realpath(f"/proc/self/fd/{handle}") == old for handle in os.listdir("/proc/self/fd")))
+        replace(old, new)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("this system does not list open files in /proc")
+    monkeypatch.setattr(os, "replace", noted)
+    with Growing(tmp_path / "list", b"[", b",", b"]") as file:
+        file.append(b"1")
+        file.append(b"2", b"3")
+    assert closed == [True] and (tmp_path / "list").read_bytes() == b"[1,2,3]"
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOLCK, errno.ENOTSUP])
+def test_only_a_lock_that_is_held_is_said_to_be(tmp_path, monkeypatch, capsys, number):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with open(tmp_path / "lock", "wb") as file:
+        if number == errno.EAGAIN:
+            with pytest.raises(InputError, match="another process holds it"):
+                lock(file, "another process holds it")
+        else:
+            lock(file, "another process holds it")
+            assert "lock: this file system has no locks" in capsys.readouterr().err

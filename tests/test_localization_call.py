@@ -14,6 +14,7 @@ import localization
 import nets
 import weights
 from cam_base import Category, InputError, Preprocessing
+from localization.methods import METHODS
 from weights import Weights
 
 from coloured import CLASSES, COLOURS, SIDE, Colours
@@ -303,6 +304,22 @@ def test_a_keras_model_in_memory():
     check_keras(keras.Sequential([base, pooling(), keras.layers.Dense(4, activation="softmax")]))
 
 
+def test_only_what_a_method_needs_is_kept(monkeypatch):
+    class Network(Colours):
+        def __call__(self, pictures):
+            logits, named = super().__call__(pictures)
+            return logits, named | {"more": named["features"] + 1}
+
+    localizer = localization.Localizer(Network(), CLASSES, Preprocessing(size=SIDE))
+    seen = tf.zeros([1, SIDE, SIDE, 3])
+    assert set(localizer._look(seen, ("features",))[1]) == {"features"} and set(localizer._look(seen)[1]) == {"features", "more"}
+    asked, look = [], localizer._look
+    monkeypatch.setattr(localizer, "_look", lambda view, needs=None: asked.append(needs) or look(view, needs))
+    monkeypatch.setitem(METHODS, "all", lambda network, named, classes: METHODS["cam"](network, {"features": named["more"]}, classes))
+    plain, more = (localizer(np.zeros((SIDE, SIDE, 3), np.uint8), method=method)[0].class_map for method in ("cam", "all"))
+    assert asked == [("features",), None] and not np.array_equal(plain, more)
+
+
 def test_a_keras_model_whose_maps_are_not_defined_is_refused():
     import keras
     pooling = keras.layers.GlobalAveragePooling2D
@@ -312,6 +329,17 @@ def test_a_keras_model_whose_maps_are_not_defined_is_refused():
         localization.from_keras(small_model([keras.layers.Flatten()]))
     with pytest.raises(ValueError, match="activation is sigmoid"):
         localization.from_keras(small_model([pooling()], activation="sigmoid"))
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.last = pooling(), keras.layers.Dense(4)
+
+    for model in (Own(), keras.Sequential([keras.layers.Conv2D(6, 3), pooling(), keras.layers.Dense(4)])):
+        with pytest.raises(ValueError, match="does not say its inputs: build it from keras.Input"):
+            localization.from_keras(model)
+    with pytest.raises(ValueError, match="align needs a network that says where its cells lie"):
+        localization.from_keras(small_model([pooling()]), align=True)
     inputs = keras.Input([32, 32, 3])
     bare = keras.Model(inputs, keras.layers.Dense(4)(pooling()(keras.layers.Conv2D(6, 3)(inputs))))
     with pytest.raises(ValueError, match="cannot be seen.*say it by preprocessing"):

@@ -16,6 +16,8 @@ import tensorflow as tf
 from PIL import Image
 
 import cam_data
+import cam_localization.drawing
+import cam_localization.pictures
 import localization
 import localize
 import ops
@@ -384,6 +386,43 @@ def test_names_that_some_file_systems_do_not_tell_apart_are_two_names(tmp_path):
     names = FileNames([tmp_path], files)
     assert [names.free(file, ".jpg") for file in (files[0], str(tmp_path / "b" / "img_1.png"), f"{composed}.png")] == [
         "IMG_1-2.jpg", "img_1-3.jpg", f"{composed}-2.jpg"]
+
+
+def test_many_pictures_of_one_name_are_named_at_once(tmp_path, monkeypatch):
+    """A number for each, counted on: 3,000 would be four million comparisons otherwise."""
+    asked, key = [], cam_localization.pictures._key
+    monkeypatch.setattr(cam_localization.pictures, "_key", lambda name: asked.append(name) or key(name))
+    names = FileNames([tmp_path], [])
+    found = [names.free(f"{folder}/image.png", ".jpg") for folder in range(3000)]
+    assert found[:3] == ["image.jpg", "image-2.jpg", "image-3.jpg"] and len(set(found)) == 3000 and len(asked) < 15_000
+
+
+def test_large_pictures_are_drawn_one_at_a_time(colours, tmp_path, monkeypatch):
+    monkeypatch.setattr(cam_localization.drawing, "LARGE", 1000)
+    at_once, most, write = [], [], cam_localization.drawing.Outputs._write_all
+
+    def noted(self, *arguments):
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.02)
+        found = write(self, *arguments)
+        at_once.pop()
+        return found
+
+    monkeypatch.setattr(cam_localization.drawing.Outputs, "_write_all", noted)
+    monkeypatch.setattr(localize, "WRITERS", 4)
+    localize.main([many(tmp_path, 6), "--weights", colours, "--overlay", "full", "--out", str(tmp_path / "out")])
+    assert most == [1] * 5  # one of the six is no picture
+
+
+def test_a_file_that_was_sorted_since_is_gone_on_from(colours, tmp_path):
+    arguments = [many(tmp_path, 5), "--weights", colours, "--out", str(tmp_path / "out")]
+    localize.main(arguments)
+    path = tmp_path / "out" / "localizations.json"
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps(before, sort_keys=True))
+    localize.main([*arguments, "--resume"])
+    assert json.loads(path.read_text()) == before
 
 
 def test_pictures_of_a_report_are_no_pictures_again(colours, pictures, tmp_path):

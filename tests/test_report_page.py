@@ -166,6 +166,15 @@ def test_names_and_labels_are_no_code(browser, report):
     assert not errors(browser)
 
 
+def test_a_name_that_utf_8_cannot_hold_is_shown_and_linked(browser, tmp_path):
+    path, _ = save_report(str(tmp_path), 3, names=["first.jpg", "\udcff.jpg"])
+    opened(browser, path, "#id=first.jpg")
+    press(browser, "\ue014")  # right arrow
+    assert text(browser, "caption") and "%EF%BF%BD.jpg" in browser.current_url
+    press(browser, "\ue014")
+    assert text(browser, "name") == "picture-0002.jpg" and not errors(browser)
+
+
 def test_curves_and_tables_steer_the_gallery(browser, report):
     path, _ = report
     opened(browser, path)

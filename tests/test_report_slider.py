@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ops
-from cam_report.slider import STEPS, step_boxes
+from cam_report.slider import MOST, STEPS, step_boxes
 
 RNG = np.random.default_rng(0)
 
@@ -28,3 +28,15 @@ def test_at_every_step_all_segments_are_those_of_ops(heat_map):
         np.testing.assert_array_equal(boxes[0], ops.boxes_from_heat_maps(heat_map, threshold))
         np.testing.assert_array_equal(boxes, [segment.box for segment in ops.segments(heat_map, threshold)])
         np.testing.assert_array_equal(boxes[found.peak[step]], ops.boxes_from_heat_maps(heat_map, threshold, "peak"))
+
+
+def test_of_more_segments_than_are_kept_the_peaks_own_is():
+    heat_map = np.zeros((64, 64), np.float32)
+    heat_map[::2, ::2] = 0.5 + 0.4 * RNG.random((32, 32))  # 1,024 segments of a pixel
+    heat_map[40, 40] = 1
+    found = step_boxes(heat_map)
+    for step in (0, 20, 49, 70, 95):
+        boxes, segments = found.at(step), ops.segments(heat_map, step / STEPS)
+        assert len(boxes) == min(MOST, len(segments))
+        np.testing.assert_array_equal(boxes[:MOST - 1], [segment.box for segment in segments[:MOST - 1]])
+        np.testing.assert_array_equal(boxes[found.peak[step]], [40, 40, 41, 41])

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import csv
 import http.client
+import io
 import json
 import os
 import re
@@ -79,7 +80,7 @@ def test_the_page_of_localize_shows_what_it_wrote(boxed):
         for view, found in zip(view_of["views"], entry["predictions"], strict=True):
             own = localization.to_picture(boxes_at(view, 30)[:1], view["s"], item["h"], item["w"])[0]
             assert own.tolist() == found["box"] and view["p"] == pytest.approx(found["probability"])
-            assert report["names"][view["c"]] == [found["label"], found["wnid"]]
+            assert report["names"][view["c"]] == [found["label"], found["wnid"], found["label"]]
         picture = tf.io.decode_jpeg(base64.b64decode(view_of["picture"].partition(",")[2]))
         assert picture.shape == (240, 240, 3)
 
@@ -328,6 +329,24 @@ def test_a_picture_that_comes_too_slowly_is_given_up(server, monkeypatch):
     ("MyBox", 8765, {"mybox:8765"}), ("0.0.0.0", 80, None), ("::", 80, None), ("::1", 8765, {"[::1]:8765"})])
 def test_a_server_knows_its_names_as_browsers_say_them(host, port, known):
     assert names_of(host, port) == known
+
+
+def test_a_fault_of_the_network_is_said_on_both_sides(server, capsys, monkeypatch):
+    def fail(_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(server, "look", fail)
+    picture = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(picture, "PNG")
+    status, body, _ = ask(server, body=picture.getvalue(), X_Picture_Name="a.png")
+    assert status == 500 and json.loads(body)["error"] == "MemoryError: no room"
+    assert capsys.readouterr().err == "localize.py: a.png: MemoryError: no room\n"
+
+
+def test_classes_whose_first_name_is_one_stay_two():
+    encoder = cam_report.Encoder()
+    numbers = [encoder._number(one) for one in ((None, "crane"), (None, "crane, lifting device"), (None, "crane"), ("n1", "crane"))]
+    assert numbers == [0, 1, 0, 2] and encoder.names == [["crane", "", "crane"], ["crane", "", "crane, lifting device"], ["crane", "n1", "crane"]]
 
 
 def test_an_address_of_ipv6_is_served():

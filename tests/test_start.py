@@ -37,6 +37,14 @@ def test_every_program_says_its_version(program):
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{program.replace('-m', 'python -m')} {cam_base.VERSION}\n", "")
 
 
+@pytest.mark.parametrize("fault", ["MemoryError('of 9 GB')", "tf.errors.ResourceExhaustedError(None, None, 'of 9 GB')"])
+def test_a_memory_that_is_full_is_one_line(fault):
+    code = f"import sys; from cam_base.terminal import run_program\ndef main(_):\n    {'import tensorflow as tf;' * fault.startswith('tf')} raise {fault}\nrun_program('x.py', main)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert ran.returncode == 2 and ran.stderr.splitlines()[-1].startswith("x.py: the memory is not enough (of 9 GB): a smaller --batch")
+    assert "Traceback" not in ran.stderr
+
+
 def test_metrics_import_numpy_and_scipy_alone():
     names = imported("import metrics, sys\nfrom metrics import bootstrap\n"
                      "print(*(name.split('.')[0] for name in sys.modules), file=sys.stderr)")

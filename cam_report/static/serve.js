@@ -2,6 +2,11 @@
 async function ask(picture) {
   if (!picture) return;
   const said = element("dropped");
+  // A server that refuses what it has not read is not heard.
+  if (picture.size > report.serve) {
+    said.textContent = `${picture.name}: ${picture.size.toLocaleString("en")} bytes; at most ${report.serve.toLocaleString("en")} are read`;
+    return;
+  }
   said.textContent = `looking at ${picture.name} ...`;
   try {
     const answer = await fetch("look", { method: "POST", body: picture, headers: { "X-Picture-Name": encodeURIComponent(picture.name || "pasted") } });
@@ -16,7 +21,7 @@ async function ask(picture) {
 
 function addItem({ item, held, names: classes }) {
   const shifted = classes.map(name => {
-    const known = names.findIndex(one => one[0] === name[0] && one[1] === name[1]);
+    const known = names.findIndex(one => one.every((part, place) => part === name[place]));
     return known >= 0 ? known : names.push(name) - 1;
   });
   const number = items.length;

@@ -35,6 +35,9 @@ function open(number) {
 
 const titleOf = view => `${view.run ? view.run + ": " : ""}${label(view.c)}${view.p === null ? "" : " " + percent(view.p)}`;
 
+// A name as an address can hold it: what is no letter becomes one.
+const linked = name => name.replace(/\p{Surrogate}/gu, "\ufffd");
+
 function show() {
   if (!current) return;
   const { views } = current;
@@ -49,7 +52,7 @@ function show() {
   panel("stage", "caption", views[tab], width);
   element("second").hidden = beside < 0;
   if (beside >= 0) panel("stage2", "caption2", views[beside], width);
-  history.replaceState(null, "", `#id=${encodeURIComponent(current.name)}&t=${(look.step / steps).toFixed(2)}&c=${tab + 1}`);
+  history.replaceState(null, "", `#id=${encodeURIComponent(linked(current.name))}&t=${(look.step / steps).toFixed(2)}&c=${tab + 1}`);
 }
 
 function panel(stage, caption, view, width) {
@@ -88,7 +91,7 @@ function key(event) {
 
 function followLink() {
   const link = new URLSearchParams(location.hash.slice(1));
-  const number = items.findIndex(item => item.name === link.get("id"));
+  const number = items.findIndex(item => linked(item.name) === link.get("id"));
   if (number < 0) return;
   const share = Number(link.get("t"));
   if (link.has("t") && share >= 0 && share < 1) look.step = Math.min(steps - 1, Math.round(share * steps));
