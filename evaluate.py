@@ -39,7 +39,10 @@ def main(arguments):
         warn(f"evaluate.py: {line}")
     if len(judged.warnings) > LINES:
         warn(f"evaluate.py: and {len(judged.warnings) - LINES} more")
-    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)} | others | judged.about
+    about = {"data": pictures.name, "left_out": len(pictures) - len(judged.records)}
+    if judged.records.excluded is not None:
+        about["excluded"] = int(judged.records.excluded.sum())
+    about |= others | judged.about
     if settings.submission:
         cam_evaluation.write_submission(settings.submission, judged.records, judged.classes, pictures)
     names = [cam_evaluation.class_name(category) for category in judged.classes]
@@ -160,7 +163,7 @@ def keeps_maps(settings, pictures):
 
 def crossfit(localizer, settings, pictures):
     """As `evaluate_network`: each half of the pictures, every other one, at the threshold that is best on the other half."""
-    halves = [pictures.rows(np.arange(start, len(pictures), 2)) for start in (0, 1)]
+    halves = [pictures.rows(np.flatnonzero(pictures.numbers % 2 == start)) for start in (0, 1)]
     found, warnings, noticed, thresholds = [], [], [], []
     for half, other in (halves, halves[::-1]):
         if not len(half):
@@ -171,8 +174,8 @@ def crossfit(localizer, settings, pictures):
         records, said, seen = evaluated(localizer, settings, half, keeps_maps(settings, pictures))
         found.append(records)
         noticed += seen
-        warnings += [line for line in said if line not in warnings]
-    return found[0].joined(found[1]), warnings, noticed, {
+        warnings += list(dict.fromkeys(said))
+    return found[0].joined(found[1]), list(dict.fromkeys(warnings)), noticed, {
         "threshold": thresholds, "threshold_chosen_on": f"each half of {pictures.name} by the other"}
 
 

@@ -22,22 +22,33 @@ def match_classes(ours, theirs):
     """For each category of a data set, the number of the weights' class, or -1 for none: int [len(theirs)].
 
     ours: the weights' categories; theirs: the data set's. Where both have
-    wnids these decide; else the whole label, else a synonym that both have, each
-    unless it stands twice.
+    wnids these decide; else the whole label, then that whatever its case, then a synonym
+    that both have, then the words alone ("001.Black_footed_Albatross", as CUB-200-2011's folders
+    are called, is "Black footed Albatross"), each unless it stands twice.
     """
     by_wnid = {category.wnid: number for number, category in enumerate(ours) if category.wnid}
-    labels, synonyms = [{label.lower()} for _, label in ours], [_synonyms(label) for _, label in ours]
+    kinds = (lambda label: {label}, lambda label: {label.lower()}, _synonyms, lambda label: {_plain(re.sub(r"^[0-9]+\.", "", label))})
+    numbers = [_numbers_by_name(ours, names_of) for names_of in kinds]
 
     def match(wnid, label):
         if wnid and by_wnid:
             return by_wnid.get(wnid, -1)
-        for wanted, names in (({label.lower()}, labels), (_synonyms(label), synonyms)):
-            found = [number for number, known in enumerate(names) if wanted & known]
+        for names_of, called in zip(kinds, numbers):
+            found = set().union(*(called.get(name, ()) for name in names_of(label)))
             if len(found) == 1:
-                return found[0]
+                return found.pop()
         return -1
 
     return np.array([match(*category) for category in theirs])
+
+
+def _numbers_by_name(classes, names_of):
+    """{name: the numbers of the classes that have it}."""
+    found = {}
+    for number, (_, label) in enumerate(classes):
+        for name in names_of(label):
+            found.setdefault(name, set()).add(number)
+    return found
 
 
 def _synonyms(label):

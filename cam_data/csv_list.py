@@ -43,6 +43,7 @@ def open_list(root, split, path):
         if boxed:
             boxes.setdefault(file, []).append(_box(path, number, row))
     names = sorted({label for label, _ in labels.values()})
+    numbers = {name: number for number, name in enumerate(names)}
     parts = {file: _part_of(path, file, part) for file, (_, part) in labels.items()}
     wanted = "test" if split == "val" and "val" not in parts.values() else split
     chosen = [file for file, part in parts.items() if part == wanted]
@@ -50,7 +51,7 @@ def open_list(root, split, path):
         raise InputError(f"{path}: none of its {len(labels)} pictures is of the split {split!r}")
     files = [_find(folder, file) for file in chosen]
     found = PictureSet(f"{os.path.basename(folder)}/{split}", [Category(None, name) for name in names],
-                       np.array([names.index(labels[file][0]) for file in chosen], np.int32), files, ids=chosen)
+                       np.array([numbers[labels[file][0]] for file in chosen], np.int32), files, ids=chosen)
     return _with_boxes(path, found, [boxes[file] for file in chosen]) if boxed else found
 
 

@@ -39,7 +39,7 @@ def read_values(source, largest=LARGEST_PICTURE):
     return read_reduced(source, None, largest, as_seen=False)[0]
 
 
-def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True):
+def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True, keep_shape=False):
     """A picture as large as its reader needs it, and its full size.
 
     Grey becomes RGB, that of 16 bits from its least to its largest value; CMYK is converted; what is
@@ -58,6 +58,7 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True):
     source      a path, or the bytes of a file
     reduce_to   pixels, a whole number of at least 1; None: never reduced
     largest     most pixels that the picture may have
+    keep_shape  reduce both sides by one factor, so that the shorter one has `reduce_to` pixels
     as_seen     False: a PNG's alpha is dropped, and of its 16 bits the upper 8 are taken
     returns     (pixels uint8 [h, w, 3], upright; (H, W), the upright picture's full size)
     raises      InputError, in one line, for what is no regular file (nothing else is read), no picture, or
@@ -71,7 +72,7 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True):
                 header = header._replace(by_pillow=False)
             large = header.height * header.width >= LARGE
             with _one_large_at_a_time if large else contextlib.nullcontext():
-                pixels = _decode(file, header, name, reduce_to if large else None)
+                pixels = _decode(file, header, name, reduce_to if large else None, keep_shape)
     except FileNotFoundError:
         raise InputError(f"{name}: no such file") from None
     except OSError as error:
@@ -99,11 +100,11 @@ def _checked_header(file, name, largest):
     return header
 
 
-def _decode(file, header, name, reduce_to):
+def _decode(file, header, name, reduce_to, keep_shape):
     """The upright pixels, reduced as `read_reduced` says, or all of them where `reduce_to` is None."""
     file.seek(0)
     if header.by_pillow:
-        return _by_pillow_reduced(file, header, name, reduce_to)
+        return _by_pillow_reduced(file, header, name, reduce_to, keep_shape)
     contents = file.read() if header.needed is None else file.read(header.needed) + b";"
     # Each scan has these two bytes. That they are counted first saves nearly all files the search for markers.
     if header.kind == "JPEG" and contents.count(b"\xff\xda") > MOST_SCANS and count_scans(contents, header.scans, MOST_SCANS) > MOST_SCANS:
@@ -111,7 +112,7 @@ def _decode(file, header, name, reduce_to):
     ratio = _ratio(header, reduce_to)
     height, width = -(-header.height // ratio), -(-header.width // ratio)
     if header.kind == "JPEG" and 3 * height * width >= MOST_DECODED:
-        return _by_pillow_reduced(io.BytesIO(contents), header, name, reduce_to)
+        return _by_pillow_reduced(io.BytesIO(contents), header, name, reduce_to, keep_shape)
     with tf.device("CPU:0"):
         # The only copy from here on. Of plain bytes TensorFlow would make four on its way.
         contents = tf.constant(np.array(contents, dtype=object))
@@ -124,7 +125,7 @@ def _decode(file, header, name, reduce_to):
         if tuple(pixels.shape) != (height, width, 3):
             raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
         if reduce_to:
-            pixels = _shrink(pixels, reduce_to)
+            pixels = _shrink(pixels, reduce_to, keep_shape)
     return _turn_upright(np.asarray(pixels), header.orientation)
 
 
@@ -136,9 +137,9 @@ def _ratio(header, reduce_to):
     return ratio
 
 
-def _by_pillow_reduced(file, header, name, reduce_to):
+def _by_pillow_reduced(file, header, name, reduce_to, keep_shape):
     pixels = by_pillow(file, header, name)
-    return _turn_upright(np.asarray(_shrink(pixels, reduce_to)) if reduce_to else pixels, header.orientation)
+    return _turn_upright(np.asarray(_shrink(pixels, reduce_to, keep_shape)) if reduce_to else pixels, header.orientation)
 
 
 def by_pillow(file, header, name):
@@ -193,12 +194,14 @@ def _say_once(text):
             warn(f"pictures: {text}")
 
 
-def _shrink(pixels, reduce_to):
-    """The mean of the pixels that fall together when no side is to be longer than `reduce_to`, uint8."""
-    sides = [min(side, reduce_to) for side in pixels.shape[:2]]
-    if sides == pixels.shape[:2]:
+def _shrink(pixels, reduce_to, keep_shape):
+    """The mean of the pixels that fall together when no side is to be longer than `reduce_to`, or, of one shape, the shorter one; uint8."""
+    sides = list(pixels.shape[:2])
+    shorter = min(sides)
+    reduced = [max(1, round(side * min(1, reduce_to / shorter))) for side in sides] if keep_shape else [min(side, reduce_to) for side in sides]
+    if reduced == sides:
         return pixels
-    means = tf.raw_ops.ResizeArea(images=pixels[tf.newaxis], size=sides)[0]
+    means = tf.raw_ops.ResizeArea(images=pixels[tf.newaxis], size=reduced)[0]
     return tf.cast(tf.round(means), tf.uint8)
 
 

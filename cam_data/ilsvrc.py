@@ -16,7 +16,8 @@ import numpy as np
 from cam_base import WNID, Category, InputError, open_regular, replacing
 from cam_base.terminal import say
 from cam_data.annotations import read_annotation
-from cam_data.picture_set import PictureSet
+from cam_data.boxed import size_of
+from cam_data.picture_set import PictureSet, cut_box
 from cam_data.synsets import read_wnids
 from cam_data.walking import pictures_below
 from metrics.ilsvrc import GUESSES
@@ -150,12 +151,24 @@ def open_validation(kit, annotations, folder=None):
         if found.keys().isdisjoint(truth.names):
             raise InputError(f"{folder}: has no picture called {truth.names[0]}, or like any other of the kit")
         files = [found.get(name, os.path.join(folder, file)) for name, file in zip(truth.names, files)]
+    boxes, sizes, clipped = truth.boxes, truth.sizes, truth.clipped
+    if sizes is None and folder is not None:
+        # Lists say no sizes; the annotations, which do, are cut at the border when they are read.
+        boxes, clipped = zip(*map(_cut_in, files, boxes))
+        boxes, clipped = list(boxes), np.array(clipped, np.int64)
     words = dict(categories(CLASSES))
     excluded = np.zeros(len(files), bool)
     excluded[truth.excluded] = True
     return PictureSet("ILSVRC CLS-LOC/val", [Category(wnid, words.get(wnid, wnid)) for wnid in truth.wnids],
-                      (truth.classes - 1).astype(np.int32), files, truth.boxes, excluded=excluded, ids=truth.names,
-                      sizes=None if truth.sizes is None else truth.sizes[:, ::-1], clipped=truth.clipped)
+                      (truth.classes - 1).astype(np.int32), files, boxes, excluded=excluded, ids=truth.names,
+                      sizes=None if sizes is None else sizes[:, ::-1], clipped=clipped)
+
+
+def _cut_in(file, boxes):
+    """(boxes cut at the picture's border, how many were), as far as its header can be read; one that lies wholly outside is left to be refused."""
+    size = size_of(file)
+    cut = [cut_box(box, size) or box for box in boxes.tolist()]
+    return np.array(cut, np.int32).reshape(-1, 4), sum(one != box for one, box in zip(cut, boxes.tolist()))
 
 
 def _kit_file(kit, *patterns):

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from typing import NamedTuple
 
 from cam_base import WNID, Category, InputError, text_lines
@@ -106,8 +107,10 @@ def _annotated_names(folder):
 
 
 def _read_list(path):
-    """The names in a list: the first word of each line."""
-    names = list(dict.fromkeys(line.split()[0] for line in text_lines(path, LARGEST_LIST) if line.strip()))
+    """The names in a list: its lines, which may have spaces; without the 1, 0 or -1 where, as in a class's own list, each has one behind it."""
+    lines = [line.strip() for line in text_lines(path, LARGEST_LIST) if line.strip()]
+    flagged = [re.fullmatch(r"(.*\S)\s+-?[01]", line) for line in lines]
+    names = list(dict.fromkeys([found[1] for found in flagged] if all(flagged) else lines))
     for name in names:
         if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
             raise InputError(f"{path}: {name[:80]!r} is not the name of a picture")

@@ -57,6 +57,12 @@ class PictureSet:
         """The name of each row: its id, or its file's name where the set has no ids."""
         return self.ids or [os.path.basename(file) for file in self.files]
 
+    @property
+    def numbers(self):
+        """int [rows]: which picture a row is of; several are of one that shows several classes."""
+        seen = {}
+        return np.arange(len(self)) if self.draw else np.array([seen.setdefault(file, len(seen)) for file in self.files], int)
+
     def pixels(self, row):
         """A row's picture, uint8 [H, W, 3]; one that is drawn as in the first epoch. InputError for a file that cannot be read."""
         return np.asarray(self.draw(row, 0)) if self.draw else read_picture(self.files[row], self.largest)

@@ -31,7 +31,7 @@ class Collector:
         self.rows, self.guessed = [], []
 
     def evaluate(self, number, size, boxes, class_map):
-        """The Row of one picture; several threads may evaluate at a time.
+        """The Row of one picture; several threads may evaluate at a time. InputError for a mask that cannot be read.
 
         size       (height, width)
         boxes      [k, 4]: the last one is the true class's; None where no boxes are evaluated
@@ -77,6 +77,7 @@ class Collector:
         arrays = {}
         for metric in self.metrics:
             arrays |= self._arrays(metric, only=not found)
+        found |= {} if len(set(kept.files)) == len(kept) or kept.draw else {"picture": kept.numbers}
         return Records([self.ids[number] for number in numbers],
                        [class_name(kept.categories[label]) for label in kept.labels],
                        self.thresholds, excluded=kept.excluded, metric_arrays=arrays, **found)
@@ -101,7 +102,8 @@ class Collector:
             sides = {"t": len(self.thresholds), "t + 1": len(self.thresholds) + 1}
             arrays[name] = np.zeros((len(self.rows), *(sides.get(side, side) for side in shape[1:])),
                                     found.dtype if has_row.any() else kinds[0] + "1")
-            arrays[name][has_row] = found
+            if has_row.any():
+                arrays[name][has_row] = found
         return arrays
 
 

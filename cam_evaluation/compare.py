@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from cam_base import InputError, open_regular
+from cam_base.terminal import say
 from cam_evaluation.records import read_records
 from cam_evaluation.report import METRICS_FILE
 from cam_evaluation.statistics import statistics
@@ -21,6 +22,10 @@ def other_settings(first, second):
         return {}
     return {name: tuple(held.get(name) for held in about) for name in about[0] | about[1]
             if about[0].get(name) != about[1].get(name)}
+
+
+def _excluded(records):
+    return np.zeros(len(records), bool) if records.excluded is None else records.excluded
 
 
 def settings_of(folder):
@@ -50,7 +55,10 @@ def compare_folders(first, second):
                          + (f": {len(only)} are in one only, such as {only[0]}" if only else ""))
     b = b.rows([place[picture] for picture in a.ids])
     ours, theirs = statistics(a), statistics(b)
+    if not np.array_equal(_excluded(a), _excluded(b)):
+        say("The two leave different pictures out of the localization errors, which are compared over all pictures only")
+        ours = {name: statistic for name, statistic in ours.items() if not name.endswith("_localization_error")}
     everyone = np.ones((1, len(a)), np.float32)
     return {name: (float(ours[name](everyone)[0]), float(theirs[name](everyone)[0]),
-                   compare(ours[name], theirs[name], len(a)))
+                   compare(ours[name], theirs[name], len(a), numbers=a.picture))
             for name in ours if name in theirs}

@@ -58,8 +58,11 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
         if pictures.boxes:
             boxes = RULES[localizer.rule](localizer.heat_maps(refined), maps.maps, maps.size, localizer.threshold)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
-        return None, (collector.evaluate(maps.number, maps.size, boxes, refined[-1]),
-                      rank, truth[maps.number], maps.classes[:guesses], boxes), notice and notice(maps, refined)
+        try:
+            row = collector.evaluate(maps.number, maps.size, boxes, refined[-1])
+        except InputError as error:  # of its mask
+            return f"skipped {error}", None, None
+        return None, (row, rank, truth[maps.number], maps.classes[:guesses], boxes), notice and notice(maps, refined)
 
     every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)), keep=keep, largest=pictures.largest)
     noticed = []
@@ -91,10 +94,10 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
     notice           a function of a row, its heat map and its picture's size (None where nobody needed it)
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
-    called = own_names(pictures)
+    called = map_names(pictures)
 
     def evaluate(row):
-        scores = read_score_map(folder, collector.ids[row], called[row])
+        scores = read_score_map(folder, called[row])
         try:
             size, heat_map = _size(pictures, row), heat_map_of(scores, scale)
             seen = notice and notice(row, heat_map, size)
@@ -103,7 +106,10 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
         boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
         # As of a network's own maps: the scale that cuts negative values off does so for the metrics, too.
         judged = np.maximum(scores, 0) if scale == "max" else scores
-        return None, collector.evaluate(row, size, boxes, judged), seen
+        try:
+            return None, collector.evaluate(row, size, boxes, judged), seen
+        except InputError as error:  # of its mask
+            return f"skipped {error}", None, None
 
     noticed = []
     for warning, found, seen in progress(in_order(evaluate, range(len(pictures)), THREADS, 2 * THREADS)):
@@ -129,12 +135,13 @@ def evaluate_guesses(path, pictures):
 def write_submission(path, records, classes, pictures):
     """Write the guesses of Records in the ILSVRC kit's form, a line for each picture of the set; 0 for none.
 
-    classes   Categories that the records' guesses are numbers of; those whose wnid the kit
-              has not take their place as class 0
+    classes   Categories that the records' guesses are numbers of, matched as the evaluation matches them;
+              those that the kit has not take their place as class 0
     pictures  what `cam_data.open_validation` gave
     """
-    ids = {category.wnid: number for number, category in enumerate(pictures.categories, 1)}
-    kit_ids = np.array([ids.get(category.wnid, 0) for category in classes])
+    kit_ids = np.zeros(len(classes), int)
+    matches = cam_base.match_classes(classes, pictures.categories)
+    kit_ids[matches[matches >= 0]] = np.flatnonzero(matches >= 0) + 1
     place = {name: row for row, name in enumerate(pictures.ids)}
     rows = [place[name] for name in records.ids]
     lines = np.zeros((len(pictures), records.guesses.shape[1]), int)
@@ -185,21 +192,24 @@ def heat_map_of(scores, scale):
     return ops.normalise(ops.upsample(scores, SIZE), scale)
 
 
-def own_names(pictures):
-    """The name of each row's file; None where another picture's file is called the same."""
-    names = Counter(map(os.path.basename, set(pictures.files)))
-    return [name if names[name] == 1 else None for name in map(os.path.basename, pictures.files)]
+def map_names(pictures):
+    """What each row's score map may be called, in a list each: its name, and that without its ending, and its file's, where no other row's are so."""
+    ids, files = pictures.names, list(map(os.path.basename, pictures.files))
+    stems = [os.path.splitext(name)[0] for name in ids]
+    rows_of_stem, rows_of_file = Counter(stems), Counter(files)
+    return [[name, *[stem] * (rows_of_stem[stem] == 1), *[file] * (rows_of_file[file] == 1)]
+            for name, stem, file in zip(ids, stems, files)]
 
 
-def read_score_map(folder, name, file):
-    """float32 [h, w] of `<folder>/<name>.npy`, or that without the name's ending, or by the file's name (None: not by it); InputError for what is none."""
-    for stem in (name, os.path.splitext(name)[0], *([file] if file else [])):
-        path = os.path.join(folder, f"{stem}.npy")
+def read_score_map(folder, names):
+    """float32 [h, w] of `<folder>/<name>.npy`, by the first of the names that is there; InputError for what is none."""
+    for name in names:
+        path = os.path.join(folder, f"{name}.npy")
         if os.path.exists(path):
             break
     else:
-        raise InputError(f"{os.path.join(folder, name)}.npy: no score map for this picture"
-                         + ("" if file else "; several pictures' files have its name, so the folders must stand in the maps' names, too"))
+        raise InputError(f"{os.path.join(folder, names[0])}.npy: no score map for this picture"
+                         + ("" if len(names) == 3 else "; other pictures, or rows, have its file's name, so the map must be called by its whole name"))
     try:
         with cam_base.open_regular(path):  # a pipe would keep NumPy waiting
             scores = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -10,7 +10,7 @@ from cam_base import InputError, replacing
 from cam_base.files import OWN_MARK
 from cam_base.threads import in_order
 from cam_evaluation.collector import best_iou
-from cam_evaluation.evaluators import THREADS, heat_map_of, own_names, rank_of, read_score_map, sources
+from cam_evaluation.evaluators import THREADS, heat_map_of, map_names, rank_of, read_score_map, sources
 from cam_evaluation.report import DRAWN, remove_matching
 from localization import Result, top_classes
 from localization.boxes import RULES
@@ -31,7 +31,7 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
     thresholds  of the boxes: those of every other picture of the set, or of all
     """
     numbers = _numbers(records, rows, pictures)
-    part = pictures.rows(numbers)
+    part, halves = pictures.rows(numbers), pictures.numbers[numbers]
     truth = cam_base.match_classes(localizer.classes, pictures.categories)[part.labels]
 
     def choose(probabilities, of):
@@ -40,7 +40,7 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
     def strip(maps):
         if maps.error is not None:  # it could be read before
             raise InputError(str(maps.error))
-        result = Result(localizer, maps, thresholds[numbers[maps.number] % len(thresholds)], largest=part.largest)
+        result = Result(localizer, maps, thresholds[halves[maps.number] % len(thresholds)], largest=part.largest)
         rank = rank_of(maps.probabilities[None], truth[maps.number, None])[0]
         found = result.found[:1 if rank == 1 else 2]
         captions = [f"{one.name} {one.probability:.0%}" for one in found]
@@ -52,12 +52,12 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
 
 def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, scale):
     """The same of anyone's score maps."""
-    numbers, called = _numbers(records, rows, pictures), own_names(pictures)
+    numbers, called = _numbers(records, rows, pictures), map_names(pictures)
     part = pictures.rows(numbers)
 
     def strip(row):
         pixels = part.pixels(row)
-        score_map = read_score_map(scores, part.names[row], called[numbers[row]])
+        score_map = read_score_map(scores, called[numbers[row]])
         heat_map = heat_map_of(score_map, scale)
         boxes = RULES[rule](heat_map[None], score_map[None], pixels.shape[:2], threshold)
         return _strip(pixels, part, row, [heat_map], boxes, [part.categories[part.labels[row]].label.split(",")[0]])

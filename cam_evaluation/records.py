@@ -12,8 +12,8 @@ from cam_base import InputError, open_regular, replacing
 from metrics import METRICS, MaxBoxAcc, MaxBoxAccV2
 
 CSV, CURVES = "pictures.csv", "curves.npz"
-# Uncompressed bytes that are read of an evaluation's curves: 100,000 pictures at 2,000 thresholds.
-LARGEST = 1 << 28
+# Uncompressed bytes that are read of an evaluation's curves: those of its pictures, with their histograms, at 2,000 thresholds.
+LARGEST, OF_PICTURE, LARGEST_OF_ALL = 1 << 28, 1 << 15, 1 << 33
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Records:
     known_iou    float [n]: IoU of the true class's box, "GT-known"
     baseline     bool [n, 400]: the centred boxes that are right
     excluded     bool [n]: left out of ILSVRC's localization error
+    picture      int [n]: which picture each row is of, from 0; None where each is of its own
     metric_arrays  {array: [n, ...]} of each metric in `metrics.METRICS` that was evaluated, as its `shapes` say
 
     What there are no guesses or boxes for is None.
@@ -49,6 +50,7 @@ class Records:
     known_iou: np.ndarray | None = None
     baseline: np.ndarray | None = None
     excluded: np.ndarray | None = None
+    picture: np.ndarray | None = None
     metric_arrays: dict = field(default_factory=dict)
 
     def __len__(self):
@@ -56,14 +58,19 @@ class Records:
 
     def rows(self, rows):
         """The records of these pictures, in this order."""
+        # Numbers go on from 0, whichever pictures are left.
+        picture = None if self.picture is None else np.unique(self.picture[rows], return_inverse=True)[1]
         picked = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "truth")}
-        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", *self.metric_arrays)}
-        return replace(self, **picked, **of_each, metric_arrays={name: array[rows] for name, array in self.metric_arrays.items()})
+        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", "picture", *self.metric_arrays)}
+        return replace(self, **picked, **of_each, picture=picture, metric_arrays={name: array[rows] for name, array in self.metric_arrays.items()})
 
     def joined(self, other):
         """The records of these pictures and, behind them, of others that were evaluated in the same way."""
         mine, theirs = self.arrays(), other.arrays()
-        both = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name != "thresholds"}
+        numbers = [np.arange(len(one)) if one.picture is None else one.picture for one in (self, other)]
+        both = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name not in ("thresholds", "picture")}
+        if self.picture is not None or other.picture is not None:
+            both["picture"] = np.concatenate([numbers[0], numbers[1] + numbers[0].max() + 1])
         metric_arrays = {name: both.pop(name) for name in self.metric_arrays}
         return replace(self, ids=self.ids + other.ids, truth=self.truth + other.truth, metric_arrays=metric_arrays, **both)
 
@@ -79,7 +86,7 @@ class Records:
 # Kinds of NumPy dtypes, and shapes, in which the same letter is the same number everywhere.
 ARRAYS = {"thresholds": ("f", ("t",)), "rank": ("iu", ("n",)), "guesses": ("i", ("n", "g")), "right": ("b", ("n", 5)),
           "guess_boxes": ("iuf", ("n", "g", 4)), "guess_iou": ("f", ("n", "g")), "located": ("b", ("n", 5)),
-          "known_iou": ("f", ("n",)), "baseline": ("b", ("n", 400)), "excluded": ("b", ("n",))}
+          "known_iou": ("f", ("n",)), "baseline": ("b", ("n", 400)), "excluded": ("b", ("n",)), "picture": ("iu", ("n",))}
 # What is only there together.
 TOGETHER = ({"guesses", "right"}, {"guess_boxes", "guess_iou", "located"}, {"baseline", "known_iou"})
 
@@ -122,9 +129,9 @@ def read_records(folder):
             text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
             rows = list(csv.DictReader(text))
         path = os.path.join(folder, CURVES)
-        with open_regular(path, LARGEST) as opened:
+        with open_regular(path, LARGEST_OF_ALL) as opened:
             with zipfile.ZipFile(opened) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                if sum(entry.file_size for entry in archive.infolist()) > min(max(LARGEST, OF_PICTURE * len(rows)), LARGEST_OF_ALL):
                     raise InputError(f"{path}: larger than an evaluation's curves are")
             opened.seek(0)
             file = np.load(opened, allow_pickle=False)

@@ -146,5 +146,5 @@ def _refuse_ignored(settings, given):
         (settings.centre_crop is not None, "--centre-crop, which judges no boxes", OF_MAPS),
         (settings.crops == 10, "--crops 10", {"scales"}),
         (settings.crops != 10, "fewer than ten --crops", {"merge"}),
-        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale"}),
+        (settings.boxes == "authors", "--boxes authors", {"threshold", "scale", "refine", "refine_grid"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))

@@ -58,7 +58,7 @@ def figures(records):
     everyone = np.ones((1, len(records)), np.float32)
     for name, statistic in statistics(records).items():
         found[name] = float(statistic(everyone)[0])
-        found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records))))
+        found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records), numbers=records.picture)))
     for metric, arrays in evaluated_metrics(records):
         found |= metric.details(arrays, records.thresholds)
     return found

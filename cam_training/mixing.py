@@ -3,7 +3,7 @@
 from ops.quiet_tensorflow import tf
 
 
-def mix(inputs, *, mixup, cutmix, seed):
+def mix(inputs, *, mixup, cutmix, seed, batches=1.0):
     """(inputs, share): each picture with the one before it in the batch, in a share that is drawn once for all.
 
     inputs         [N, h, w, C]
@@ -11,9 +11,13 @@ def mix(inputs, *, mixup, cutmix, seed):
     mixup, cutmix  the share is drawn from Beta(a, a) with this a; 0: not at all. Where both are above 0, a
                    coin chooses
     seed           int [2], which all draws depend on
+    batches        share of the batches that are mixed at all
     """
     if not mixup and not cutmix:
         return inputs, 1.0
+    if batches < 1:
+        chosen = tf.random.stateless_uniform([], seed + 3) < batches
+        return tf.cond(chosen, lambda: mix(inputs, mixup=mixup, cutmix=cutmix, seed=seed), lambda: (inputs, tf.constant(1.0)))
     others = tf.roll(inputs, 1, 0)
     if mixup and cutmix:
         coin = tf.random.stateless_uniform([], seed) < 0.5

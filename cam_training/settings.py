@@ -19,7 +19,7 @@ from weights.store import checked_looking
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
 OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head", "pooling")
 # Settings that runs of earlier versions lack; what they did is each one's default.
-NEWER = ("looking", "preset", "hold_out", "validate", "schedule", "average", "crop", "jitter", "cutout", "mixup", "cutmix", "first_size")
+NEWER = ("looking", "preset", "hold_out", "validate", "schedule", "average", "crop", "jitter", "cutout", "mixup", "cutmix", "mixed", "first_size")
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
 # What is not given: from nothing, with --init, and with --freeze-features. Features that are there already want
@@ -32,7 +32,7 @@ RECIPES = {
 LEAST_EPOCHS, LEAST_STEPS, ENOUGH_EPOCHS = {"fine-tuning": 5, "frozen": 20}, 400, 100
 # What changes pictures that are trained on, but not drawn ones; and these as they come in batches.
 OF_PICTURES = ("crop", "jitter", "cutout")
-CHANGES = (*OF_PICTURES, "mixup", "cutmix", "first_size")
+CHANGES = (*OF_PICTURES, "mixup", "cutmix", "mixed", "first_size")
 WHOLE, LARGE = 2**31, 1e30  # bounds of what TensorFlow holds as int32 and float32
 LARGEST_FILE = 1 << 20  # bytes of a settings.json
 KINDS = {int: "a whole number", float: "a number", str: "a name in UTF-8", bool: "true or false"}
@@ -80,6 +80,8 @@ class Common:
     cutout: float = option(0.0, "side of a square that is hidden, as a share of the input's", least=0, below=1.001, group=TRAINING)
     mixup: float = option(0.0, "alpha of its Beta distribution (0.2 is usual)", least=0, below=1000, group=TRAINING)
     cutmix: float = option(0.0, "alpha of its Beta distribution (1 is usual)", least=0, below=1000, group=TRAINING)
+    mixed: float = option(1.0, "share of the batches that --mixup and --cutmix change: 0.5 is theirs that published CutMix, on CIFAR", least=0,
+                          below=1.001, group=TRAINING)
     first_size: int | None = option(None, "side of the input in the first epoch; it grows to --size over two thirds of all", kind=int, least=16,
                                     below=4097, group=TRAINING)
     precision: str = option("auto", "to compute in; auto: bfloat16 where it is faster",
@@ -100,6 +102,8 @@ class Common:
         if self.features_rate not in (None, 1) and (not self.init or self.freeze_features):
             raise InputError(f"{place}--features-rate needs --init, whose layers it is for, and they are not trained "
                              "with --freeze-features")
+        if self.mixed != 1 and not self.mixup and not self.cutmix:
+            raise InputError(f"{place}--mixed goes with --mixup or --cutmix")
         drawn = "drawn pictures, which are new in every epoch"
         for still, names, why in ((self.freeze_features, CHANGES, "--freeze-features, whose pictures are looked at once"),
                                   (self.data == "synthetic", OF_PICTURES, drawn),

@@ -84,7 +84,7 @@ class Trainer(tf.Module):
         settings, trained, together = self.settings, self.trained(), nets.replicas()
         there = tf.cast(labels >= 0, tf.float32)
         seed = tf.stack([tf.constant(settings.seed, tf.int64), self.step_number])
-        inputs, share = mix(inputs, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
+        inputs, share = mix(inputs, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed, batches=settings.mixed)
         scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
             logits = self._logits(self.net, inputs, True)

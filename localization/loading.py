@@ -52,10 +52,13 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
     liked.pop("chosen_on", None)
     liked_threshold = liked.pop("threshold", PAPER_THRESHOLD)
     asked = {"scale": scale, "refine": refine, "refine_grid": refine_grid, "output_stride": output_stride}
+    if options.get("boxes") == "authors" and refine is None:
+        asked["refine"] = 0  # their program draws boxes of maps as the network has them; all else is then of these, too
     chosen = {name: liked[name] if value is None else value for name, value in asked.items()}
     if threshold is None:
-        as_they_like = all(bool(chosen[name]) == bool(liked[name]) if name.startswith("refine") else chosen[name] == liked[name]
-                           for name in chosen)
+        native = trained.network.get("output_stride", nets.class_of(trained.network).defaults.get("output_stride"))
+        alike = {"refine": bool, "refine_grid": bool, "output_stride": lambda stride: stride or native}
+        as_they_like = all(alike.get(name, str)(chosen[name]) == alike.get(name, str)(liked[name]) for name in chosen)
         threshold = liked_threshold if as_they_like else PAPER_THRESHOLD
     stride = chosen.pop("output_stride")
     config = dict(trained.network) | ({"output_stride": stride} if stride else {})

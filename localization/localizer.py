@@ -92,7 +92,7 @@ class Localizer:
         self.classes = [_category(one) for one in classes]
         self.method, self.rule = method, boxes
         self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
-        self.threshold = check_threshold(threshold)
+        self.threshold, self.centre_crop = check_threshold(threshold), bool(centre_crop)
         self.multi_label = multi_label
         if align and not hasattr(network, "grid"):
             raise ValueError("align needs a network that says where its cells lie, by grid(size), as those of `nets` do")
@@ -103,7 +103,7 @@ class Localizer:
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
         self.precision = tf.as_dtype(precision)
-        self._run, self._traced, self._tracing = tf.function(self._network, autograph=False), {}, threading.Lock()
+        self._traced, self._tracing = {}, threading.Lock()
         to_input = prepare_centre_crop if centre_crop else prepare
         self._prepare = tf.function(lambda pixels: to_input(pixels, self.viewing), autograph=False,
                                     input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
@@ -204,7 +204,8 @@ class Localizer:
     def _decode(self, number, source, keep, largest):
         """(PictureMaps without maps, the network's input)."""
         try:
-            picture = read(source, largest, max(2 * self.viewing.size, ENOUGH))
+            # A crop is cut out of the picture's own shape; the whole of it takes any.
+            picture = read(source, largest, max(2 * self.viewing.size, ENOUGH), keep_shape=self.centre_crop)
             kept = None if keep is None else keep(picture.pixels)
             colours = ops.walk_colours(picture.pixels, self.refine_grid) if self.refine else None
             return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels)
@@ -248,7 +249,8 @@ class Localizer:
         wanted = tuple(view.shape), needs
         with self._tracing:
             if wanted not in self._traced:
-                self._traced[wanted] = self._run.get_concrete_function(tf.TensorSpec(view.shape, tf.float32), needs)
+                run = tf.function(lambda inputs: self._network(inputs, needs), autograph=False)
+                self._traced[wanted] = run.get_concrete_function(tf.TensorSpec(view.shape, tf.float32))
         return self._traced[wanted](view)
 
     def _network(self, inputs, needs):

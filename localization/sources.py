@@ -16,18 +16,19 @@ class Picture(NamedTuple):
     size: tuple
 
 
-def read(source, largest=LARGEST_PICTURE, reduce_to=None):
+def read(source, largest=LARGEST_PICTURE, reduce_to=None, keep_shape=False):
     """The Picture of a path, a PIL image, or an array or tensor: uint8, or float in [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
 
     largest    most pixels; a file with more is refused before it is decoded
-    reduce_to  pixels of a side that are enough, for a large file (`cam_data.read_reduced`)
+    reduce_to  pixels of a side that are enough, for a large file, and whether both sides are reduced
+    keep_shape by one factor (`cam_data.read_reduced`)
 
     EXIF orientation is honoured; what is transparent is seen on white, a PIL image's greys of more than 8 bits
     from their least to their largest value, as a file's are. Raises InputError
     for a file that cannot be read, ValueError for an array that is no picture.
     """
     if isinstance(source, (str, os.PathLike)):
-        return Picture(*read_reduced(os.fspath(source), reduce_to, largest))
+        return Picture(*read_reduced(os.fspath(source), reduce_to, largest, keep_shape=keep_shape))
     if hasattr(source, "convert") and hasattr(source, "getexif"):
         pixels = _from_pillow(source)
     else:

@@ -20,22 +20,26 @@ RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time
 
 
-def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
+def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0, numbers=None):
     """A figure on resampled pictures.
 
-    statistic  function of float32 [r, pictures], how often each picture is in
+    statistic  function of float32 [r, rows], how often each row is in
                each of r samples, to [r]; see `mean_of` and others below
-    pictures   how many there are
+    pictures   how many rows there are, each of a picture of its own unless `numbers` says else
     resamples  how many samples of as many pictures are drawn
     seed       the same seed draws the same pictures, for any statistic
+    numbers    int [rows] from 0: of which picture each row is. Pictures are drawn, with all of their rows:
+               what one picture makes of two rows is no more sure than what it makes of one
     returns    float64 [resamples]
-    raises     ValueError when there are no pictures or no samples, for a negative seed,
-               and for a statistic that does not give [r]
+    raises     ValueError when there are no pictures or no samples, for a negative seed, for
+               numbers that are none, and for a statistic that does not give [r]
     """
     pictures, resamples, seed = whole(pictures, "pictures", 0), whole(resamples, "resamples"), whole(seed, "seed", 0)
     if pictures < 1:
         raise ValueError("there are no pictures to draw from")
     _check_statistic(statistic, "statistic")
+    numbers = None if numbers is None else _picture_numbers(numbers, pictures)
+    pictures = pictures if numbers is None else int(numbers.max()) + 1
     rng = np.random.default_rng(seed)
     samples = []
     for start in range(0, resamples, max(1, BLOCK // pictures)):
@@ -43,8 +47,16 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0):
         drawn = rng.integers(pictures, size=(rows, pictures))
         drawn += pictures * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * pictures)
-        samples.append(_figures(statistic, counts.reshape(rows, pictures).astype(np.float32), "statistic"))
+        counts = counts.reshape(rows, pictures).astype(np.float32)
+        samples.append(_figures(statistic, counts if numbers is None else counts[:, numbers], "statistic"))
     return np.concatenate(samples).astype(np.float64)
+
+
+def _picture_numbers(numbers, rows):
+    numbers = real_array(numbers, "numbers")
+    if numbers.shape != (rows,) or numbers.dtype.kind not in "iu" or not np.array_equal(np.unique(numbers), np.arange(numbers.max() + 1)):
+        raise ValueError(f"numbers must be [{rows}], each picture's from 0 on; they are {numbers.dtype} {numbers.shape}")
+    return numbers
 
 
 def _figures(statistic, counts, name):
@@ -85,7 +97,7 @@ def mean_of(values):
     values = real_array(values, "values").astype(np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(f"values must be [pictures], finite; their shape is {values.shape}")
-    return _of_pictures(len(values), "values", lambda counts: counts @ values / len(values))
+    return _of_pictures(len(values), "values", lambda counts: counts @ values / counts.sum(axis=1, dtype=np.float64))
 
 
 def best_accuracy_of(hits):
@@ -104,7 +116,7 @@ def best_accuracy_of(hits):
     hits = [np.concatenate([h[:, :1], h[:, 1:][:, (h[:, 1:] != h[:, :-1]).any(axis=0)]], axis=1)
             .astype(np.float32) for h in hits]
     return _of_pictures(len(hits[0]), "hits", lambda counts: np.mean(
-        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / len(hits[0]))
+        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / counts.sum(axis=1, dtype=np.float64))
 
 
 def pxap_of(histograms):
@@ -140,14 +152,14 @@ class Difference(NamedTuple):
     beyond_chance: bool
 
 
-def compare(a, b, pictures, resamples=RESAMPLES, seed=0):
+def compare(a, b, pictures, resamples=RESAMPLES, seed=0, numbers=None):
     """The difference of a figure between two evaluations of the same pictures.
 
     Both are computed on the same samples: what makes a picture hard for both
     does not blur their difference.
 
     a, b      statistics, see `bootstrap`
-    pictures  how many there are, in the same order in both
+    pictures, numbers  see `bootstrap`; in the same order in both
     returns   Difference
     raises    ValueError as `bootstrap` does
     """
@@ -157,6 +169,6 @@ def compare(a, b, pictures, resamples=RESAMPLES, seed=0):
     def difference(counts):
         return _figures(a, counts, "a") - _figures(b, counts, "b")
 
-    low, high = interval(bootstrap(difference, pictures, resamples, seed))
+    low, high = interval(bootstrap(difference, pictures, resamples, seed, numbers))
     value = float(difference(np.ones((1, pictures), np.float32))[0])
     return Difference(value, low, high, not low <= 0 <= high)

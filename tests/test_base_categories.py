@@ -67,3 +67,20 @@ def test_parts_of_several_names_are_listed_and_a_number_is_no_part():
     for empty in ("", "  ", "_"):
         with pytest.raises(InputError, match="no class"):
             find_class(ANIMALS, empty)
+
+
+def test_classes_that_differ_in_case_alone_match_themselves():
+    letters = [Category(None, "A"), Category(None, "a"), Category(None, "b")]
+    assert match_classes(letters, letters).tolist() == [0, 1, 2]
+    assert match_classes(letters, [Category(None, "B"), Category(None, "c")]).tolist() == [2, -1]
+
+
+def test_numbers_and_underscores_of_folders_are_no_part_of_a_name():
+    ours = [Category(None, "Laysan Albatross"), Category(None, "Black footed Albatross")]
+    theirs = [Category(None, "001.Black_footed_Albatross"), Category(None, "002.Laysan_Albatross")]
+    assert match_classes(ours, theirs).tolist() == [1, 0] and match_classes(theirs, ours).tolist() == [1, 0]
+
+
+def test_twenty_thousand_classes_are_matched_at_once():
+    many = [Category(None, f"class {number}, number {number}") for number in range(20_000)]
+    assert match_classes(many, many[::-1]).tolist() == list(range(20_000))[::-1]

@@ -70,6 +70,25 @@ def test_other_lists_of_pascal_voc(tmp_path):
         open_set(str(root), "train")
 
 
+def test_names_in_lists_may_have_spaces(tmp_path):
+    root = voc_folder(tmp_path / "set")
+    lists = root / "ImageSets" / "Main"
+    for name in ("a", "b"):
+        (root / "Annotations" / f"{name}.xml").rename(root / "Annotations" / f"IMG {name} 1.xml")
+        next((root / "JPEGImages").glob(f"{name}.*")).rename(root / "JPEGImages" / f"IMG {name} 1.jpg")
+    (lists / "val.txt").write_text("IMG a 1\nIMG b 1\nc\n")
+    assert set(open_set(str(root), "val").numbers) == {0, 1, 2}
+    (lists / "val.txt").write_text("IMG a 1  1\nIMG b 1 -1\n")  # as a class's own list
+    judged = open_set(str(root), "val")
+    assert {name.split("#")[0].removesuffix(".jpg") for name in judged.ids} == {"IMG a 1", "IMG b 1"}
+
+
+def test_the_rows_of_a_picture_have_its_number(tmp_path):
+    judged = open_set(str(voc_folder(tmp_path / "set")), "val")
+    assert len(set(judged.files)) < len(judged) == len(judged.numbers)
+    assert all((first == second) == (one == other) for first, one in zip(judged.files, judged.numbers) for second, other in zip(judged.files, judged.numbers))
+
+
 @pytest.mark.parametrize("parts", [("",), ("train", "valid", "test")])
 def test_pictures_with_an_xml_beside_each(tmp_path, parts):
     for part in parts:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import localization
+import localization.localizer as localizer_module
 import weights
 from cam_base import InputError
+import cam_data.decoding as decoding
 from cam_data import prepare_centre_crop
 from weights.__main__ import main as command
 
@@ -40,6 +42,18 @@ def test_the_published_crop_classifies_and_judges_no_boxes(wide):
     localizer = localization.load(network[1], preprocessing={"centre_crop": 64}, centre_crop=True)
     pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
     np.testing.assert_array_equal(localizer._prepare(pixels), prepare_centre_crop(pixels, localizer.viewing))
+
+
+def test_the_published_crop_of_a_large_picture_keeps_its_shape(wide, monkeypatch):
+    """Both sides are reduced by one factor: each cut to 64 pixels by itself, there would be green left and right."""
+    data, network, folder = wide
+    monkeypatch.setattr(decoding, "LARGE", 1)
+    monkeypatch.setattr(localizer_module, "ENOUGH", 1)
+    localizer = localization.load(network[1], preprocessing={"size": 16, "centre_crop": 16}, centre_crop=True)
+    assert localizer(str(folder / "set" / RED.wnid / "a.png"))[0].number == 0
+    pixels, size = decoding.read_reduced(str(folder / "set" / RED.wnid / "a.png"), 32, keep_shape=True)
+    assert pixels.shape == (32, 64, 3) and size == (64, 128)
+    assert decoding.read_reduced(str(folder / "set" / RED.wnid / "a.png"), 32)[0].shape == (32, 32, 3)
 
 
 def test_a_crop_that_nobody_said_is_asked_for(wide):

@@ -30,7 +30,7 @@ def random_records(pictures, seed, skill=0.5):
         known_iou=rng.random(pictures) * skill * 2, metric_arrays={
             "hits": rng.random((pictures, 4)) < skill, "reached": rng.integers(0, 4, (pictures, 4)).astype(np.uint8),
             "masks": rng.integers(0, 9, (pictures, 2, 5)).astype(np.uint32)},
-        baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3)
+        baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3, picture=np.arange(pictures))
 
 
 def slow_figures(records, rows):
@@ -134,7 +134,7 @@ def test_what_is_beyond_chance(tmp_path, capsys):
     good = random_records(300, 1, skill=0.9)
     # Each picture's hits become its neighbour's: as good, and not the same.
     alike = replace(good, metric_arrays=good.metric_arrays | {"hits": np.roll(good.metric_arrays["hits"], 1, axis=0)})
-    bad = random_records(300, 2, skill=0.5)
+    bad = replace(random_records(300, 2, skill=0.5), excluded=good.excluded)
     order = np.random.default_rng(0).permutation(300)
     folders = [evaluation(tmp_path / name, records) for name, records in (
         ("good", good), ("alike", alike.rows(order)), ("bad", bad.rows(order)), ("same", good.rows(order)))]
@@ -264,3 +264,15 @@ def test_damaged_and_hostile_records_are_one_line(tmp_path, damage):
     with pytest.raises(InputError) as caught:
         read_records(str(tmp_path))
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_records_know_which_rows_are_of_one_picture(tmp_path):
+    def of(picture, name):
+        count = 3
+        return Records([f"{name}{row}" for row in range(count)], ["cat"] * count, np.arange(3.0), known_iou=np.zeros(count), baseline=np.zeros((count, 400), bool),
+                       picture=None if picture is None else np.array(picture))
+
+    both = of([0, 1, 1], "a").joined(of([0, 0, 1], "b"))
+    assert both.picture.tolist() == [0, 1, 1, 2, 2, 3]
+    assert both.rows([5, 3, 4, 1]).picture.tolist() == [2, 1, 1, 0]
+    assert of(None, "a").joined(of([0, 0, 1], "b")).picture.tolist() == [0, 1, 2, 3, 3, 4] and of(None, "a").joined(of(None, "b")).picture is None

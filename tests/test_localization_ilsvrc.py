@@ -147,6 +147,33 @@ def test_a_class_that_the_kit_has_not_takes_its_place(tree):
     assert judged.right[0].tolist() == judged.located[0].tolist() == [False, True, True, True, True]
 
 
+def test_classes_without_wnids_are_submitted_by_their_names(tree):
+    pictures = cam_data.open_validation(str(tree / "kit"), str(tree / "xml"))
+    named = {category.wnid: category.label for category in pictures.categories}
+    classes = [Category(None, named.get(RED, RED)), Category(None, "nothing of the kit")]
+    records = cam_evaluation.Records([NAME.format(1)], [RED], np.arange(3.0), guesses=np.array([[0, 1]]), guess_boxes=np.tile([8, 8, 40, 32], (1, 2, 1)))
+    cam_evaluation.write_submission(str(tree / "guesses.txt"), records, classes, pictures)
+    assert (tree / "guesses.txt").read_text() == "2 8 8 39 31\n" + "0\n" * 5
+
+
+def test_a_picture_without_a_true_box_of_its_class_is_judged_alone(tree, arguments):
+    for number in (1, 2, 3, 6):
+        for path in (tree / "val").rglob(f"*{number}.*"):
+            path.unlink()
+    found = evaluate(tree / "out", *arguments)
+    assert found["pictures"] == 1 and found["gt_known_localization"] == found["max_box_acc"] == 0
+
+
+def test_where_other_pictures_are_left_out_their_errors_are_not_compared(tree, arguments, capsys):
+    evaluate(tree / "a", *arguments)
+    next((tree / "kit").rglob("*blacklist*")).unlink()
+    found = evaluate(tree / "b", *arguments)
+    assert found["excluded"] == 0
+    compared = cam_evaluation.compare_folders(str(tree / "a"), str(tree / "b"))
+    assert "leave different pictures out" in capsys.readouterr().out
+    assert "top1_localization_error" not in compared and compared["top1_localization_error_of_all"][0] == pytest.approx(4 / 5)
+
+
 def test_what_is_wrong_is_one_line(tree, arguments):
     (tree / "empty").mkdir()
     (tree / "short.txt").write_text("1 0 0 1 1\n")
@@ -228,6 +255,16 @@ def test_kaggles_lists_say_what_the_kit_says(tmp_path, capsys):
         assert [box.tolist() for box in found.boxes] == [[[1, 2, 11, 21], [30, 30, 40, 40]], [[0, 0, 6, 6]]]  # half-open
         assert not found.excluded.any()
     assert capsys.readouterr().out.count("no list of excluded pictures") == 2
+
+
+def test_boxes_of_kaggles_lists_are_cut_at_the_border_and_counted(tmp_path):
+    name = "ILSVRC2012_val_00000001"
+    kaggle(tmp_path / "kaggle", [name], ["n02123045"], [[(1, 2, 50, 20), (0, 0, 5, 5)]])
+    (tmp_path / "val").mkdir()
+    Image.new("RGB", (50, 50)).save(tmp_path / "val" / f"{name}.JPEG")
+    found = cam_data.open_set(str(tmp_path), "val")
+    assert found.boxes[0].tolist() == [[1, 2, 50, 21], [0, 0, 6, 6]] and found.clipped.tolist() == [1]
+    found.check_size(0, (50, 50))
 
 
 def test_kaggles_lists_may_begin_with_a_byte_order_mark(tmp_path):

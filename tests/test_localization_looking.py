@@ -37,6 +37,8 @@ def trained(**looking):
     (OWN, {"scale": "min-max"}, ("min-max", 20, 56, 0.2)),
     (OWN, {"output_stride": 8}, ("max", 20, 56, 0.2)),
     (OWN | {"output_stride": 8}, {"output_stride": 8}, ("max", 20, 56, 0.4)),
+    (OWN, {"output_stride": 16}, ("max", 20, 56, 0.4)),  # as it is without being asked
+    (OWN, {"boxes": "authors"}, ("max", 0, 56, 0.2)), (OWN, {"boxes": "authors", "refine": 3}, ("max", 3, 56, 0.4)),
     (OWN, {"refine": 0, "threshold": 0.3}, ("max", 0, 56, 0.3)),
     ({}, {"refine": 5}, ("min-max", 5, 56, 0.2))])
 def test_a_threshold_of_the_weights_own_holds_for_their_own_way_of_looking(looking, options, expected):

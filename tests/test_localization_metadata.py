@@ -9,6 +9,7 @@ from PIL import Image
 import cam_data
 import evaluate as program
 from cam_base import Category, InputError
+from cam_evaluation.evaluators import map_names, read_score_map
 from weights.ilsvrc import categories
 
 from coloured import CLASSES, SIDE, colour_weights, evaluate, metadata_folder, paint
@@ -236,6 +237,27 @@ def test_pxap_by_hand(masked, objects, ignored, expected):
         assert file.readline() == "recall,precision\n"
         assert len(file.readlines()) == 1001
     assert not os.path.exists(masked / "out" / "accuracy.csv") and os.path.exists(masked / "out" / "curves.png")
+
+
+def test_a_damaged_mask_leaves_its_picture_out(masked, capsys):
+    metadata_folder(masked / "metadata", {"a.jpg": [BOX], "b.jpg": [BOX]}, [0, 0])
+    np.save(masked / "scores" / "b.npy", np.load(masked / "scores" / "a.npy"))
+    for name in "ab":
+        half(str(masked / "masks" / name / "0.png"), (0, 56))
+    (masked / "metadata" / "localization.txt").write_text("a.jpg,a/0.png,\nb.jpg,b/0.png,\n")
+    (masked / "masks" / "b" / "0.png").write_bytes(b"no picture")
+    found = evaluate(masked / "out", "--metadata", masked / "metadata", "--masks", masked / "masks", "--scores", masked / "scores")
+    assert found["pictures"] == found["left_out"] == 1 and found["pxap"] == pytest.approx(1, abs=1e-3)
+    assert "b/0.png" in capsys.readouterr().err
+
+
+def test_a_map_is_one_rows_alone(tmp_path):
+    names = map_names(cam_data.PictureSet("x", [], np.zeros(4, np.int32), ["d/a/1.jpg", "d/a/1.png", "d/b/2.jpg", "d/b/2.jpg"],
+                                          ids=["a/1.jpg", "a/1.png", "b/2#cat.jpg", "b/2#dog.jpg"]))
+    assert names == [["a/1.jpg", "1.jpg"], ["a/1.png", "1.png"], ["b/2#cat.jpg", "b/2#cat"], ["b/2#dog.jpg", "b/2#dog"]]
+    np.save(tmp_path / "2.jpg.npy", np.eye(3))
+    with pytest.raises(InputError, match="2#cat.jpg.npy: no score map.*must be called by its whole name"):
+        read_score_map(str(tmp_path), names[2])
 
 
 def test_nothing_of_an_earlier_evaluation_stays(masked, scored):

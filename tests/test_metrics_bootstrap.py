@@ -96,3 +96,18 @@ def test_counts_of_other_pictures_are_refused():
 def test_refuses_no_pictures():
     with pytest.raises(ValueError, match="no pictures"):
         bootstrap(mean_of([]), 0)
+
+
+def test_rows_of_one_picture_are_drawn_together():
+    """Each picture twice: the interval is that of the pictures, not the narrower one of twice as many."""
+    values = np.random.default_rng(0).random(200)
+    twice, numbers = np.repeat(values, 2), np.repeat(np.arange(200), 2)
+    np.testing.assert_allclose(bootstrap(mean_of(twice), 400, numbers=numbers), bootstrap(mean_of(values), 200), rtol=1e-6)
+    # Of pictures with other numbers of rows, the mean of a sample is over all of its rows.
+    values, numbers = np.array([1.0, 0, 0, 1]), np.array([0, 1, 1, 1])
+    assert set(np.round(bootstrap(mean_of(values), 4, numbers=numbers), 6)) == {1, 0.5, round(1 / 3, 6)}
+    hits = values[:, None] > 0.5
+    np.testing.assert_allclose(bootstrap(best_accuracy_of(hits), 4, numbers=numbers), bootstrap(mean_of(values), 4, numbers=numbers), rtol=1e-6)
+    for wrong in ([0, 1], [0, 2, 2, 2], [0.0, 1, 1, 1]):
+        with pytest.raises(ValueError, match="numbers must be"):
+            bootstrap(mean_of(values), 4, numbers=wrong)

@@ -137,7 +137,7 @@ def test_the_learning_rate_rises_then_falls():
 def settings_of_a_step(**changes):
     return types.SimpleNamespace(**{"warm_up": 0, "epochs": 9, "precision": "float32", "clip": 0, "weight_decay": 0,
                                     "learning_rate": 0.5, "label_smoothing": 0, "freeze_features": False,
-                                    "features_rate": 1.0, "init": None, "seed": 0, "mixup": 0, "cutmix": 0, "average": 0,
+                                    "features_rate": 1.0, "init": None, "seed": 0, "mixup": 0, "cutmix": 0, "mixed": 1.0, "average": 0,
                                     "schedule": "cosine"} | changes)
 
 

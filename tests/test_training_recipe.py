@@ -60,6 +60,17 @@ def test_where_both_are_asked_for_a_coin_chooses():
     assert mixed(3)[1] == 1 and np.array_equal(mixed(3)[0], PAIRS)
 
 
+def test_only_a_share_of_the_batches_is_mixed():
+    shares = [mixed(step, cutmix=1, batches=0.5)[1] for step in range(60)]
+    plain = [step for step, share in enumerate(shares) if share == 1]
+    assert 18 < len(plain) < 42
+    for step in range(20):
+        inputs, share = mixed(step, cutmix=1, batches=0.5)
+        wanted = (PAIRS, 1) if share == 1 else mixed(step, cutmix=1)
+        np.testing.assert_array_equal(inputs, wanted[0])
+        assert share == wanted[1]
+
+
 def test_targets_are_of_both_labels():
     np.testing.assert_allclose(mixed_targets(tf.constant([0, 2, 1]), 3, 0.75), [[0.75, 0.25, 0], [0.25, 0, 0.75], [0, 0.75, 0.25]])
 
@@ -175,7 +186,7 @@ def test_inputs_grow_by_eights_over_two_thirds_of_the_epochs():
 def test_a_run_with_all_of_it_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     data = picture_folders(tmp_path / "pictures")
-    options = ["--average", "0.9", "--cutmix", "1", "--mixup", "0.2", "--crop", "padded", "--cutout", "0.3", "--jitter", "0.2", "--schedule", "one-cycle",
+    options = ["--average", "0.9", "--cutmix", "1", "--mixup", "0.2", "--mixed", "0.7", "--crop", "padded", "--cutout", "0.3", "--jitter", "0.2", "--schedule", "one-cycle",
                "--hold-out", "4", "--first-size", "16", "--size", "24", "--precision", "float16"]
     whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
     arguments = ["--network", "alexnet", "--batch", "4", "--data", data, *options]

@@ -18,6 +18,7 @@ import pytest
 import cam_base
 import weights
 from weights import catalogue, formats, ilsvrc, keras_groups, keras_h5, layout, safetensors_file, torch_file, torch_legacy
+from weights.state_dict import State
 
 import python2_pickle
 
@@ -355,6 +356,9 @@ def test_the_second_recipe_of_torchvision_is_known_by_its_hash():
     genuine = safetensors_file.read_arrays(os.path.join(FIXTURES, "narrow_resnet26.safetensors"))
     assert torchvision.convert(genuine, second_recipe=True)[0].preprocessing.centre_crop == 232
     assert torchvision.convert(genuine)[0].preprocessing.centre_crop == 256
+    of_state = formats._of_state
+    for sha256, crop in (("9ba9bcbe" + 56 * "0", 232), ("d733dc28" + 56 * "0", 232), (64 * "0", 256)):
+        assert of_state(State(genuine), sha256).preprocessing.centre_crop == crop
 
 
 def test_the_classes_of_ilsvrc():

@@ -11,7 +11,7 @@ from cam_base import InputError
 from weights import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
 from weights.catalogue import by_file, by_sha256, check_hash
 from weights.class_names import category_called
-from weights.state_dict import State, without_prefix
+from weights.state_dict import HUGGING_FACE_NAMES, State, without_prefix
 from weights.values import check_statistics
 
 OWN = "cam-weights .npz"
@@ -150,7 +150,11 @@ def _of_state(state, sha256):
         weights, unused = efficientnet.convert(arrays), list(beside)
     else:
         published = by_sha256(sha256)
-        weights, unused = torchvision.convert(arrays, beside, published is not None and published.name.endswith("-v2"))
+        second = sha256.startswith(torchvision.V2_WIDE) or published is not None and published.name.endswith("-v2")
+        weights, unused = torchvision.convert(arrays, beside, second)
+        if prefix == HUGGING_FACE_NAMES:
+            # As the processor that transformers keeps beside its ResNets: the same crop, but bicubic.
+            weights = replace(weights, preprocessing=replace(weights.preprocessing, interpolation="bicubic"))
     names = state.names
     if names and len(names) == len(weights.classes):
         weights = replace(weights, classes=list(map(category_called, names)))

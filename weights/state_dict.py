@@ -127,6 +127,7 @@ def without_prefix(arrays):
     return own, beside, f"prefix {prefix}"
 
 
+HUGGING_FACE_NAMES = "Hugging Face's names"
 PARTS = {"convolution": "conv", "normalization": "bn"}
 
 
@@ -144,7 +145,7 @@ def _from_hugging_face(arrays):
             own[f"layer{int(unit[1]) + 1}.{unit[2]}.{PARTS[unit[5]]}{int(unit[3]) + 1}.{unit[6]}"] = array
         else:
             beside[name] = array
-    return own, beside, "Hugging Face's names"
+    return own, beside, HUGGING_FACE_NAMES
 
 
 def linear_layer(arrays, features):

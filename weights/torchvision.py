@@ -18,6 +18,8 @@ HWIO = (2, 3, 1, 0)  # where our axes are in PyTorch's OIHW
 # IMAGENET1K_V1; V2 resizes the shorter side to 232.
 PREPROCESSING = Preprocessing(size=224, interpolation="bilinear", antialias=True, centre_crop=256)
 V2_CENTRE_CROP = 232
+# Of IMAGENET1K_V2's wide networks, which `weights list` has not, how their SHA-256 begins: their files are called so.
+V2_WIDE = "9ba9bcbe", "d733dc28"
 NORM = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
 
 
