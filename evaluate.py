@@ -28,6 +28,7 @@ def main(arguments):
     settings = parse_evaluate(arguments)
     if settings.compare:
         return compare(settings, *settings.compare)
+    nets.prepare_devices()  # before the data, of which some are decoded to be opened
     pictures = open_data(settings)
     check_folder(settings.out)
     others = others_left_out(settings)
@@ -126,7 +127,7 @@ def evaluate_scores(settings, pictures):
 
 
 def evaluate_network(settings, pictures):
-    device = nets.prepare_devices(settings.precision)
+    device = nets.prepare_devices()
     options = settings.localizer_options()
     if settings.threshold in (AUTO, CROSSFIT):
         options["threshold"] = PAPER_THRESHOLD  # until one is chosen

@@ -46,7 +46,7 @@ def localize(settings, standard_output=None):
     cam_localization.check_places(settings, files)
     if settings.overlay != "none":
         check_colours(settings.alpha, settings.colormap)
-    device = nets.prepare_devices(settings.precision)
+    device = nets.prepare_devices()
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = [class_called(localizer, name) for name in settings.classes] or None
     run = cam_localization.describe_run(settings, localizer, files, classes)
@@ -84,7 +84,7 @@ def localize(settings, standard_output=None):
 
 def serve(settings):
     """A page to drop pictures on, until Ctrl-C."""
-    device = nets.prepare_devices(settings.precision)
+    device = nets.prepare_devices()
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = [class_called(localizer, name) for name in settings.classes] or None
     localizer(np.zeros((64, 64, 3), np.uint8), settings.top, classes)  # compiles: nobody waits for it later

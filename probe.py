@@ -234,10 +234,10 @@ def parse(arguments):
 
 def main(arguments):
     options = parse(arguments)
+    device = nets.prepare_devices()  # before the data, of which some are decoded to be opened
     path = weights.resolve(options.weights)
     pictures, held_out = open_pictures(options)
     check_folder(options.out)
-    device = nets.prepare_devices()
     network = cam_evaluation.FrozenNetwork(weights.load(path))
     say(f"{counted(len(pictures), 'picture')} of {pictures.name} {device}")
     generators = [np.random.default_rng([options.seed, number]) for number in range(options.splits)]

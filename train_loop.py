@@ -199,7 +199,7 @@ def main(arguments):
 
 def run(settings, resumed, dry_run=False):
     """A new run, one that goes on from the folder `resumed`, or one that is only tried; returns the exit status."""
-    device = nets.prepare_devices(settings.precision)
+    device = nets.prepare_devices()
     devices = cam_training.open_devices(settings, dry_run)
     with devices.losing_none(settings.out):
         return run_on(devices, devices.in_words(device), settings, resumed, dry_run)

@@ -143,7 +143,7 @@ def _worker(tasks, number):
     # TensorFlow waits where Python hears of no signal.
     before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=_communication())
     except (tf.errors.OpError, RuntimeError) as error:
         raise InputError(f"worker {number} of {len(tasks)} cannot take its place at {tasks[number]} ({first_line(error)}): "
                          "look for another program at this address, or correct TF_CONFIG") from None
@@ -151,6 +151,14 @@ def _worker(tasks, number):
         for one, handler in before.items():
             signal.signal(one, handler)
     return Devices(strategy, number, len(tasks))
+
+
+def _communication():
+    """NCCL between GPUs, unless $CAM_COLLECTIVES says RING: TensorFlow's own choice sends all by gRPC through the hosts' memory."""
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    ring = os.environ.get("CAM_COLLECTIVES", "").upper() == "RING"
+    nccl = tf.config.list_physical_devices("GPU") and not ring
+    return tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if nccl else kinds.AUTO)
 
 
 def tasks_of(text):

@@ -30,8 +30,9 @@ class Trainer(tf.Module):
         self.compute_dtype = tf.as_dtype(settings.precision)
         with devices.strategy.scope() if devices else contextlib.nullcontext():
             self._make_variables_of_steps()
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
+        with tf.device("CPU:0"):  # where the loop counts
+            self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+            self.position = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.log = tf.Variable(b"", trainable=False)  # what log.jsonl says of the epochs that are done
         self.meta = tf.Variable(description, trainable=False)
         self.steps_per_epoch = steps_per_epoch
@@ -50,7 +51,8 @@ class Trainer(tf.Module):
         self.totals = tf.Variable(tf.zeros(3), trainable=False)  # loss, right, pictures of this epoch
         if self.compute_dtype == tf.float16:
             self.loss_scale = tf.Variable(FIRST_SCALE, trainable=False)
-            self.steps_since = tf.Variable(0, trainable=False)  # the scale was changed
+            # Since the scale was changed; an int32 would lie on the CPU, where the compiled step of a GPU cannot reach it.
+            self.steps_since = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     @property
     def judged(self):
@@ -136,10 +138,10 @@ class Trainer(tf.Module):
         gradients = [gradient / self.loss_scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
         tf.cond(finite, lambda: self._apply(trained, gradients), lambda: 0.0)
-        since = tf.where(finite, self.steps_since + 1, 0)
+        since = tf.where(finite, self.steps_since + 1, tf.constant(0, tf.int64))
         grown = since >= STEPS_TO_GROW
         self.loss_scale.assign(tf.clip_by_value(tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5) * self.loss_scale, 1.0, LARGEST_SCALE))
-        self.steps_since.assign(tf.where(grown, 0, since))
+        self.steps_since.assign(tf.where(grown, tf.zeros_like(since), since))
 
     def _move_averages(self):
         """All variables, batch norm's statistics too. The first steps count less, the very first not at all: it is copied."""
@@ -181,12 +183,14 @@ def _shared(step, devices):
 
     def on_all(inputs, labels):
         # Of no picture at all, TensorFlow's kernels compute nothing, or crash: a replica for which none could be read has a grey one.
-        missing = tf.maximum(local - tf.shape(labels)[0], 0)
-        inputs, labels = tf.pad(inputs, [[0, missing]] + 3 * [[0, 0]]), tf.pad(labels, [[0, missing]], constant_values=-1)
-        ends = [tf.shape(labels)[0] * part // local for part in range(local + 1)]
+        with tf.device("CPU:0"):  # each device fetches its own part
+            missing = tf.maximum(local - tf.shape(labels)[0], 0)
+            inputs, labels = tf.pad(inputs, [[0, missing]] + 3 * [[0, 0]]), tf.pad(labels, [[0, missing]], constant_values=-1)
+            ends = [tf.shape(labels)[0] * part // local for part in range(local + 1)]
 
         def part(values):
-            parts = [values[first:end] for first, end in zip(ends, ends[1:])]
+            with tf.device("CPU:0"):
+                parts = [values[first:end] for first, end in zip(ends, ends[1:])]
             return devices.strategy.experimental_distribute_values_from_function(
                 lambda context: parts[context.replica_id_in_sync_group % local])
         loss = devices.strategy.run(step, (part(inputs), part(labels)))

@@ -105,8 +105,12 @@ class Localizer:
         self.precision = tf.as_dtype(precision)
         self._traced, self._tracing = {}, threading.Lock()
         to_input = prepare_centre_crop if centre_crop else prepare
-        self._prepare = tf.function(lambda pixels: to_input(pixels, self.viewing), autograph=False,
-                                    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+
+        def prepared(pixels):
+            with tf.device("CPU:0"):  # antialiased resizing has no kernel for GPUs: pixels would go there and back
+                return to_input(pixels, self.viewing)
+
+        self._prepare = tf.function(prepared, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
     # ------------------------------------------------------------ pictures in, results out
 
@@ -197,8 +201,10 @@ class Localizer:
             return results
 
         decoded = in_order(lambda pair: self._decode(*pair, keep, largest), enumerate(pictures), READERS, batch + READERS)
-        # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores.
-        for group in in_order(look, grouped(decoded, batch), workers=2, ahead=1):
+        # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores. A GPU's
+        # memory is for one.
+        workers = 1 if tf.config.list_physical_devices("GPU") else 2
+        for group in in_order(look, grouped(decoded, batch), workers, ahead=1):
             yield from group
 
     def _decode(self, number, source, keep, largest):

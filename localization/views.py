@@ -32,7 +32,8 @@ class Views:
             return list(tf.unstack(ops.take_ten_crops(inputs, self.size), axis=1))
         views = [inputs]
         if self.scales:
-            views = [tf.image.resize(inputs, [side, side], antialias=True) for side in self.scales]
+            with tf.device("CPU:0"):  # where resizing with antialiasing has its kernel
+                views = [tf.image.resize(inputs, [side, side], antialias=True) for side in self.scales]
         return views + [tf.reverse(view, [2]) for view in views] if self.crops == 2 else views
 
     def merge(self, maps, sides):

@@ -62,7 +62,9 @@ def random_walk(maps, colours, steps=STEPS, deviation=DEVIATION):
     maps = real_array(maps, "maps")
     if maps.ndim != 3 or not maps.size:
         raise ValueError(f"maps must be [k, h, w], none of them zero; their shape is {maps.shape}")
-    return _walk(upsample(maps, side), _probabilities(_lab(colours) / 100, deviation), tf.constant(steps, tf.int32)).numpy()
+    # Hundreds of small steps for one picture: a GPU would be asked for each of them.
+    with tf.device("CPU:0"):
+        return _walk(upsample(maps, side), _probabilities(_lab(colours) / 100, deviation), tf.constant(steps, tf.int32)).numpy()
 
 
 def _lab(colours):
