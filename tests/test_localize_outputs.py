@@ -453,7 +453,7 @@ def test_maps_of_pictures_of_one_name_are_not_taken_for_each_other(colours, tmp_
     metadata = metadata_folder(tmp_path / "metadata", boxes, [0, 1])
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "x.png.npy", np.eye(8))
-    with pytest.raises(InputError, match="no score map for this picture; several pictures' files have its name"):
+    with pytest.raises(InputError, match="no score map for this picture; other pictures, or rows, have its file's name"):
         evaluate(tmp_path / "out", "--metadata", metadata, "--data", tmp_path / "set", "--scores", tmp_path / "maps")
 
 
