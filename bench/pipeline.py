@@ -7,6 +7,7 @@ Without --weights the network is a ResNet-50 at 224 pixels with random weights, 
 costs what a trained one costs. Each round runs, in turn: the network alone on batches
 that are ready, `localize.py`'s own loop without overlays, with PNG strips, with JPEG
 strips; ratios are medians of each round's own. Times are from the first picture to the last.
+What is drawn is removed at the end: where hundreds of files were just removed, ext4 makes new ones slowly.
 """
 
 import argparse
@@ -42,16 +43,17 @@ def main():
     options = parser.parse_args()
     files = find_pictures(options.pictures)
     localizer = localization.load(options.weights) if options.weights else random_resnet()
-    ways = {"network alone": lambda: network_alone(localizer, len(files), options.batch)}
-    for overlay in ("none", "png", "jpg"):
-        asked = ["--overlay", "none"] if overlay == "none" else ["--overlay-format", overlay]
-        ways[f"overlays: {overlay}"] = lambda asked=asked: localized(localizer, files, options.batch, asked)
-    for way in ways.values():
-        way()  # compiles, and fills the system's cache of files
-    seconds = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, way in ways.items():
-            seconds[name].append(way())
+    with tempfile.TemporaryDirectory() as drawn:
+        ways = {"network alone": lambda: network_alone(localizer, len(files), options.batch)}
+        for overlay in ("none", "png", "jpg"):
+            asked = ["--overlay", "none"] if overlay == "none" else ["--overlay-format", overlay]
+            ways[f"overlays: {overlay}"] = lambda asked=asked: localized(localizer, files, options.batch, asked, drawn)
+        for way in ways.values():
+            way()  # compiles, and fills the system's cache of files
+        seconds = {name: [] for name in ways}
+        for _ in range(options.rounds):
+            for name, way in ways.items():
+                seconds[name].append(way())
     plain = seconds["overlays: none"]
     print(f"{len(files)} pictures in batches of {options.batch}, medians of {options.rounds}")
     for name, found in seconds.items():
@@ -75,15 +77,15 @@ def network_alone(localizer, pictures, batch):
     return time.perf_counter() - start
 
 
-def localized(localizer, files, batch, asked):
-    with tempfile.TemporaryDirectory() as folder:
-        settings = parse_localize(["--out", folder, *asked])
-        outputs, tally = Outputs(settings, files, settings.top), localize.Tally(names_to_show(files), len(files))
-        start = time.perf_counter()
-        results = localizer.stream(files, min(batch, len(files)), keep=outputs.keep())
-        localize.write_all(ResultsFile(settings, {}), outputs, zip(results, map(outputs.names, files)), tally)
-        seconds = time.perf_counter() - start
-        assert len(os.listdir(folder)) == (1 if settings.overlay == "none" else len(files) + 1)
+def localized(localizer, files, batch, asked, drawn):
+    folder = tempfile.mkdtemp(dir=drawn)
+    settings = parse_localize(["--out", folder, *asked])
+    outputs, tally = Outputs(settings, files, settings.top), localize.Tally(names_to_show(files), len(files))
+    start = time.perf_counter()
+    results = localizer.stream(files, min(batch, len(files)), keep=outputs.keep())
+    localize.write_all(ResultsFile(settings, {}), outputs, zip(results, map(outputs.names, files)), tally)
+    seconds = time.perf_counter() - start
+    assert len(os.listdir(folder)) == (1 if settings.overlay == "none" else len(files) + 1)
     return seconds
 
 

@@ -104,8 +104,11 @@ class replacing:
 
     def __enter__(self):
         folder = os.path.dirname(self.path)
-        os.makedirs(folder, exist_ok=True)
-        handle, self.temporary = unfinished(folder)
+        try:
+            handle, self.temporary = unfinished(folder)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            handle, self.temporary = unfinished(folder)
         self.file = os.fdopen(handle, "wb")
         return self.file
 
@@ -114,9 +117,15 @@ class replacing:
             self.file.close()
             if kind is None:
                 os.replace(self.temporary, self.path)
-        finally:
-            if os.path.exists(self.temporary):
-                os.unlink(self.temporary)
+                return
+        except BaseException:
+            self._remove()
+            raise
+        self._remove()
+
+    def _remove(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.temporary)
 
 
 def check_folder(path):

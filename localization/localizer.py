@@ -19,7 +19,8 @@ from localization.views import Views
 from ops.quiet_tensorflow import tf
 
 BATCH = 32
-READERS = os.cpu_count() or 1  # threads that decode pictures
+# Threads that decode and prepare pictures: half of their time they wait for TensorFlow's, in which the network runs.
+READERS = 2 * (os.cpu_count() or 1)
 # Pixels of a side that are enough to draw, of a very large picture.
 ENOUGH = 1920
 
@@ -110,7 +111,7 @@ class Localizer:
             with tf.device("CPU:0"):  # antialiased resizing has no kernel for GPUs: pixels would go there and back
                 return to_input(pixels, self.viewing)
 
-        self._prepare = tf.function(prepared, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+        self._prepared = tf.function(prepared, autograph=False).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
 
     # ------------------------------------------------------------ pictures in, results out
 
@@ -201,10 +202,10 @@ class Localizer:
             return results
 
         decoded = in_order(lambda pair: self._decode(*pair, keep, largest), enumerate(pictures), READERS, batch + READERS)
-        # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores. A GPU's
-        # memory is for one.
+        # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores; and one
+        # more is ready, since none is begun while the caller works on what was found. A GPU's memory is for one.
         workers = 1 if tf.config.list_physical_devices("GPU") else 2
-        for group in in_order(look, grouped(decoded, batch), workers, ahead=1):
+        for group in in_order(look, grouped(decoded, batch), workers, ahead=workers):
             yield from group
 
     def _decode(self, number, source, keep, largest):
@@ -219,6 +220,10 @@ class Localizer:
             return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:
             return PictureMaps(number, source, error=InputError(f"{describe(source)}: cannot be seen ({error.message[:100]})")), None
+
+    def _prepare(self, pixels):
+        """The network's input, float32 [side, side, 3], of uint8 [H, W, 3]."""
+        return self._prepared(tf.constant(pixels))
 
     def class_maps(self, inputs, choose, method=None):
         """ClassMaps of a batch.

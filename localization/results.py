@@ -19,9 +19,9 @@ class Result:
 
     def __init__(self, localizer, maps, threshold, full_size=False, least=0.0, largest=LARGEST_PICTURE):
         self.source, self.size, self.error = maps.source, maps.size, maps.error
-        self._kept, self._largest = maps.kept, largest
+        self._kept, self._largest, self._threshold = maps.kept, largest, threshold
         self.found = [] if maps.error is not None else [
-            Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
+            Prediction(self, localizer, number, float(maps.probabilities[number]), place, full_size)
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
         self._localizer, self._class_maps, self._colours = localizer, maps.maps, maps.colours
 
@@ -34,6 +34,11 @@ class Result:
     def _input_heat_maps(self):
         """float32 [k, side, side]: of all classes at once, which takes less time than one by one."""
         return self._localizer.heat_maps(self._refined)
+
+    @kept_property
+    def _boxes(self):
+        """int [k, 4], as `Prediction.box` says."""
+        return RULES[self._localizer.rule](self._input_heat_maps, self._class_maps, self.size, self._threshold)
 
     @kept_property
     def picture(self):
@@ -63,14 +68,15 @@ class Result:
     def strip(self, opacity=0.5, colour_map="jet", all_boxes=False):
         """The same as an image of Pillow."""
         return ops.strip(self.picture, [one.input_heat_map for one in self.found],
-                         [self.in_picture(one.box) for one in self.found],
+                         self.in_picture([one.box for one in self.found]),
                          [f"{one.name} {one.probability:.0%}" for one in self.found], opacity, colour_map,
                          [one.segments_in_picture() for one in self.found] if all_boxes else None)
 
     def in_picture(self, points):
-        """A box, or a point, in pixels of `picture`, which may show the whole one smaller: float [4], or [2]."""
+        """Boxes, or points, in pixels of `picture`, which may show the whole one smaller: float [..., 4], or [..., 2]."""
         height, width = self.picture.shape[:2]
-        return np.array(points) * np.tile([width / self.size[1], height / self.size[0]], len(points) // 2)
+        points = np.array(points)
+        return points * np.tile([width / self.size[1], height / self.size[0]], points.shape[-1] // 2)
 
     def _repr_png_(self):
         return ops.encode_png(self.panels()) if self.found else None
@@ -85,11 +91,15 @@ class Prediction:
     threshold    of boxes, segments and mask, as a share of the heat map's maximum
     """
 
-    def __init__(self, result, localizer, number, probability, place, threshold, full_size):
+    def __init__(self, result, localizer, number, probability, place, full_size):
         self._result, self._localizer, self._full_size = result, localizer, full_size
         self.number, self.probability = number, probability
         self.wnid, self.label = localizer.classes[number]
-        self._place, self.threshold = place, threshold
+        self._place = place
+
+    @property
+    def threshold(self):
+        return self._result._threshold
 
     @property
     def class_map(self):
@@ -136,8 +146,7 @@ class Prediction:
         """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2), or as the localizer's rule says.
 
         The peak may lie outside the largest segment; the rule "peak" takes the one that holds it."""
-        (box,) = RULES[self._localizer.rule](self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
-        return tuple(box.tolist())
+        return tuple(self._result._boxes[self._place].tolist())
 
     @kept_property
     def peak(self):

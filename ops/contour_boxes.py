@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ops.arguments import real_array, real_map, shown
-from ops.boxes import EIGHT_NEIGHBOURS
+from ops.segmentation import EIGHT_NEIGHBOURS
 
 EVALUATION_THRESHOLDS = 20, 100, 110  # of the paper's ILSVRC evaluation
 PROGRAM_THRESHOLDS = 30, 90, 150      # what the program itself falls back to

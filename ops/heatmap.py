@@ -5,6 +5,8 @@ array. Sizes that change from picture to picture belong to NumPy: XLA compiles
 again for each new one.
 """
 
+import functools
+
 import numpy as np
 
 from ops.arguments import finite_maps, height_width, real_array, real_maps, shown
@@ -54,7 +56,7 @@ def _interpolated(maps, height, grid):
     No product with a matrix: NumPy spreads it over threads, which are in use already. Whole rows, one after
     the other in memory, are taken three times faster than columns.
     """
-    left, right, fraction = _neighbours(maps.shape[-2], height, grid)
+    left, right, fraction = _spread_evenly(maps.shape[-2], height) if grid is None else _neighbours(maps.shape[-2], height, grid)
     maps = np.ascontiguousarray(maps)
     mixed = maps.take(left, axis=-2)
     mixed *= (1 - fraction)[:, None]
@@ -97,7 +99,8 @@ def _by_maximum(maps):
         border = [[0, 0]] * (len(maps.shape) - 2) + [[0, 1], [0, 0]]
         return _by_extremes(tf.pad(maps, border))[..., :-1, :]
     maps = real_maps(maps, "maps")
-    maps = np.maximum(maps, maps.dtype.type(0))  # NaN stays
+    if not (maps.size and maps.min() >= 0):
+        maps = np.maximum(maps, maps.dtype.type(0))  # NaN stays
     high = maps.max((-2, -1), keepdims=True)
     return _rescaled(maps, np.zeros_like(high), high)
 
@@ -148,9 +151,14 @@ def rescale(maps, low, high):
     spread = high - low
     constant = spread <= ROUNDING * library.maximum(library.abs(low), library.abs(high))
     # Both branches of `where` have a gradient: the second must not divide by 0.
-    scaled = (maps - low) / library.where(constant, library.ones_like(spread), spread)
-    if library is np and not constant.any():
-        return scaled
+    divisor = library.where(constant, library.ones_like(spread), spread)
+    if library is tf:
+        scaled = (maps - low) / divisor
+    else:
+        scaled = maps - low
+        scaled /= divisor
+        if not constant.any():
+            return scaled
     return library.where(constant, library.zeros_like(maps), scaled)
 
 
@@ -175,12 +183,15 @@ def interpolation_matrix(size, new_size, grid=None):
     return matrix
 
 
-def _neighbours(size, new_size, grid):
+def _neighbours(size, new_size, grid=None):
     """For each new sample the old ones on both sides, int [new_size], and the right one's share, float32."""
     source = _source_positions(size, new_size, grid)
     # The last old sample has no right neighbour: it is the end of the interval before it.
     left = np.minimum(source.astype(int), max(size - 2, 0))
     return left, np.minimum(left + 1, size - 1), (source - left).astype(np.float32)
+
+
+_spread_evenly = functools.lru_cache(maxsize=256)(_neighbours)  # the same of every picture
 
 
 def interval_ends(size, new_size):

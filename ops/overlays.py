@@ -7,6 +7,7 @@ import numpy as np
 from ops.arguments import LARGEST_SIDE, listed, real, real_array, real_boxes, real_map, shown
 from ops.heatmap import ROUNDING, upsample
 
+WHOLE = 256  # shares of a mixture are counted in 256ths
 LIGHT, DARK, TRUE = (255, 255, 255), (20, 20, 20), (0, 230, 64)
 
 
@@ -24,10 +25,10 @@ def overlay(picture, heat_map, opacity=0.5, colour_map="jet"):
     picture, heat_map, opacity = rgb(picture), unit_map(heat_map, "heat_map"), share_of_one(opacity, "opacity")
     if heat_map.shape != picture.shape[:2]:
         heat_map = upsample(heat_map, picture.shape[:2])
-    share = round(256 * opacity)
+    share = round(WHOLE * opacity)
     # In 256ths of a level, for which 16 bits are enough; 128 rounds.
     mixed = np.multiply(np.asarray(coloured(levels(heat_map), colour_map)), share, dtype=np.uint16)
-    mixed += np.multiply(picture, 256 - share, dtype=np.uint16)
+    mixed += np.multiply(picture, WHOLE - share, dtype=np.uint16)
     mixed += 128
     mixed >>= 8
     return mixed.astype(np.uint8)
@@ -44,13 +45,21 @@ def share_of_one(value, name):
 def levels(heat_map):
     """A heat map as an image of Pillow: float [h, w] in [0, 1] to 256 levels."""
     from PIL import Image
-    return Image.fromarray((heat_map * np.float32(255) + np.float32(0.5)).astype(np.uint8))
+    values = heat_map * np.float32(255)
+    values += np.float32(0.5)
+    return Image.frombuffer("L", values.shape[::-1], values.astype(np.uint8), "raw", "L", 0, 1)  # no copy of them
 
 
-def coloured(levels, colour_map="jet"):
-    """The colours of levels, by a colour map that matplotlib knows: Pillow needs a fifth of NumPy's time to look them up."""
-    levels.putpalette(palette(colour_map))
+def coloured(levels, colour_map="jet", share=WHOLE):
+    """The colours of levels, by a colour map that matplotlib knows, or so many 256ths of them, rounded: Pillow needs a fifth of
+    NumPy's time to look them up."""
+    levels.putpalette(palette(colour_map, share))
     return levels.convert("RGB")
+
+
+def faded(picture, share):
+    """So many 256ths of a picture, rounded down: with the others of `coloured` it makes 255 at most."""
+    return (np.multiply(picture, share, dtype=np.uint16) >> 8).astype(np.uint8)
 
 
 def rgb(picture):
@@ -161,16 +170,17 @@ def mark_segments(pen, boxes, peaks, thick=1):
         pen.ellipse([x - 4 * thick, y - 4 * thick, x + 4 * thick, y + 4 * thick], fill=LIGHT, outline=DARK, width=thick)
 
 
-def palette(name):
-    """768 bytes: the red, green and blue of each level."""
+def palette(name, share=WHOLE):
+    """768 bytes: the red, green and blue of each level, or so many 256ths of them."""
     import matplotlib  # only pictures need it
 
     if not isinstance(name, str) or name not in matplotlib.colormaps:
         raise ValueError(f"colour_map: matplotlib knows no colour map {shown(name)}")
-    return _table(name)
+    return _table(name, share)
 
 
 @functools.lru_cache(maxsize=8)
-def _table(name):
+def _table(name, share):
     import matplotlib
-    return np.rint(255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8).tobytes()
+    colours = np.rint(255 * matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]).astype(np.uint16)
+    return ((colours * share + WHOLE // 2) >> 8).astype(np.uint8).tobytes()

@@ -6,7 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from ops.arguments import real, real_map
-from ops.boxes import EIGHT_NEIGHBOURS
+
+# Pixels that touch at a corner belong together, as in OpenCV's contours.
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class Segment(NamedTuple):

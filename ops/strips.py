@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import DARK, LIGHT, boxes_and_peaks, coloured, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map
+from ops.overlays import DARK, LIGHT, WHOLE, boxes_and_peaks, coloured, faded, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map
+from ops.quiet_tensorflow import tf
 
 PANEL_HEIGHT = 240
 LETTERS, LINE = 20, 32  # of a caption: height of its letters and of its line; they are read on strips shown at half their size
@@ -63,24 +64,28 @@ def _boxes(values, name):
 
 
 def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes):
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageChops, ImageDraw
     height, width = picture.shape[:2]
-    shrunk = Image.fromarray(panel(picture))
+    small, share = panel(picture), round(WHOLE * opacity)
+    shrunk, under = Image.fromarray(small), Image.fromarray(faded(small, WHOLE - share))
     panel_width = shrunk.width
     columns = min(1 + len(boxes), COLUMNS)
     rows = -(-(1 + len(boxes)) // columns)
-    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
+    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT if rows > 1 else None)
+    if rows == 1:  # panels hide the rest
+        strip.paste(LIGHT, (0, PANEL_HEIGHT, strip.width, strip.height))
+        for column in range(1, columns):
+            strip.paste(LIGHT, (column * (panel_width + GAP) - GAP, 0, column * (panel_width + GAP), PANEL_HEIGHT))
     scale = np.array([panel_width / width, PANEL_HEIGHT / height])
     box_scale = np.tile(scale, 2)
     true_boxes, boxes = true_boxes * box_scale, boxes * box_scale
-    first = shrunk.copy()
-    outline_truth(ImageDraw.Draw(first), true_boxes)
-    strip.paste(first, (0, 0))
+    outline_truth(ImageDraw.Draw(shrunk), true_boxes)
+    strip.paste(shrunk, (0, 0))
     pen = ImageDraw.Draw(strip)
     for number, (heat_map, box, caption, parts) in enumerate(zip(heat_maps, boxes, captions, segments), 1):
-        # As `overlay` draws it, but for rounding, in a third of the time: all of it in Pillow.
-        over = coloured(levels(heat_map).resize(shrunk.size, _resampling(heat_map.shape, shrunk.size)), colour_map)
-        drawn = Image.blend(shrunk, over, opacity)
+        # As `overlay` draws it, but for rounding, in a quarter of the time: sums of bytes, in Pillow.
+        over = coloured(levels(heat_map).resize(shrunk.size, _resampling(heat_map.shape, shrunk.size)), colour_map, share)
+        drawn = ImageChops.add_modulo(under, over)
         over = ImageDraw.Draw(drawn)
         mark_segments(over, parts[0] * box_scale, parts[1] * scale)
         outline_truth(over, true_boxes)
@@ -128,8 +133,18 @@ def panel(picture):
     panel_width = int(np.clip(round(width * PANEL_HEIGHT / height), PANEL_HEIGHT // 3, 3 * PANEL_HEIGHT))
     if (height, width) == (PANEL_HEIGHT, panel_width):
         return picture
+    if PANEL_HEIGHT <= height <= 2 * PANEL_HEIGHT and panel_width <= width <= 2 * panel_width:
+        return _nearly_halved(picture, (PANEL_HEIGHT, panel_width))
     return np.asarray(Image.fromarray(picture).resize((panel_width, PANEL_HEIGHT), Image.Resampling.HAMMING,
                                                       reducing_gap=1.01))
+
+
+def _nearly_halved(picture, size):
+    """The picture at no less than half of its size, each pixel of four: in a third of the time of a filter, and no worse to look at."""
+    with tf.device("CPU:0"):
+        resized = tf.raw_ops.ResizeBilinear(images=picture[np.newaxis], size=size, half_pixel_centers=True).numpy()[0]
+    rounded = np.empty(resized.shape, np.uint8)
+    return np.add(resized, np.float32(0.5), out=rounded, casting="unsafe")
 
 
 @functools.lru_cache(maxsize=32)
@@ -139,7 +154,7 @@ def _font(letters):
 
 
 class _Glyph(NamedTuple):
-    """A letter's grey image (None of a blank), where it lies from the pen, and how far the pen goes on."""
+    """Grey image of a letter, or of a word (None of a blank), where it lies from the pen, and how far the pen goes on."""
 
     image: object
     offset: tuple
@@ -158,14 +173,38 @@ def _glyph(letter, letters):
     return _Glyph(image, (left, top), font.getlength(letter))
 
 
-def _write(pen, place, text, letters):
-    """As Pillow's own `text`, in a tenth of the time: its font has no kerning, so each letter is drawn but once."""
-    x, y = place
-    for letter in text.replace("\n", " "):
+@functools.lru_cache(maxsize=4096)
+def _word(word, letters, start):
+    """A word, of its letters: the font has no kerning, so each is drawn but once. `start` is the pen's place, less than 2."""
+    from PIL import Image, ImageChops
+    advance, placed = start, []
+    for letter in word:
         glyph = _glyph(letter, letters)
         if glyph.image:
-            pen.bitmap((round(x) + glyph.offset[0], y + glyph.offset[1]), glyph.image, DARK)
-        x += glyph.advance
+            placed.append((glyph.image, round(advance) + glyph.offset[0], glyph.offset[1]))
+        advance += glyph.advance
+    if not placed:
+        return _Glyph(None, (0, 0), advance - start)
+    left, top = (min(place[axis] for place in placed) for axis in (1, 2))
+    size = (max(x + image.width for image, x, _ in placed) - left, max(y + image.height for image, _, y in placed) - top)
+    whole = Image.new("L", size)
+    for image, x, y in placed:  # where letters overlap, paper shows through neither
+        box = (x - left, y - top, x - left + image.width, y - top + image.height)
+        whole.paste(ImageChops.screen(whole.crop(box), image), box)
+    return _Glyph(whole, (left, top), advance - start)
+
+
+def _write(pen, place, text, letters):
+    """As Pillow's own `text`, in a twentieth of the time: most words of captions come again."""
+    x, y = place
+    for number, word in enumerate(text.replace("\n", " ").split(" ")):
+        if number:
+            x += _glyph(" ", letters).advance
+        start = x % 2  # Python rounds halves to even numbers
+        word = _word(word, letters, start)
+        if word.image:
+            pen.bitmap((round(x - start) + word.offset[0], y + word.offset[1]), word.image, DARK)
+        x += word.advance
 
 
 def _fit(text, letters, width):

@@ -1,5 +1,7 @@
 """Class maps spread along the picture's own colours: what is of one colour is of one object, more often than not."""
 
+import functools
+
 import numpy as np
 
 from ops.arguments import real, real_array, shown, whole
@@ -20,7 +22,10 @@ LEAST = 1e-30  # sum of a pixel's affinities below which they say nothing
 DEVIATION = 0.03  # of colours, of which black and white are 1 apart
 # From linear RGB (the primaries and white of sRGB, IEC 61966-2-1) to XYZ over that of white.
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-XYZ /= XYZ.sum(axis=1, keepdims=True)
+XYZ = (XYZ / XYZ.sum(axis=1, keepdims=True)).astype(np.float32)
+# Of the 256 levels of sRGB.
+LEVELS = np.arange(256) / 255
+LINEAR = np.where(LEVELS <= 0.04045, LEVELS / 12.92, ((LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def walk_colours(picture, side=GRID):
@@ -64,14 +69,13 @@ def random_walk(maps, colours, steps=STEPS, deviation=DEVIATION):
         raise ValueError(f"maps must be [k, h, w], none of them zero; their shape is {maps.shape}")
     # Hundreds of small steps for one picture: a GPU would be asked for each of them.
     with tf.device("CPU:0"):
-        return _walk(upsample(maps, side), _probabilities(_lab(colours) / 100, deviation), tf.constant(steps, tf.int32)).numpy()
+        return _walk_of(len(maps), side)(tf.constant(upsample(maps, side)), tf.constant(_probabilities(_lab(colours) / 100, deviation)),
+                                         tf.constant(steps, tf.int32)).numpy()
 
 
 def _lab(colours):
     """CIE 1976 L*a*b* of sRGB: uint8 [h, w, 3] to float32 [3, h, w], L* from 0 to 100."""
-    level = np.arange(256) / 255
-    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-    x, y, z = (_lightness(share) for share in np.einsum("cr,hwr->chw", XYZ.astype(np.float32), linear.astype(np.float32)[colours]))
+    x, y, z = (_lightness(share) for share in np.einsum("cr,hwr->chw", XYZ, LINEAR[colours]))
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
@@ -83,26 +87,32 @@ def _lightness(share):
 def _probabilities(colours, deviation):
     """float32 [32, side, side]: of each pixel's step to its neighbour at each of the OFFSETS. colours: float32 [3, side, side]."""
     side, scaled = colours.shape[-1], colours * np.float32(0.5 ** 0.5 / deviation)
-    affinities = np.zeros((len(OFFSETS), side, side), np.float32)
+    affinities, overlaps = np.zeros((len(OFFSETS), side, side), np.float32), _overlaps(side)
     for number in range(0, len(OFFSETS), 2):
-        here, there = _overlap(OFFSETS[number], side), _overlap(OFFSETS[number + 1], side)
+        here, there = overlaps[number], overlaps[number + 1]
         distance = np.square(scaled[:, *here] - scaled[:, *there]).sum(axis=0)
         affinities[number, *here] = affinities[number + 1, *there] = np.exp(-distance)
     total = affinities.sum(axis=0)
     lonely = total < LEAST
     if lonely.any():
         # A pixel that is like none of its neighbours goes to any of them.
-        for number, offset in enumerate(OFFSETS):
-            here = _overlap(offset, side)
+        for number, here in enumerate(overlaps):
             affinities[number, *here][lonely[here]] = 1
         total = np.maximum(affinities.sum(axis=0), LEAST)
     affinities /= total
     return affinities
 
 
-def _overlap(offset, side):
-    """Rows and columns of the pixels that have a neighbour at the offset."""
-    return tuple(slice(max(0, -step), max(0, side - max(0, step))) for step in offset)
+@functools.lru_cache(maxsize=8)
+def _overlaps(side):
+    """Of each of the OFFSETS, rows and columns of the pixels that have a neighbour there."""
+    return [tuple(slice(max(0, -step), max(0, side - max(0, step))) for step in offset) for offset in OFFSETS]
+
+
+@functools.lru_cache(maxsize=64)
+def _walk_of(count, side):
+    """`_walk` for so many maps of that side, called without TensorFlow's search for it, which takes a tenth of the walk."""
+    return _walk.get_concrete_function(*(tf.TensorSpec([number, side, side]) for number in (count, len(OFFSETS))), tf.TensorSpec([], tf.int32))
 
 
 @tf.function(jit_compile=True, autograph=False)
