@@ -109,6 +109,27 @@ def test_agrees_with_labelling_the_whole_map():
         assert box.tolist() == [columns.start, rows.start, columns.stop, rows.stop]
 
 
+@pytest.mark.parametrize("segment", ["largest", "peak"])
+def test_agrees_with_labelling_rough_maps_of_all_shapes_beside_each_other(segment):
+    """Of few levels: segments reach the borders, touch at corners, have holes, and are equally large; some maps are constant."""
+    random = np.random.default_rng(2)
+    for height, width, levels in [(1, 1, 2), (1, 9, 2), (9, 1, 3), (2, 2, 2), (5, 7, 2), (8, 8, 3), (13, 6, 4), (30, 31, 2)]:
+        maps = random.integers(0, levels, (150, height, width)).astype(np.float32)
+        for heat, box in zip(maps, boxes_from_heat_maps(maps, 0.4, segment)):
+            labels, count = ndimage.label(heat > 0.4 * heat.max(), np.ones((3, 3)))
+            if not count:
+                assert box.tolist() == [0, 0, width, height]
+                continue
+            largest = 1 + np.argmax(np.bincount(labels.ravel())[1:])
+            chosen = largest if segment == "largest" else labels.ravel()[heat.argmax()]
+            rows, columns = ndimage.find_objects(labels)[chosen - 1]
+            assert box.tolist() == [columns.start, rows.start, columns.stop, rows.stop]
+
+
+def test_no_maps_have_no_boxes():
+    assert boxes_from_heat_maps(np.zeros((0, 4, 5))).shape == (0, 4)
+
+
 @pytest.mark.parametrize("threshold", (-0.1, 1, 20, np.nan))
 def test_refuses_a_threshold_that_is_no_fraction(threshold):
     with pytest.raises(ValueError, match="threshold"):

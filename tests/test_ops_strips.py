@@ -1,5 +1,6 @@
 """The strip that localize.py draws."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -94,3 +95,14 @@ def test_a_fine_heat_map_is_drawn_as_an_interpolated_one():
     drawn = ops.panels(picture, [ramp], [[0, 0, 1, 1]], [""], 1, "gray")[10:240, 366:, 0].astype(int)
     expected = np.linspace(0, 255, 360)
     assert abs(drawn - expected).max() <= 2.5 and (np.diff(drawn) >= 0).all()
+
+
+@pytest.mark.parametrize("height, width", [(375, 500), (480, 640), (250, 240), (2000, 1500), (100, 150), (240, 320), (300, 4000)])
+def test_a_panel_is_its_picture_smaller(height, width):
+    """Against an average by OpenCV: a smooth picture is the same by any filter."""
+    y, x = np.mgrid[:height, :width]
+    picture = np.stack([255 * x / width, 255 * y / height, 128 + 100 * np.sin(6 * x / width + 4 * y / height)], -1).astype(np.uint8)
+    panel = ops.panel(picture)
+    assert panel.dtype == np.uint8 and panel.shape[0] == 240
+    smaller = cv2.resize(picture, panel.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(panel.astype(int) - smaller).max() <= 3
