@@ -31,7 +31,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--maps", type=int, help="how many: 20 random ones of each size, or 500 of --data")
     parser.add_argument("--data", help="folder of a data set, whose class maps to use instead")
-    parser.add_argument("--weights", help="of the network that makes them; default: those in the repository")
+    parser.add_argument("--weights", help="of the network that makes them; default: the default network")
     parser.add_argument("--class-maps", help=".npy file of class maps [n, h, w] to use instead")
     options = parser.parse_args()
     cv2.setNumThreads(1)

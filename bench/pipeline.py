@@ -7,7 +7,8 @@ Without --weights the network is a ResNet-50 at 224 pixels with random weights, 
 costs what a trained one costs. Each round runs, in turn: the network alone on batches
 that are ready, `localize.py`'s own loop without overlays, with PNG strips, with JPEG
 strips; ratios are medians of each round's own. Times are from the first picture to the last.
-What is drawn is removed at the end: where hundreds of files were just removed, ext4 makes new ones slowly.
+What is drawn, some hundred megabytes, is removed at the end: where hundreds of files were just removed, ext4
+makes new ones slowly.
 """
 
 import argparse

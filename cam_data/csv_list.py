@@ -8,8 +8,7 @@ import os
 import numpy as np
 
 from cam_base import Category, InputError, open_regular
-from cam_data.boxed import outward
-from cam_data.headers import read_header
+from cam_data.boxed import outward, size_of
 from cam_data.layouts import CALLED, is_held_out
 from cam_data.paths import plain_path
 from cam_data.picture_set import PictureSet, cut_box
@@ -121,12 +120,7 @@ def _with_boxes(path, pictures, boxes):
     """The set with true boxes, cut at the borders of their pictures."""
     inside, clipped = [], []
     for file, of_picture in zip(pictures.files, boxes):
-        try:
-            with open_regular(file) as opened:
-                header = read_header(opened)
-            size = header.size[::-1]
-        except (OSError, InputError):  # which is said when it is looked at
-            size = None
+        size = size_of(file)
         cut = [box if size is None else cut_box(box, size) for box in of_picture]
         if None in cut:
             raise InputError(f"{path}: a box of {file} lies outside of its {size[0]} x {size[1]} pixels")

@@ -22,11 +22,27 @@ BYTES_OF_PIXEL, BYTES_BESIDES = 8, 32_000_000
 MOST_DECODED = 1 << 29
 # A progressive JPEG has about ten; each of them takes as long as a decoding.
 MOST_SCANS = 100
-_one_large_at_a_time = threading.Lock()
+BLOCK = 1 << 20
 _saying, _said = threading.Lock(), set()
 # Modes of Pillow: greys of more than 8 bits, and what has an alpha channel.
 DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+class LargeAlone:
+    """`with alone(pixels) as large`: of threads with pictures that have so many pixels, those with a large one wait for each other."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def __call__(self, pixels):
+        large = pixels >= LARGE
+        with self._lock if large else contextlib.nullcontext():
+            yield large
+
+
+_large_alone = LargeAlone()
 
 
 def read_picture(source, largest=LARGEST_PICTURE):
@@ -70,8 +86,7 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True, keep_
             header = _checked_header(file, name, largest)
             if not as_seen and header.kind == "PNG":
                 header = header._replace(by_pillow=False)
-            large = header.height * header.width >= LARGE
-            with _one_large_at_a_time if large else contextlib.nullcontext():
+            with _large_alone(header.height * header.width) as large:
                 pixels = _decode(file, header, name, reduce_to if large else None, keep_shape)
     except FileNotFoundError:
         raise InputError(f"{name}: no such file") from None
@@ -132,8 +147,11 @@ def _decode(file, header, name, reduce_to, keep_shape):
 
 def _starts_of_scans(contents):
     """How often FF DA is among the bytes: in an eighth of the time of their own `count`."""
-    values = np.frombuffer(contents, np.uint8)
-    return np.count_nonzero((values[:-1] == 0xFF) & (values[1:] == 0xDA))
+    values, count = np.frombuffer(contents, np.uint8), 0
+    for begin in range(0, len(values), BLOCK):  # of which the last byte is the next one's first, too
+        block = values[begin:begin + BLOCK + 1]
+        count += np.count_nonzero((block[:-1] == 0xFF) & (block[1:] == 0xDA))
+    return count
 
 
 def _ratio(header, reduce_to):

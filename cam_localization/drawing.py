@@ -1,11 +1,9 @@
 """What is written of each picture: overlays, maps, masks, and what localizations.json says of them."""
 
-import contextlib
 import errno
 import io
 import math
 import os
-import threading
 
 import numpy as np
 
@@ -13,11 +11,11 @@ import cam_report
 import ops
 from cam_base import replacing
 from cam_base.files import OWN_MARK
-from cam_data.decoding import LARGE
+from cam_data.decoding import LargeAlone
 from cam_localization.pictures import FileNames, names_to_show
 from localization.localizer import ENOUGH
 
-_one_large_at_a_time = threading.Lock()
+_large_alone = LargeAlone()
 OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...
 
 
@@ -72,7 +70,7 @@ class Outputs:
         if result.error is not None:
             return unread(result), [], self._of_report(result)
         # Maps and overlays as large as the picture take 25 bytes for each of its pixels.
-        with _one_large_at_a_time if math.prod(result.size) >= LARGE else contextlib.nullcontext():
+        with _large_alone(math.prod(result.size)):
             return self._write_all(result, names)
 
     def _write_all(self, result, names):

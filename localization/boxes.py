@@ -1,15 +1,12 @@
 """From heat maps of the whole picture to boxes in the picture's own pixels."""
 
-import contextlib
-import threading
-
 import numpy as np
 
 import ops
-from cam_data.decoding import LARGE
+from cam_data.decoding import LargeAlone
 
 # Distances in a picture of 24 megapixels take a gigabyte.
-_one_large_at_a_time = threading.Lock()
+_large_alone = LargeAlone()
 
 
 def paper_boxes(heat_maps, size, threshold, segment="largest"):
@@ -31,7 +28,7 @@ def authors_boxes(class_maps, size):
     returns     int32 [k, 4], as `paper_boxes`; the whole picture where it finds nothing
     """
     height, width = map(int, size)
-    with _one_large_at_a_time if height * width >= LARGE else contextlib.nullcontext():
+    with _large_alone(height * width):
         found = [ops.author_boxes(ops.upsample(class_map, (height, width))) for class_map in class_maps]
     return np.array([boxes[0] if len(boxes) else (0, 0, width, height) for boxes in found], np.int32)
 

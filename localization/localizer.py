@@ -20,7 +20,7 @@ from ops.quiet_tensorflow import tf
 
 BATCH = 32
 # Threads that decode and prepare pictures: half of their time they wait for TensorFlow's, in which the network runs.
-READERS = 2 * (os.cpu_count() or 1)
+READERS = min(2 * (os.cpu_count() or 1), 32)
 # Pixels of a side that are enough to draw, of a very large picture.
 ENOUGH = 1920
 
@@ -133,7 +133,8 @@ class Localizer:
 
     def stream(self, pictures, batch=BATCH, top=3, classes=None, *, threshold=None, method=None, full_size=False,
                keep=None, largest=LARGEST_PICTURE, min_probability=0.0):
-        """One Result for each picture, in order, while the next ones are being decoded and looked at. Memory is constant.
+        """One Result for each picture, in order, while the next ones are being decoded and looked at. Memory is constant:
+        of four batches at most, three that are looked at or waiting and one that is decoded.
 
         pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
         batch     how many pictures the network sees at once; the last batch is filled up
@@ -223,7 +224,8 @@ class Localizer:
 
     def _prepare(self, pixels):
         """The network's input, float32 [side, side, 3], of uint8 [H, W, 3]."""
-        return self._prepared(tf.constant(pixels))
+        with tf.device("CPU:0"):
+            return self._prepared(tf.constant(pixels))
 
     def class_maps(self, inputs, choose, method=None):
         """ClassMaps of a batch.

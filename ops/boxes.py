@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from ops.arguments import real, real_boxes, real_maps, shown
 
 SEGMENTS = ("largest", "peak")
+BLOCK = 64  # maps at a time, which bounds the memory
 
 
 def boxes_from_heat_maps(heat_maps, threshold=0.2, segment="largest"):
@@ -40,9 +41,12 @@ def boxes_from_heat_maps(heat_maps, threshold=0.2, segment="largest"):
     highest = flat.max(axis=(-2, -1), keepdims=True)
     if not (flat.min() >= 0 and highest.max() < np.inf):  # NaN is neither
         raise ValueError("heat_maps must be finite and not negative")
-    above = flat > threshold * highest
-    peaks = flat.reshape(len(flat), -1).argmax(axis=1) if segment == "peak" else None
-    return _boxes_of_segments(above, peaks).reshape(*heat_maps.shape[:-2], 4)
+    boxes = []
+    for first in range(0, len(flat), BLOCK):
+        block = flat[first:first + BLOCK]
+        peaks = block.reshape(len(block), -1).argmax(axis=1) if segment == "peak" else None
+        boxes.append(_boxes_of_segments(block > threshold * highest[first:first + BLOCK], peaks))
+    return np.concatenate(boxes).reshape(*heat_maps.shape[:-2], 4)
 
 
 def _boxes_of_segments(masks, peaks=None):
@@ -60,20 +64,21 @@ def _boxes_of_segments(masks, peaks=None):
     labels = _segments_of_runs(starts, ends, width + 1)
     rows, left = np.divmod(starts, width + 1)
     mask, rows = np.divmod(rows, height + 1)
-    right = left + ends - starts
-    areas = np.bincount(labels, ends - starts)
-    # Segments are numbered in reading order, so those of one mask follow each other.
-    borders = np.searchsorted(mask[np.unique(labels, return_index=True)[1]], np.arange(count + 1))
-    for number, (first, last) in enumerate(zip(borders, borders[1:])):
-        if first == last:
+    lengths = ends - starts
+    right = left + lengths
+    borders = np.searchsorted(mask, np.arange(count + 1))
+    for number, (begin, end) in enumerate(zip(borders, borders[1:])):
+        if begin == end:
             continue
+        mine = labels[begin:end]
         if peaks is None:
-            chosen = first + areas[first:last].argmax()
+            # Segments are numbered in reading order, so the mask's first one has its least number.
+            chosen = mine[0] + np.bincount(mine - mine[0], lengths[begin:end]).argmax()
         else:
             y, x = divmod(peaks[number], width)
             chosen = labels[np.searchsorted(starts, (number * (height + 1) + y) * (width + 1) + x, "right") - 1]
-        runs = labels == chosen
-        boxes[number] = left[runs].min(), rows[runs].min(), right[runs].max(), rows[runs].max() + 1
+        runs = begin + np.flatnonzero(mine == chosen)
+        boxes[number] = left[runs].min(), rows[runs[0]], right[runs].max(), rows[runs[-1]] + 1
     return boxes
 
 

@@ -47,7 +47,7 @@ def levels(heat_map):
     from PIL import Image
     values = heat_map * np.float32(255)
     values += np.float32(0.5)
-    return Image.frombuffer("L", values.shape[::-1], values.astype(np.uint8), "raw", "L", 0, 1)  # no copy of them
+    return Image.frombuffer("L", values.shape[::-1], values.astype(np.uint8, order="C"), "raw", "L", 0, 1)  # no copy of them
 
 
 def coloured(levels, colour_map="jet", share=WHOLE):

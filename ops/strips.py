@@ -201,7 +201,7 @@ def _write(pen, place, text, letters):
         if number:
             x += _glyph(" ", letters).advance
         start = x % 2  # Python rounds halves to even numbers
-        word = _word(word, letters, start)
+        word = (_word if letters == LETTERS else _word.__wrapped__)(word, letters, start)  # large ones would fill the memory
         if word.image:
             pen.bitmap((round(x - start) + word.offset[0], y + word.offset[1]), word.image, DARK)
         x += word.advance

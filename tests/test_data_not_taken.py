@@ -74,6 +74,7 @@ def test_a_drawn_set_has_no_folder(tmp_path, monkeypatch):
     assert cam_data.others_in_set("synthetic") == {}
 
 
+@pytest.mark.slow
 def test_train_loop_says_it_before_it_trains(tmp_path, capsys):
     for part in ("train", "val"):
         for name in ("cat", "dog"):

@@ -59,6 +59,25 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
         np.testing.assert_array_equal(localizer(one_channel)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
 
 
+@pytest.mark.parametrize("rule", localization.boxes.RULES)
+def test_boxes_are_drawn_by_the_rule_and_of_no_classes_that_were_left_out(picture, rule, monkeypatch):
+    localizer, drawn = localization.Localizer(Colours(), CLASSES, PLAIN, boxes=rule), []
+    by_rule = localization.boxes.RULES[rule]
+    monkeypatch.setitem(localization.boxes.RULES, rule, lambda *given: drawn.append(len(given[1])) or by_rule(*given))
+    (everything,) = localizer.stream([picture], 1, len(CLASSES))
+    likely = sorted(found.probability for found in everything)[-2]
+    (result,) = localizer.stream([picture], 1, len(CLASSES), min_probability=likely * 0.999)
+    assert [found.number for found in result] == [found.number for found in everything][:2] and len(everything) > 2
+    for found in result:
+        (box,) = by_rule(found.input_heat_map[None], found.class_map[None], (96, 128), found.threshold)
+        assert found.box == tuple(box.tolist())
+    assert sum(drawn) == 2
+    other = everything[1]
+    other.threshold = 0.9
+    (box,) = by_rule(other.input_heat_map[None], other.class_map[None], (96, 128), 0.9)
+    assert other.box == tuple(box.tolist())
+
+
 def test_deep_greys_of_pillow_are_those_of_their_file(localizer, tmp_path):
     """An X-ray of 12 bits in 16, and floats: by their own range, not cut off at 255."""
     ramp = np.linspace(0, 4095, 64 * 64).reshape(64, 64)

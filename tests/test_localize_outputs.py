@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import cam_data
+import cam_data.decoding
 import cam_localization.drawing
 import cam_localization.pictures
 import localization
@@ -398,7 +398,7 @@ def test_many_pictures_of_one_name_are_named_at_once(tmp_path, monkeypatch):
 
 
 def test_large_pictures_are_drawn_one_at_a_time(colours, tmp_path, monkeypatch):
-    monkeypatch.setattr(cam_localization.drawing, "LARGE", 1000)
+    monkeypatch.setattr(cam_data.decoding, "LARGE", 1000)
     at_once, most, write = [], [], cam_localization.drawing.Outputs._write_all
 
     def noted(self, *arguments):

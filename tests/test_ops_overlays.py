@@ -2,7 +2,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from ops import overlay, upsample
+from ops import overlay, panels, upsample
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
 
@@ -20,6 +20,12 @@ def test_opacity_runs_from_the_picture_to_the_colours():
 def test_cold_is_blue_and_hot_is_red():
     cold, hot = overlay(np.zeros((1, 2, 3), np.uint8), [[0, 1]], opacity=1)[0]
     assert cold.argmax() == 2 and hot.argmax() == 0
+
+
+def test_a_heat_map_may_lie_in_memory_as_it_will():
+    picture, heat = np.zeros((6, 8, 3), np.uint8), np.random.default_rng(0).random((8, 6), np.float32).T
+    np.testing.assert_array_equal(overlay(picture, heat), overlay(picture, heat.copy()))
+    np.testing.assert_array_equal(*(panels(picture, [one], [[0, 0, 3, 3]], ["a"]) for one in (heat, heat.copy())))
 
 
 def test_a_small_heat_map_is_upsampled_to_the_picture():

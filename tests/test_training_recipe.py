@@ -183,6 +183,7 @@ def test_inputs_grow_by_eights_over_two_thirds_of_the_epochs():
 
 # ---------------------------------------------------------------- runs
 
+@pytest.mark.slow
 def test_a_run_with_all_of_it_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
     use_tiny_network(monkeypatch)
     data = picture_folders(tmp_path / "pictures")
