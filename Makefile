@@ -16,7 +16,7 @@ test-slow: .venv/installed-for-tests
 	$(PY) -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder tests
 
 .venv/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11 to 3.13 is needed, for which there is TensorFlow 2.21: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements.txt
 	touch $@
