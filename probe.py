@@ -79,16 +79,16 @@ def random_split(pictures, held_out, train, test, rng):
     test      None for all
     raises    InputError when a class has too few pictures
     """
-    training, testing = [], []
-    for label, category in enumerate(pictures.categories):
-        members = rng.permutation(np.flatnonzero(pictures.labels == label))
-        chosen = members[:train] if held_out is None else members[~held_out[members]][:train]
-        others = members[train:] if held_out is None else members[held_out[members]]
+    members = [rng.permutation(np.flatnonzero(pictures.labels == label)) for label in range(len(pictures.categories))]
+    training = [(rows if held_out is None else rows[~held_out[rows]])[:train] for rows in members]
+    # A picture with several classes has a row of each: none is trained on as one class, and tested as another.
+    picture = np.unique(pictures.files, return_inverse=True)[1] if pictures.files else np.arange(len(pictures))
+    free = ~np.isin(picture, picture[np.concatenate(training)])
+    testing = [rows[free[rows] if held_out is None else free[rows] & held_out[rows]][:test] for rows in members]
+    for category, rows, chosen, others in zip(pictures.categories, members, training, testing):
         if len(chosen) < train or not len(others):
-            raise InputError(f"{pictures.name} has {counted(len(members), 'picture')} of {category.label!r}: too few for "
+            raise InputError(f"{pictures.name} has {counted(len(rows), 'picture')} of {category.label!r}: too few for "
                              f"--train {train} and one to test on")
-        training.append(chosen)
-        testing.append(others[:test])
     return np.sort(np.concatenate(training)), np.sort(np.concatenate(testing))
 
 

@@ -64,7 +64,7 @@ class Common:
                                group=TRAINING)
     learning_rate: float | None = option(None, "at its peak, after warm-up (0.1; with --init 0.01)", kind=float, least=0, below=LARGE,
                                          group=TRAINING)
-    warm_up: float = option(1.0, "epochs in which the rate rises", least=0, below=1e9, group=TRAINING)
+    warm_up: float = option(1.0, "epochs in which the rate rises; half of --epochs where it is not less than these", least=0, below=1e9, group=TRAINING)
     schedule: str = option("cosine", "how it falls to 0 after that; one-cycle: linearly", choices=("cosine", "one-cycle"), group=TRAINING)
     average: float = option(0.0, "decay of the moving average of all weights, which is what is judged and kept; 0: the weights themselves",
                             least=0, below=1, group=TRAINING)

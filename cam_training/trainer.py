@@ -36,7 +36,8 @@ class Trainer(tf.Module):
         self.log = tf.Variable(b"", trainable=False)  # what log.jsonl says of the epochs that are done
         self.meta = tf.Variable(description, trainable=False)
         self.steps_per_epoch = steps_per_epoch
-        self.warm_up = max(1.0, settings.warm_up * steps_per_epoch)
+        warm_up = settings.warm_up if settings.warm_up < settings.epochs else settings.epochs / 2  # the rate has to fall, too
+        self.warm_up = max(1.0, warm_up * steps_per_epoch)
         self.last_step = max(self.warm_up + 1, settings.epochs * steps_per_epoch)
         # On a CPU, XLA makes this step four times slower; it has no gamma variates, which mixing draws.
         compiled = bool(tf.config.list_physical_devices("GPU")) and not settings.mixup and not settings.cutmix
@@ -90,11 +91,13 @@ class Trainer(tf.Module):
         scaled = self.compute_dtype == tf.float16
         with tf.GradientTape() as tape:
             logits = self._logits(self.net, inputs, True)
-            losses = self._losses(logits, mixed_targets(labels, logits.shape[1], share))
+            targets = mixed_targets(labels, logits.shape[1], share)
+            losses = self._losses(logits, targets)
             loss = tf.reduce_sum(there * losses) / settings.batch if together else tf.reduce_mean(losses)
             descended = self.loss_scale * loss if scaled else loss
         gradients = tape.gradient(descended, list(trained.values()))
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        # Of two pictures in one, each class counts by its share.
+        right = tf.reduce_sum(there[:, tf.newaxis] * targets * tf.one_hot(tf.argmax(logits, 1), logits.shape[1]))
         count = tf.reduce_sum(there)
         if together:
             loss, right, count, gradients = self._over_all(together, loss, right, count, gradients)

@@ -40,6 +40,8 @@ def trained(**looking):
     (OWN, {"output_stride": 16}, ("max", 20, 56, 0.4)),  # as it is without being asked
     (OWN, {"boxes": "authors"}, ("max", 0, 56, 0.2)), (OWN, {"boxes": "authors", "refine": 3}, ("max", 3, 56, 0.4)),
     (OWN, {"refine": 0, "threshold": 0.3}, ("max", 0, 56, 0.3)),
+    (OWN, {"crops": 2}, ("max", 20, 56, 0.4)), (OWN, {"crops": 10}, ("max", 20, 56, 0.2)), (OWN, {"align": True}, ("max", 20, 56, 0.2)),
+    (OWN, {"scales": [48]}, ("max", 20, 56, 0.2)), (OWN, {"scales": [48], "threshold": 0.3}, ("max", 20, 56, 0.3)),
     ({}, {"refine": 5}, ("min-max", 5, 56, 0.2))])
 def test_a_threshold_of_the_weights_own_holds_for_their_own_way_of_looking(looking, options, expected):
     found = from_weights(trained(**looking), **options)

@@ -116,6 +116,18 @@ def test_held_out_pictures_are_never_trained_on_and_others_never_tested_on():
         assert testing.tolist() == list(range(18, 30))
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_picture_of_several_classes_is_not_trained_on_as_one_and_tested_as_another(apart):
+    """Rows of VOC: every picture is a 0, and a 1 or a 2, too."""
+    labels = np.array([0, 1, 0, 2] * 10, np.int32)
+    files = [f"{row // 2}.jpg" for row in range(40)]
+    pictures = PictureSet("voc", [Category(None, str(n)) for n in range(3)], labels, files)
+    for seed in range(10):
+        training, testing = split(pictures, np.arange(40) >= 24 if apart else None, train=3, seed=seed)
+        assert np.bincount(labels[training]).tolist() == [3, 3, 3] and np.bincount(labels[testing]).min() > 0
+        assert not {files[row] for row in training} & {files[row] for row in testing}
+
+
 def test_a_class_with_too_few_pictures_is_named():
     with pytest.raises(InputError, match="drawn has 10 pictures of '0': too few for --train 10"):
         split(drawn(30, 3), train=10)

@@ -134,6 +134,13 @@ def test_the_learning_rate_rises_then_falls():
         np.testing.assert_allclose(rates[10:], falling, atol=1e-6)
 
 
+@pytest.mark.parametrize("epochs, warm_up", [(1, 1), (4, 9), (3, 3)])
+def test_the_learning_rate_falls_where_the_warm_up_is_as_long_as_the_training(epochs, warm_up):
+    trainer = Trainer(tf.Module(), settings_of_a_step(warm_up=warm_up, epochs=epochs, learning_rate=1.0, schedule="one-cycle"), 20, b"")
+    rates = [float(trainer.learning_rate(tf.constant(step, tf.int64))) for step in range(20 * epochs)]
+    assert np.argmax(rates) in (10 * epochs - 1, 10 * epochs) and max(rates) == pytest.approx(1) and rates[-1] < 0.11
+
+
 def settings_of_a_step(**changes):
     return types.SimpleNamespace(**{"warm_up": 0, "epochs": 9, "precision": "float32", "clip": 0, "weight_decay": 0,
                                     "learning_rate": 0.5, "label_smoothing": 0, "freeze_features": False,

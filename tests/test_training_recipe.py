@@ -90,6 +90,9 @@ def test_a_step_trains_on_mixed_pictures_and_their_targets(options):
     assert float(trainer.step(x, labels)) == pytest.approx(float(loss), rel=1e-5)
     for momentum, gradient in zip(trainer.momenta, wanted):
         np.testing.assert_allclose(momentum, gradient, atol=1e-6)
+    guesses = np.argmax(net(mixed, True)[0], 1)
+    right = np.where(guesses == labels, share, 0) + np.where(guesses == np.roll(labels, 1), 1 - share, 0)
+    assert float(trainer.totals[1]) == pytest.approx(right.sum(), abs=1e-5)
 
 
 def test_a_training_changes_its_pictures_as_it_was_told(tmp_path, monkeypatch):
