@@ -15,6 +15,7 @@ from cam_data.paths import plain_path
 
 # Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
 LARGEST = 64 << 20
+LARGEST_ID = 1 << 53  # beyond it, numbers can be chosen that one dictionary takes hours for
 KEYS = ("images", "annotations", "categories")
 # Of each kind of object in a file; all else, such as outlines, is dropped as it is read.
 FIELDS = {"images", "annotations", "categories", "id", "file_name", "width", "height", "image_id", "category_id", "bbox", "iscrowd",
@@ -93,7 +94,7 @@ def _part_of(path):
 
 def _folders(root, path):
     """Where the pictures of a JSON may lie: in the folder that is called like its last part, as in instances_val2017, or in usual ones."""
-    last = re.split("[-_]", os.path.splitext(os.path.basename(path))[0])[-1]
+    root, last = os.path.abspath(root), re.split("[-_]", os.path.splitext(os.path.basename(path))[0])[-1]
     up = os.path.dirname(root) if os.path.basename(root) == "annotations" else root
     named = [os.path.join(up, *place, last) for place in ([], ["images"])]
     part = _part_of(path)
@@ -138,7 +139,7 @@ def _read(path):
 
 def _key(path, what, number, value):
     """An id: a whole number, or a text as some programs write it."""
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or isinstance(value, int) and abs(value) > LARGEST_ID:
         raise InputError(f"{path}: {what} {number} has no id")
     return value
 
@@ -148,7 +149,7 @@ def _categories(path, listed):
     names = {}
     for number, one in enumerate(listed, 1):
         key, name = _key(path, "category", number, one.get("id")), one.get("name")
-        if not isinstance(name, str) or not name.strip() or not is_utf8(name) or key in names:
+        if not isinstance(name, str) or not name.strip() or "\0" in name or not is_utf8(name) or key in names:
             raise InputError(f"{path}: category {number} has no name, or the id of another")
         names[key] = name.strip()
     above = {one.get("supercategory") for one in listed if isinstance(one.get("supercategory"), str)}

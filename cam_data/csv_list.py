@@ -70,6 +70,8 @@ def _read(path):
     try:
         with open_regular(path, LARGEST) as file:
             reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+            if not set(COLUMNS) <= set(reader.fieldnames or ()):
+                raise InputError(f"{path}: its first line must name the columns file and label")
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a list in UTF-8 with commas ({error})") from None

@@ -61,7 +61,7 @@ def frozen_maps(path, pictures, preprocessing, compute, shape, *, mirrored, made
     made_of = {"made_of": made_of, "preprocessing": preprocessing.to_dict(), "shape": [views, *shape]}
     made_of = json.loads(json.dumps(made_of))
     record = path.removesuffix(".npy") + ".json"
-    rows = _recorded_rows(path, record, made_of)
+    rows = _recorded_rows(path, record, made_of, len(pictures))
     if rows is None:
         if os.path.lexists(path):
             say(f"{path} is damaged, or of other pictures or layers")
@@ -73,13 +73,14 @@ def frozen_maps(path, pictures, preprocessing, compute, shape, *, mirrored, made
     return FrozenMaps(np.load(path, mmap_mode="r", allow_pickle=False), pictures.rows(rows))
 
 
-def _recorded_rows(path, record, made_of):
+def _recorded_rows(path, record, made_of, pictures):
     """The rows that the maps at `path` are of, int64; None unless they are whole and made of this."""
     try:
         with open_regular(record) as file:
             held = json.load(file)
         rows, digest = np.array(held.pop("rows"), np.int64), held.pop("digest")
-        return rows if held == made_of and digest == _digest(path, rows) else None
+        right = rows.ndim == 1 and (np.diff(rows) > 0).all() and (rows >= 0).all() and (rows < pictures).all()
+        return rows if right and held == made_of and digest == _digest(path, rows) else None
     except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
 

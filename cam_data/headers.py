@@ -7,6 +7,7 @@ Exif 2.32, 4.6; XMP, part 1, for the orientation that Pillow takes where there i
 """
 
 import itertools
+import os
 import re
 import struct
 import warnings
@@ -33,6 +34,10 @@ PILLOWS = {"WEBP": lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP",
            "TIFF": lambda start: start[:4] in (b"II*\0", b"MM\0*"),
            "AVIF": lambda start: start[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1"),
            "JPEG2000": lambda start: start == b"\0\0\0\x0cjP  \r\n\x87\n" or start[:4] == b"\xff\x4f\xff\x51"}
+
+
+# Those that Pillow reads whole before it says their size.
+WHOLE, MOST_WHOLE = ("WEBP", "AVIF"), 256 << 20
 
 
 class Header(NamedTuple):
@@ -79,6 +84,9 @@ def read_header(file):
 
 def _ask_pillow(file, kind):
     """The Header by Pillow, which looks at what stands in front of the pixels."""
+    size = file.seek(0, os.SEEK_END)
+    if kind in WHOLE and size > MOST_WHOLE:
+        raise InputError(f"it has {size:,} bytes; of {kind}, at most {MOST_WHOLE:,} are read")
     try:
         image = open_with_pillow(file, kind)
         width, height = image.size
@@ -143,13 +151,12 @@ def _read_jpeg(file):
 
 def _next_marker(file):
     """The next marker's code. What stands in front of it is passed over, as the decoder does."""
+    filled = False  # whether the last byte was FF: there may be several before a code
     for _ in range(MOST_BYTES):
-        if _take(file, 1) == b"\xff":
-            code = _take(file, 1)
-            while code == b"\xff":
-                code = _take(file, 1)
-            if code != b"\0":
-                return code[0]
+        byte = _take(file, 1)
+        if filled and byte not in (b"\0", b"\xff"):
+            return byte[0]
+        filled = byte == b"\xff"
     raise InputError("its header is damaged")
 
 
@@ -171,7 +178,7 @@ def _read_png(file):
     depth, colours = _take(file, 2)
     by_pillow = colours in (4, 6) or colours == 0 and depth == 16
     file.seek(8 + 12 + 13)
-    exif, xmp = None, None
+    exif, xmp, seen = None, None, set()
     for _ in range(MOST_PARTS):
         begin = file.read(8)
         length, kind = int.from_bytes(begin[:4], "big"), begin[4:]
@@ -182,20 +189,22 @@ def _read_png(file):
         if kind == b"eXIf" and exif is None:
             exif = file.read(min(length, MOST_BYTES))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
-            name, text = _text(kind, file.read(min(length, MOST_BYTES)))
-            if name == PROFILE and exif is None:
-                exif = _profile(text)
-            elif name == XMP_OF_PNG and xmp is None:
-                xmp = text
+            body = file.read(min(length, MOST_BYTES))
+            name = body.partition(b"\0")[0]
+            if name in (PROFILE, XMP_OF_PNG) and name not in seen:  # the first alone: each may be unpacked to a thousand times its size
+                seen.add(name)
+                text = _text(kind, body)
+                if name == PROFILE and exif is None:
+                    exif = _profile(text)
+                elif name == XMP_OF_PNG:
+                    xmp = text
         file.seek(end)
     return Header("PNG", height, width, _orientation(exif, xmp), by_pillow=by_pillow)
 
 
 def _text(kind, body):
-    """(name, text) of a textual chunk; the text is empty where it cannot be read."""
-    name, _, text = body.partition(b"\0")
-    if name not in (PROFILE, XMP_OF_PNG):
-        return name, b""
+    """The text of a textual chunk, behind its name; empty where it cannot be read."""
+    text = body.partition(b"\0")[2]
     compressed = kind == b"zTXt" or kind == b"iTXt" and text[:1] == b"\1"
     if kind == b"iTXt":
         text = text[2:].partition(b"\0")[2].partition(b"\0")[2]  # behind the language and the translated name
@@ -206,7 +215,7 @@ def _text(kind, body):
             text = zlib.decompressobj().decompress(text, MOST_BYTES)
         except zlib.error:
             text = b""
-    return name, text
+    return text
 
 
 def _profile(text):

@@ -220,9 +220,9 @@ def read_score_map(folder, names):
         with np.errstate(over="ignore", invalid="ignore"):
             own, scores = scores, np.asarray(scores, np.float32)
             spread = scores.max() - scores.min()
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy has many kinds for damaged files
         raise InputError(f"{path}: not a score map, float [h, w] ({error})") from None
     if not np.isfinite(spread):
         raise InputError(f"{path}: has values that are not finite, or too large for float32")

@@ -136,6 +136,8 @@ def read_records(folder):
             opened.seek(0)
             file = np.load(opened, allow_pickle=False)
             arrays = {name: file[name] for name in known_arrays() if name in file}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("what is no array")
         metric_arrays = {name: arrays.pop(name) for name in list(arrays) if name not in ARRAYS}
         records = Records([row["id"] for row in rows], [row["true_class"] for row in rows], metric_arrays=metric_arrays, **arrays)
     except OSError as error:
@@ -168,3 +170,8 @@ def _check(folder, records):
         if array.shape != shape or array.dtype.kind not in kinds or not array.size:
             raise InputError(f"{folder}: {CSV} and {CURVES} are not of one evaluation: {name} is "
                              f"{array.dtype} {array.shape}, not {shape}")
+    if not np.isfinite(arrays.get("known_iou", 0)).all():
+        raise InputError(f"{folder}: {CURVES} is damaged: known_iou has values that are not finite")
+    numbers = np.unique(arrays.get("picture", 0))
+    if not np.array_equal(numbers, np.arange(len(numbers))):
+        raise InputError(f"{folder}: {CURVES} is damaged: its pictures are not numbered from 0")

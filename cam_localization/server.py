@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) == 0:
+        if not length.isdecimal() or len(length) > 15 or int(length) == 0:
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "no picture, or one of unknown length")
         elif int(length) > LARGEST:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{int(length):,} bytes; at most {LARGEST:,} are read")

@@ -42,11 +42,17 @@ def refuse_edited_settings(description, settings):
 
     The number of epochs may have changed.
     """
-    held = json.loads(description)
-    then = held["provenance"]["settings"] | {name: held[name] for name in ("network", "preprocessing")}
-    then["looking"] = held.get("looking", {})  # the first checkpoints had none
     now = json.loads(json.dumps(vars(settings)))
-    for name in sorted(then.keys() - {"epochs"}):
+    try:
+        held = json.loads(description)
+        then = held["provenance"]["settings"] | {name: held[name] for name in ("network", "preprocessing")}
+        then["looking"] = held.get("looking", {})  # the first checkpoints had none
+        names = sorted(then.keys() - {"epochs"})
+        if not set(names) <= now.keys():
+            raise LookupError("a setting that settings.json has not")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{settings.out}: its checkpoint does not describe a run ({str(error)[:80]})") from None
+    for name in names:
         if then[name] != now[name]:
             raise InputError(f"{settings.out}/settings.json says {name} {now[name]}, and the checkpoint {then[name]}: "
                              "a run goes on with what it was begun with")

@@ -218,7 +218,8 @@ def test_what_is_wrong_is_one_line(tmp_path, write, message):
     ({"categories": [{"id": 18, "name": "\ud800"}]}, "category 1 has no name"),
     ({"categories": [{"id": 18, "name": "a"}, {"id": 1, "name": "a"}]}, "two categories"),
     ({"images": [{"id": 7, "file_name": "../a.jpg"}]}, "no file_name below"), ({"images": [{"id": 7, "file_name": "C:\\a.jpg"}]}, "no file_name below"),
-    ({"images": [{"id": 7, "file_name": "z.jpg"}, {"id": 9, "file_name": "y.jpg"}]}, "z.jpg: no such picture"), ({"images": [{"id": None, "file_name": "z.jpg"}]}, "has no id")])
+    ({"images": [{"id": 7, "file_name": "z.jpg"}, {"id": 9, "file_name": "y.jpg"}]}, "z.jpg: no such picture"), ({"images": [{"id": None, "file_name": "z.jpg"}]}, "has no id"),
+    ({"images": [{"id": (1 << 61) - 1, "file_name": "z.jpg"}]}, "has no id"), ({"categories": [{"id": 18, "name": "a\0b"}]}, "category 1 has no name")])
 def test_wrong_coco_is_one_line(tmp_path, change, message):
     picture(tmp_path / "set" / "a.jpg")
     (tmp_path / "set" / "my.json").write_text(json.dumps(coco_contents() | change))

@@ -57,7 +57,7 @@ def test_decimals_of_a_box_are_rounded_outward(tmp_path):
     ("file,label\na.png,\n", "no label"), ("file,label,x0,y0,x1,y1\na.png,cat,5,5,5,9\n", "is empty"),
     ("file,label,x0,y0,x1,y1\na.png,cat,a,5,5,9\n", "are no box"), ("file,label,x0,y0,x1,y1\na.png,cat,nan,5,5,9\n", "are no box"),
     ("file,label,split\na.png,cat,whatever\n", "of the split 'whatever'"), ("file,label,x0,y0,x1,y1,split\n00.png,cat,90,90,99,99,train\n", "lies outside of its 40 x 30"),
-    ("name,class\na.png,cat\n", "must name the columns file and label")])
+    ("file," + "a" * 4085 + ",labels\na.png,b,cat\n", "must name the columns file and label"), ("name,class\na.png,cat\n", "must name the columns file and label")])
 def test_damaged_lists_are_one_line(tmp_path, text, message):
     pictures(tmp_path / "set", 1)
     (tmp_path / "set" / "list.csv").write_text(text)

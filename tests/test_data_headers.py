@@ -173,6 +173,37 @@ def test_texts_that_expand_without_end_take_little():
     assert most < 10_000_000
 
 
+@pytest.mark.parametrize("name, unpacked", [(b"Raw profile type exif", b"\n\n\nzz" + b"\n" * 1_000_000), (b"XML:com.adobe.xmp", bytes(1_000_000))])
+def test_only_the_first_of_many_texts_is_unpacked(name, unpacked, monkeypatch):
+    """Thousands of them would each be a megabyte."""
+    unpackers, original = [], zlib.decompressobj
+    monkeypatch.setattr(zlib, "decompressobj", lambda: unpackers.append(1) or original())
+    assert header_of(png(3, 3, chunk(b"zTXt", name + b"\0\0" + zlib.compress(unpacked, 9)) * 50)).size == (3, 3)
+    assert len(unpackers) == 1
+
+
+def test_a_jpeg_of_fill_bytes_alone_is_refused_after_some(monkeypatch):
+    monkeypatch.setattr("cam_data.headers.MOST_BYTES", 1000)
+    asked = []
+
+    class Endless(io.BytesIO):
+        def read(self, count=-1):
+            asked.append(count)
+            return super().read(count).ljust(count, b"\xff")
+
+    with pytest.raises(InputError, match="damaged"):
+        read_header(Endless(b"\xff\xd8"))
+    assert len(asked) < 3000
+
+
+@pytest.mark.parametrize("form, begin", [("WebP", b"RIFF\0\0\0\0WEBPVP8X"), ("AVIF", b"\0\0\0\x20ftypavif")])
+def test_a_file_that_pillow_would_read_whole_is_refused_where_it_is_too_large(form, begin, tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(begin)
+    os.truncate(path, 1_000_000_000_000)
+    assert f"of {form.upper()}, at most 268,435,456 are read" in refusal(str(path))
+
+
 # ---------------------------------------------------------------- what is no file
 
 def test_a_pipe_a_device_and_a_socket_are_refused_at_once(tmp_path):

@@ -246,6 +246,12 @@ def liar(folder):
             archive.writestr(name, entry)
 
 
+def no_array(folder):
+    rewrite(thresholds=None)(folder)
+    with zipfile.ZipFile(folder / "curves.npz", "a") as archive:
+        archive.writestr("thresholds.npy", b"hello")
+
+
 @pytest.mark.parametrize("damage", [
     truncate("curves.npz", 0), truncate("curves.npz", 500), truncate("pictures.csv", 0), truncate("pictures.csv", 40),
     bomb, liar, rewrite(hits=None), rewrite(right=None), rewrite(guesses=None), rewrite(thresholds=None),
@@ -253,6 +259,7 @@ def liar(folder):
     rewrite(hits=np.zeros((5, 4))), rewrite(reached=np.zeros(5, np.uint8)), rewrite(thresholds=np.float64(0)),
     rewrite(guesses=np.zeros((5, 0), int)), rewrite(guesses=np.int64(1)), rewrite(guess_iou=np.zeros((5, 4))),
     rewrite(masks=np.zeros((5, 2, 4), np.uint32)), rewrite(excluded=np.zeros(6, bool)),
+    rewrite(known_iou=np.full(5, np.nan)), rewrite(picture=np.array([0, 0, 1, 1, 9])), rewrite(picture=np.array([-1, 0, 1, 1, 2])), no_array,
     rewrite(right=np.array([{}] * 5, object)), rewrite(rank=np.array(["x"] * 5)),
     lambda folder: (folder / "curves.npz").write_bytes(b"PK\x03\x04" + bytes(100)),
     lambda folder: (folder / "pictures.csv").write_text("name\nx\n" * 5),

@@ -131,6 +131,12 @@ def scored(boxed):
     return boxed
 
 
+def header_of_score_map(text):
+    """Writes a score map whose header says this."""
+    header = text.ljust(117).encode() + b"\n"
+    return lambda path: open(path, "wb").write(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(64))
+
+
 def test_score_maps_need_neither_pictures_nor_classes(scored):
     found = evaluate(scored / "out", "--metadata", scored / "metadata" / "val", "--scores", scored / "scores",
                      "--per-class")
@@ -168,6 +174,8 @@ def zip_of(path, array):
     (lambda path: open(path, "wb").close(), "not a score map"),
     (lambda path: open(path, "r+b").truncate(200), "not a score map"),
     (lambda path: np.save(path, np.eye(4) * 1e-300), "too small for float32"),
+    (header_of_score_map("{[]: 1}"), "not a score map"), (header_of_score_map("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), "), "not a score map"),
+    (header_of_score_map("{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775808, 1)}"), "not a score map"),
 ])
 def test_what_is_no_score_map_is_named(scored, break_it, message):
     break_it(scored / "scores" / CLASSES[0].wnid / "a.JPEG.npy")

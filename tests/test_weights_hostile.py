@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 
 import h5py
@@ -19,7 +20,7 @@ from test_weights_formats import FIXTURES, refusal, write_keras_h5
 
 import cam_base
 import weights
-from weights import layout, torch_file, torch_legacy, torchvision, toronto
+from weights import layout, state_dict, torch_file, torch_legacy, torchvision, toronto
 
 import python2_pickle
 
@@ -229,6 +230,23 @@ def test_a_few_bytes_never_become_a_huge_object(bomb, write, tmp_path):
 def test_bombs_are_refused_for_what_they_are(bomb, reason, write, read, tmp_path):
     with pytest.raises(cam_base.InputError, match=reason):
         read(write(tmp_path / "x", BOMBS[bomb]))
+
+
+def test_a_storage_has_one_type(tmp_path):
+    """Read as each of ten types, it would be in memory ten times."""
+    other = STORAGE.replace(b"FloatStorage", b"HalfStorage")
+    end = b"K\0K\x32\x85K\x01\x85\x89NtR"
+    twice = b"\x80\x02}(X\1\0\0\0a" + REBUILD + STORAGE + end + b"X\1\0\0\0b" + REBUILD + other + end + b"u."
+    with pytest.raises(cam_base.InputError, match="of two types"):
+        torch_file.read_arrays(torch_file_of(tmp_path / "x", twice))
+
+
+def test_many_dictionaries_of_tensors_take_no_time():
+    saved = {str(number): {"w": np.zeros(1)} for number in range(20_000)}
+    began = time.process_time()
+    with pytest.raises(cam_base.InputError, match="several state dictionaries"):
+        state_dict.tensors_of(saved, np.ndarray)
+    assert time.process_time() - began < 10
 
 
 @torch_formats

@@ -276,7 +276,7 @@ def test_names_of_classes_are_those_of_the_training_datas_folders(tmp_path):
     assert [label for _, label in weights.read_class_names(str(tmp_path))] == ["cat", "dog"]
 
 
-@pytest.mark.parametrize("text", ["", "\n \n", "[]", "[1, 2]", '{"a": 0, "b": 2}', '{"a": "b"}', "[" * 100_000, '{"a": 0'])
+@pytest.mark.parametrize("text", ['{"' + "9" * 5000 + '": "cat"}', '["\\ud800", "cat"]', "", "\n \n", "[]", "[1, 2]", '{"a": 0, "b": 2}', '{"a": "b"}', "[" * 100_000, '{"a": 0'])
 def test_other_files_are_no_names(text, tmp_path):
     (tmp_path / "x").write_text(text)
     with pytest.raises(InputError, match="no names of classes"):

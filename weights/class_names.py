@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 from cam_base import WNID, Category, InputError, open_regular
+from cam_base.files import is_utf8
 from cam_base.terminal import counted
 
 LARGEST = 1 << 24  # bytes of a file of names
@@ -32,7 +33,7 @@ def read_class_names(path):
     names = names_in_order(_json(text)) if text.lstrip()[:1] in ("[", "{") else [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         raise InputError(f"{path}: no names of classes: give one in each line, a JSON list, or a dictionary of names and numbers from 0")
-    return [category_called(name) for name in names]
+    return _categories(path, names)
 
 
 def renamed(weights, path):
@@ -56,6 +57,13 @@ def _of_folder(path):
     names = names if training is None else _folders(os.path.join(path, training))
     if not names:
         raise InputError(f"{path}: a folder without a folder for each class")
+    return _categories(path, names)
+
+
+def _categories(path, names):
+    for name in names:
+        if not is_utf8(name):
+            raise InputError(f"{path}: the class {ascii(name)[:60]} has letters that UTF-8 has not: rename it")
     return [category_called(name) for name in names]
 
 
@@ -68,11 +76,11 @@ def names_in_order(held):
     if isinstance(held, dict):
         turned = all(isinstance(value, int) for value in held.values())  # {name: number}
         pairs = [(value, key) if turned else (key, value) for key, value in held.items()]
-        pairs = [(int(number) if str(number).isdecimal() else None, name) for number, name in pairs]
+        pairs = [(int(number) if str(number).isdecimal() and len(str(number)) < 10 else None, name) for number, name in pairs]
         if any(number is None for number, _ in pairs) or sorted(number for number, _ in pairs) != list(range(len(pairs))):
             return None
         held = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
-    good = isinstance(held, list) and held and all(isinstance(name, str) and 0 < len(name) < 1000 for name in held)
+    good = isinstance(held, list) and held and all(isinstance(name, str) and 0 < len(name) < 1000 and is_utf8(name) for name in held)
     return held if good else None
 
 

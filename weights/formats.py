@@ -49,6 +49,9 @@ def _read(path, entry=None, given=frozenset()):
     prefix = path.removesuffix(".index")
     if (not os.path.isfile(path) or path != prefix) and os.path.isfile(prefix + ".index"):
         from weights import checkpoint
+        for part in glob.glob(glob.escape(prefix) + ".data-*"):
+            if not os.path.isfile(part):  # TensorFlow would wait for a pipe's other end
+                raise InputError(f"{os.path.basename(part)} is not a file")
         return checkpoint.read(prefix)
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError("it is not a file")

@@ -87,14 +87,22 @@ def tensors_of(saved, kind, entry=None):
 
 def _dictionaries(saved, kind):
     """(path, dictionary) of each that holds a network's tensors, the outermost first."""
-    found = []
+    found, outer = [], set()
     for path, value in _within(saved):
         tensors = sum(isinstance(one, kind) for name, one in value.items() if isinstance(name, str))
         # Beside a state dictionary, a trainer may keep a tensor or two: its best accuracy, say.
-        within_found = any(path.startswith(outer + ".") or outer == "" for outer, _ in found)
+        within_found = "" in outer or _has_ancestor(path, outer)
         if tensors and 2 * tensors >= len(value) and not within_found and not any(map(NOT_NETWORKS.search, path.split("."))):
             found.append((path, value))
+            outer.add(path)
     return found
+
+
+def _has_ancestor(path, paths):
+    """Whether one of the paths leads to this one, in the shorter of two searches: a hostile file may have many paths, or long ones."""
+    if len(paths) < path.count("."):
+        return any(path.startswith(one + ".") for one in paths)
+    return any(path[:dot.start()] in paths for dot in re.finditer(r"\.", path))
 
 
 def _tensors(dictionary, kind):

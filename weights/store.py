@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cam_base import Category, InputError, Preprocessing, replacing
+from cam_base.files import is_utf8
 from weights.layout import BASIC_BLOCKS, RESNET_BLOCKS, resnet_units
 from weights.values import check_numbers, check_statistics
 
@@ -143,8 +144,8 @@ def from_arrays(arrays, meta):
         raise InputError(f"its format is not {FORMAT}")
     classes = [Category(*pair) for pair in meta["classes"]]
     for wnid, label in classes:
-        if not isinstance(label, str) or not (wnid is None or isinstance(wnid, str)):
-            raise InputError("a class is not a pair of wnid and label")
+        if not isinstance(label, str) or not (wnid is None or isinstance(wnid, str)) or not is_utf8(label + (wnid or "")):
+            raise InputError("a class is not a pair of wnid and label, in letters that UTF-8 has")
     if len(classes) > MOST_CLASSES or "head/bias" in arrays and arrays["head/bias"].shape != (len(classes),):
         raise InputError(f"its list of {len(classes):,} classes does not fit its head")
     if not isinstance(meta["network"], dict) or not isinstance(meta["provenance"], dict):

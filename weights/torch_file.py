@@ -54,13 +54,15 @@ def _storage_reader(archive, entries, prefix):
         entry = entries.get(f"{prefix}data/{key}") if isinstance(key, str) else None
         if not isinstance(kind, StorageType) or entry is None:
             raise InputError(f"its storage {str(key)[:20]} is missing, or of a type that is not read here")
-        if (key, kind) not in known:
+        if known.setdefault(key, (kind, None))[0] is not kind:
+            raise InputError(f"its storage {key} is of two types")
+        if known[key][1] is None:
             data = archive.read(entry)
             if len(data) % kind.dtype.itemsize:
                 raise InputError(f"its storage {key} does not hold whole numbers")
             array = np.frombuffer(data, kind.dtype)
-            known[key, kind] = from_bfloat16(array) if kind.bfloat16 else array
-        array = known[key, kind]
+            known[key] = kind, from_bfloat16(array) if kind.bfloat16 else array
+        array = known[key][1]
         if type(count) is not int or not 0 <= count <= len(array):
             raise InputError(f"its storage {key} is shorter than it says")
         return array[:count]
