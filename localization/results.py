@@ -38,9 +38,10 @@ class Result:
     @kept_property
     def _boxes(self):
         """{place: int [4]}, as `Prediction.box` says, of all that are left of the classes: together they take less time."""
-        places = [one._place for one in self.found]
-        rule = RULES[self._localizer.rule]
-        return dict(zip(places, rule(self._input_heat_maps[places], self._class_maps[places], self.size, self._threshold).tolist()))
+        places, heat_maps, class_maps = [one._place for one in self.found], self._input_heat_maps, self._class_maps
+        if len(places) < len(class_maps):
+            heat_maps, class_maps = heat_maps[places], class_maps[places]
+        return dict(zip(places, RULES[self._localizer.rule](heat_maps, class_maps, self.size, self._threshold).tolist()))
 
     @kept_property
     def picture(self):
