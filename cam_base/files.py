@@ -118,10 +118,17 @@ class replacing:
             if kind is None:
                 os.replace(self.temporary, self.path)
                 return
-        except BaseException:
+        except BaseException as problem:
             self._remove()
+            self._name(problem)
             raise
         self._remove()
+        self._name(error)
+
+    def _name(self, problem):
+        """A disk that was full says no file's name."""
+        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC and problem.filename is None:
+            problem.filename = self.path
 
     def _remove(self):
         with contextlib.suppress(FileNotFoundError):

@@ -39,7 +39,7 @@ def open_data(settings):
     if not len(sets[1]):
         raise InputError(f"{sets[1].name} has no picture of the classes that are trained: hold some out by --hold-out")
     if len(np.unique(sets[0].labels)) < 2:
-        raise InputError(f"{sets[0].name}: its {len(sets[0])} pictures are all of one class: "
+        raise InputError(f"{sets[0].name}: {counted(len(sets[0]), 'picture')} of one class alone: "
                          "training needs at least two to tell apart")
     return sets
 

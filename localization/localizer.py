@@ -145,6 +145,8 @@ class Localizer:
         min_probability  classes of which the network is less sure are left out; it may leave none
         others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
         """
+        if isinstance(pictures, (str, os.PathLike)) or hasattr(pictures, "getexif") or getattr(pictures, "ndim", 4) < 4:
+            raise ValueError("stream takes several pictures: a list of them, or an array [N, H, W, 3]; one is localizer(picture)'s")
         numbers = None if classes is None else [self.class_number(one) for one in _listed(classes)]
         count = min(_positive("top", top), len(self.classes))
         _positive("batch", batch)

@@ -64,3 +64,13 @@ def test_only_a_lock_that_is_held_is_said_to_be(tmp_path, monkeypatch, capsys, n
         else:
             lock(file, "another process holds it")
             assert "lock: this file system has no locks" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+def test_a_full_disk_is_said_with_the_files_name(tmp_path):
+    with pytest.raises(OSError, match="No space left on device: .*x.json") as caught:
+        with replacing(tmp_path / "x.json") as file:
+            file.flush()
+            os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())
+            file.write(b"x" * 100_000)
+    assert caught.value.filename == str(tmp_path / "x.json") and os.listdir(tmp_path) == []

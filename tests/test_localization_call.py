@@ -14,6 +14,7 @@ import localization
 import nets
 import weights
 from cam_base import Category, InputError, Preprocessing
+from localization.boxes import RULES
 from localization.methods import METHODS
 from weights import Weights
 
@@ -59,11 +60,11 @@ def test_every_kind_of_picture_gives_the_same(localizer, picture, tmp_path):
         np.testing.assert_array_equal(localizer(one_channel)[0].class_map, localizer(np.stack([grey] * 3, 2))[0].class_map)
 
 
-@pytest.mark.parametrize("rule", localization.boxes.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_boxes_are_drawn_by_the_rule_and_of_no_classes_that_were_left_out(picture, rule, monkeypatch):
     localizer, drawn = localization.Localizer(Colours(), CLASSES, PLAIN, boxes=rule), []
-    by_rule = localization.boxes.RULES[rule]
-    monkeypatch.setitem(localization.boxes.RULES, rule, lambda *given: drawn.append(len(given[1])) or by_rule(*given))
+    by_rule = RULES[rule]
+    monkeypatch.setitem(RULES, rule, lambda *given: drawn.append(len(given[1])) or by_rule(*given))
     (everything,) = localizer.stream([picture], 1, len(CLASSES))
     likely = sorted(found.probability for found in everything)[-2]
     (result,) = localizer.stream([picture], 1, len(CLASSES), min_probability=likely * 0.999)
@@ -401,3 +402,11 @@ def test_preprocessing_of_keras_applications_is_known():
         (found,) = localizer(pixels, top=1)
         assert expected.max() > 0.01 and found.number == expected.argmax() and found.wnid.startswith("n")
         assert found.probability == pytest.approx(expected.max(), rel=1e-3)
+
+
+@pytest.mark.parametrize("one", [lambda pixels: pixels, Image.fromarray, lambda pixels: "cat.jpg"])
+def test_a_stream_of_one_picture_is_refused(localizer, picture, one):
+    """Its rows, or its letters, would be taken for pictures."""
+    with pytest.raises(ValueError, match="several pictures"):
+        localizer.stream(one(picture))
+    assert [len(result) for result in localizer.stream(np.stack([picture] * 2), 2)] == [3, 3]

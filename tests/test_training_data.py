@@ -93,9 +93,9 @@ def test_one_class_is_not_trained_on(tmp_path):
     assert "has one class only, 'cat'" in refused(two_splits(tmp_path, cat=3))
     assert open_set(str(tmp_path), "val").categories == [Category(None, "cat")]  # but may be judged on
     write_picture(str(tmp_path / "val" / "dog" / "0.png"), 0)
-    assert "its 3 pictures are all of one class" in refused(tmp_path)
+    assert "3 pictures of one class alone" in refused(tmp_path)
     write_picture(str(tmp_path / "train" / "dog" / "0.png"), 0)
-    assert "its 1 pictures are all of one class" in refused(tmp_path, rows=1)
+    assert "1 picture of one class alone" in refused(tmp_path, rows=1)
     assert [len(pictures) for pictures in open_data(Settings(data=str(tmp_path)))] == [4, 4]
 
 

@@ -87,7 +87,7 @@ def inspect(path, tensors=False):
         "SHA-256": "" if is_checkpoint else formats.file_hash(path, "sha256"),
         "network": _pairs(weights.network),
         "parameters": f"{parameters:,}, and {statistics:,} statistics of batch norm, in {len(sizes)} tensors",
-        "classes": f"{len(labels)}: {', '.join(labels[:3])} ... {labels[-1]}" if labels
+        "classes": f"{len(labels)}: {', '.join(labels) if len(labels) < 5 else ', '.join(labels[:3]) + ' ... ' + labels[-1]}" if labels
                    else "none: its head has to be trained",
         "preprocessing": _pairs(weights.preprocessing.to_dict()),
         "looking": _pairs(weights.looking) or "as the paper does: the box at 20 % of the maximum",
