@@ -117,22 +117,15 @@ class replacing:
             self.file.close()
             if kind is None:
                 os.replace(self.temporary, self.path)
-                return
-        except BaseException as problem:
-            self._remove()
-            self._name(problem)
+        except OSError as problem:
+            error = problem
             raise
-        self._remove()
-        self._name(error)
-
-    def _name(self, problem):
-        """A disk that was full says no file's name."""
-        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC and problem.filename is None:
-            problem.filename = self.path
-
-    def _remove(self):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.temporary)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.temporary)
+            # A disk that was full says no file's name.
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+                error.filename = self.path
 
 
 def check_folder(path):

@@ -71,11 +71,7 @@ def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, t
     panel_width = shrunk.width
     columns = min(1 + len(boxes), COLUMNS)
     rows = -(-(1 + len(boxes)) // columns)
-    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT if rows > 1 else None)
-    if rows == 1:  # panels hide the rest
-        strip.paste(LIGHT, (0, PANEL_HEIGHT, strip.width, strip.height))
-        for column in range(1, columns):
-            strip.paste(LIGHT, (column * (panel_width + GAP) - GAP, 0, column * (panel_width + GAP), PANEL_HEIGHT))
+    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
     scale = np.array([panel_width / width, PANEL_HEIGHT / height])
     box_scale = np.tile(scale, 2)
     true_boxes, boxes = true_boxes * box_scale, boxes * box_scale
