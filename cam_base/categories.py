@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base.errors import InputError
+from .errors import InputError
 
 WNID = re.compile(r"n\d{8}")
 

@@ -7,8 +7,8 @@ import secrets
 import stat
 import tempfile
 
-from cam_base.errors import InputError
-from cam_base.terminal import warn
+from .errors import InputError
+from .terminal import warn
 
 try:
     import fcntl

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cam_base.settings import option
+from .settings import option
 
 GROUP = "preprocessing, in place of the weights' own"
 

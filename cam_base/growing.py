@@ -3,7 +3,7 @@
 import json
 import os
 
-from cam_base.files import unfinished
+from .files import unfinished
 
 
 class Growing:

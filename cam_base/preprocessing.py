@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from cam_base import InputError
+from .errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import argparse
 import math
 from dataclasses import field, fields
 
-from cam_base.errors import InputError
-from cam_base.terminal import Parser
+from .errors import InputError
+from .terminal import Parser
 
 
 def option(default, help, *, kind=None, name=None, least=None, below=None, choices=None, metavar=None, group=None,

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as RichTable
 
-from cam_base.errors import InputError, first_line
-from cam_base.version import VERSION
+from .errors import InputError, first_line
+from .version import VERSION
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 TERMINATED = 143   # and for SIGTERM

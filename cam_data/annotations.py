@@ -7,7 +7,7 @@ from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
 
 from cam_base import WNID, InputError, open_regular
-from cam_data.picture_set import cut_box
+from .picture_set import cut_box
 
 LARGEST = 1 << 20  # bytes
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from cam_data.preparation import normalise_pixels, resize
 from ops.quiet_tensorflow import tf
+from .preparation import normalise_pixels, resize
 
 # Random resized crops (Szegedy et al., 2015, section 6), but milder: a crop of 8 %
 # of a picture, as theirs may be, seldom shows what a small picture is of.

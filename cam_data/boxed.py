@@ -9,9 +9,9 @@ import numpy as np
 
 from cam_base import InputError, open_regular
 from cam_base.terminal import counted, say
-from cam_data.headers import read_header
-from cam_data.layouts import CALLED, HOLD_OUT, is_held_out
-from cam_data.picture_set import PictureSet, cut_box
+from .headers import read_header
+from .layouts import CALLED, HOLD_OUT, is_held_out
+from .picture_set import PictureSet, cut_box
 
 FARTHEST = 1 << 20  # pixels from the corner of a picture
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cam_base import Category, InputError, open_regular
 from cam_base.terminal import counted
-from cam_data.picture_set import PictureSet
+from .picture_set import PictureSet
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

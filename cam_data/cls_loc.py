@@ -5,12 +5,12 @@ import os
 import numpy as np
 
 from cam_base import WNID, Category, InputError
-from cam_data.annotations import read_annotation
-from cam_data.folder_index import indexed
-from cam_data.ilsvrc import CLASSES, kit_wnids
-from cam_data.picture_set import PictureSet
-from cam_data.walking import is_picture, walk_pictures
 from weights.ilsvrc import categories
+from .annotations import read_annotation
+from .folder_index import indexed
+from .ilsvrc import CLASSES, kit_wnids
+from .picture_set import PictureSet
+from .walking import is_picture, walk_pictures
 
 PICTURES, ANNOTATIONS = os.path.join("Data", "CLS-LOC"), os.path.join("Annotations", "CLS-LOC", "val")
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from cam_base import Category, InputError, open_regular
 from cam_base.files import is_utf8
 from cam_base.terminal import counted, say
-from cam_data.boxed import Boxed, boxed_set, outward, part_called
-from cam_data.layouts import is_held_out
-from cam_data.paths import plain_path
+from .boxed import Boxed, boxed_set, outward, part_called
+from .layouts import is_held_out
+from .paths import plain_path
 
 # Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
 LARGEST = 64 << 20

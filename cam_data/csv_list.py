@@ -8,10 +8,10 @@ import os
 import numpy as np
 
 from cam_base import Category, InputError, open_regular
-from cam_data.boxed import outward, size_of
-from cam_data.layouts import CALLED, is_held_out
-from cam_data.paths import plain_path
-from cam_data.picture_set import PictureSet, cut_box
+from .boxed import outward, size_of
+from .layouts import CALLED, is_held_out
+from .paths import plain_path
+from .picture_set import PictureSet, cut_box
 
 LARGEST = 256 << 20  # bytes
 COLUMNS, BOX = ("file", "label"), ("x0", "y0", "x1", "y1")

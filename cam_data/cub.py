@@ -4,8 +4,8 @@ import os
 import re
 
 from cam_base import Category, InputError, text_lines
-from cam_data.boxed import Boxed, boxed_set, outward
-from cam_data.paths import plain_path
+from .boxed import Boxed, boxed_set, outward
+from .paths import plain_path
 
 LARGEST = 16 << 20  # bytes of a list
 IMAGES, LABELS, BOXES, CLASSES, SPLITS = ("images.txt", "image_class_labels.txt", "bounding_boxes.txt", "classes.txt", "train_test_split.txt")

@@ -9,8 +9,8 @@ import numpy as np
 
 from cam_base import InputError, first_line, open_regular
 from cam_base.terminal import warn
-from cam_data.headers import LARGEST_PICTURE, count_scans, open_with_pillow, read_header
 from ops.quiet_tensorflow import tf
+from .headers import LARGEST_PICTURE, count_scans, open_with_pillow, read_header
 
 # From so many pixels on a picture is large: it is read reduced where its reader has no use for all of them, and
 # one at a time. A smaller one is always read as it is.

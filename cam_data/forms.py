@@ -4,17 +4,17 @@ import glob
 import os
 
 from cam_base import InputError
-from cam_data.cifar import find_cifar, open_cifar
-from cam_data.cls_loc import find_cls_loc, open_cls_loc, open_training
-from cam_data.coco import find_coco, open_coco
-from cam_data.csv_list import find_list, open_list
-from cam_data.cub import find_cub, open_cub
-from cam_data.ilsvrc import SOLUTION, open_validation
-from cam_data.layouts import open_folder
-from cam_data.not_taken import files_not_taken
-from cam_data.pascal_voc import find_voc, open_voc
-from cam_data.walking import ENDINGS
-from cam_data.wsol_metadata import IDS, open_metadata
+from .cifar import find_cifar, open_cifar
+from .cls_loc import find_cls_loc, open_cls_loc, open_training
+from .coco import find_coco, open_coco
+from .csv_list import find_list, open_list
+from .cub import find_cub, open_cub
+from .ilsvrc import SOLUTION, open_validation
+from .layouts import open_folder
+from .not_taken import files_not_taken
+from .pascal_voc import find_voc, open_voc
+from .walking import ENDINGS
+from .wsol_metadata import IDS, open_metadata
 
 FIRST = "ILSVRC2012_val_00000001"
 # Where ILSVRC's own archives, and Kaggle's, have what belongs together.

@@ -13,8 +13,8 @@ import numpy as np
 
 from cam_base import InputError, open_regular, replacing
 from cam_base.terminal import counted, say
-from cam_data.pipeline import broken_files, epoch_order, viewing_batches
 from ops.quiet_tensorflow import tf
+from .pipeline import broken_files, epoch_order, viewing_batches
 
 
 class FrozenMaps:

@@ -15,13 +15,13 @@ import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular, replacing
 from cam_base.terminal import say
-from cam_data.annotations import read_annotation
-from cam_data.boxed import size_of
-from cam_data.picture_set import PictureSet, cut_box
-from cam_data.synsets import read_wnids
-from cam_data.walking import pictures_below
 from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
+from .annotations import read_annotation
+from .boxed import size_of
+from .picture_set import PictureSet, cut_box
+from .synsets import read_wnids
+from .walking import pictures_below
 
 CLASSES = 1000
 SOLUTION = "LOC_val_solution.csv"

@@ -9,10 +9,10 @@ import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
 from cam_base.terminal import counted, say
-from cam_data.decoding import read_picture
-from cam_data.folder_index import indexed
-from cam_data.picture_set import PictureSet, cut_box
-from cam_data.walking import ENDINGS, is_picture, walk_pictures
+from .decoding import read_picture
+from .folder_index import indexed
+from .picture_set import PictureSet, cut_box
+from .walking import ENDINGS, is_picture, walk_pictures
 
 SPLITS = ("train", "val")
 # What people call the parts of a data set, in any case: as classes they would be labels that mean nothing.

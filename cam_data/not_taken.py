@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 
-from cam_data.walking import is_picture
+from .walking import is_picture
 
 NONE = "without an ending"
 

@@ -1,7 +1,7 @@
 """A picture set by its name."""
 
-from cam_data.forms import open_form
-from cam_data.synthetic import open_synthetic
+from .forms import open_form
+from .synthetic import open_synthetic
 
 
 def open_set(place, split):

@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from cam_base import WNID, Category, InputError, text_lines
-from cam_data.annotations import read_annotation
-from cam_data.boxed import Boxed, boxed_set, part_called, undivided
-from cam_data.walking import is_picture
 from weights.ilsvrc import categories
+from .annotations import read_annotation
+from .boxed import Boxed, boxed_set, part_called, undivided
+from .walking import is_picture
 
 LARGEST_LIST = 16 << 20  # bytes of a list in ImageSets/Main
 ROOTS = ("", "VOC[0-9]*", "VOCdevkit/VOC[0-9]*")

@@ -7,8 +7,8 @@ import numpy as np
 
 from cam_base import InputError, match_classes
 from cam_base.terminal import counted
-from cam_data.decoding import read_picture
-from cam_data.headers import LARGEST_PICTURE
+from .decoding import read_picture
+from .headers import LARGEST_PICTURE
 
 
 @dataclass(frozen=True)

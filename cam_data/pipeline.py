@@ -9,10 +9,10 @@ import weakref
 import numpy as np
 
 from cam_base import InputError
-from cam_data.augmentation import Augmentation, augment
-from cam_data.decoding import LARGE, read_reduced
-from cam_data.preparation import prepare
 from ops.quiet_tensorflow import tf
+from .augmentation import Augmentation, augment
+from .decoding import LARGE, read_reduced
+from .preparation import prepare
 
 PARALLEL_CALLS = os.cpu_count() or 1
 # Large pictures are read with so many pixels along a side for each that the network sees. A crop may be a quarter

@@ -10,7 +10,7 @@ import colorsys
 import numpy as np
 
 from cam_base import Category
-from cam_data.picture_set import PictureSet
+from .picture_set import PictureSet
 
 SIZE = 64
 CLASSES = ("warm striped disc", "cool striped square", "warm dotted square", "cool dotted triangle",

@@ -3,7 +3,7 @@
 import os
 
 from cam_base import InputError
-from cam_data.folder_index import listed
+from .folder_index import listed
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jp2", ".j2k")
 

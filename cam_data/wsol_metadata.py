@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from cam_base import WNID, Category, InputError, text_lines
-from cam_data.decoding import read_values
-from cam_data.paths import plain_path
-from cam_data.picture_set import PictureSet, cut_box
-from cam_data.walking import pictures_below
 from metrics.score_maps import SIZE
 from ops.resize import resize_nearest
 from weights.ilsvrc import categories
+from .decoding import read_values
+from .paths import plain_path
+from .picture_set import PictureSet, cut_box
+from .walking import pictures_below
 
 LARGEST = 256 << 20  # bytes of a metadata file
 IDS, LABELS, SIZES, PLACES = "image_ids.txt", "class_labels.txt", "image_sizes.txt", "localization.txt"

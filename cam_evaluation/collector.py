@@ -7,8 +7,8 @@ import numpy as np
 import metrics
 import ops
 from cam_base import InputError
-from cam_evaluation.records import Records
 from metrics.centre_box import centre_box_hits
+from .records import Records
 
 
 class Row(NamedTuple):

@@ -7,10 +7,10 @@ import numpy as np
 
 from cam_base import InputError, open_regular
 from cam_base.terminal import say
-from cam_evaluation.records import read_records
-from cam_evaluation.report import METRICS_FILE
-from cam_evaluation.statistics import statistics
 from metrics.bootstrap import compare
+from .records import read_records
+from .report import METRICS_FILE
+from .statistics import statistics
 
 LARGEST_FILE = 1 << 20  # bytes of a metrics.json
 

@@ -10,14 +10,14 @@ import cam_data
 import ops
 from cam_base import InputError
 from cam_base.threads import in_order
-from cam_evaluation.collector import Collector, class_name, guess_records
-from cam_evaluation.records import Records
 from localization import top_classes
 from localization.boxes import RULES
 from localization.localizer import BATCH
 from metrics import THRESHOLDS
 from metrics.ilsvrc import GUESSES
 from metrics.score_maps import SIZE
+from .collector import Collector, class_name, guess_records
+from .records import Records
 
 LARGEST_SCORE_MAP = 1 << 24  # values
 NAMED = 10  # classes that a message names

@@ -9,12 +9,12 @@ import ops
 from cam_base import InputError, replacing
 from cam_base.files import OWN_MARK
 from cam_base.threads import in_order
-from cam_evaluation.collector import best_iou
-from cam_evaluation.evaluators import THREADS, heat_map_of, map_names, rank_of, read_score_map, sources
-from cam_evaluation.report import DRAWN, remove_matching
 from localization import Result, top_classes
 from localization.boxes import RULES
 from localization.localizer import BATCH
+from .collector import best_iou
+from .evaluators import THREADS, heat_map_of, map_names, rank_of, read_score_map, sources
+from .report import DRAWN, remove_matching
 
 
 def extreme_rows(records, which, count):

@@ -9,10 +9,10 @@ import nets
 import ops
 from cam_base import InputError
 from cam_base.terminal import counted
-from cam_evaluation.linear_classifier import LinearClassifier
 from localization.boxes import paper_boxes
 from localization.localizer import BATCH
 from ops.quiet_tensorflow import tf
+from .linear_classifier import LinearClassifier
 
 HEAD = ["head/bias", "head/kernel"]
 

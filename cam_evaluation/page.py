@@ -8,14 +8,14 @@ from collections import Counter
 from dataclasses import replace
 
 from cam_base import InputError
-from cam_evaluation.collector import class_name
-from cam_evaluation.compare import settings_of
-from cam_evaluation.report import curves_of
-from cam_evaluation.showing import figure_rows, setting_rows
-from cam_evaluation.statistics import IOU, per_class
 from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
 from localization.settings import PAPER_THRESHOLD
+from .collector import class_name
+from .compare import settings_of
+from .report import curves_of
+from .showing import figure_rows, setting_rows
+from .statistics import IOU, per_class
 
 REPORT = "report.html"
 MOST_ROWS = 200  # of a list of confusions or changes

@@ -9,9 +9,9 @@ import re
 import numpy as np
 
 from cam_base import replacing
-from cam_evaluation.records import CURVES, write_records
-from cam_evaluation.statistics import evaluated_metrics, figures, per_class
 from metrics import METRICS
+from .records import CURVES, write_records
+from .statistics import evaluated_metrics, figures, per_class
 
 METRICS_FILE = "metrics.json"
 # What not every evaluation writes.

@@ -1,7 +1,7 @@
 """An evaluation's figures for people."""
 
 from cam_base.terminal import Table, say, show
-from cam_evaluation.statistics import is_error
+from .statistics import is_error
 
 
 def show_figures(metrics):

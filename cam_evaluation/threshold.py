@@ -6,9 +6,9 @@ import cam_base
 import ops
 from cam_base import InputError
 from cam_base.threads import in_order
-from cam_evaluation.evaluators import THREADS, sources
 from localization.boxes import paper_boxes
 from localization.localizer import BATCH
+from .evaluators import THREADS, sources
 
 CANDIDATES = np.arange(0, 0.96, 0.02)
 

@@ -12,8 +12,8 @@ import ops
 from cam_base import replacing
 from cam_base.files import OWN_MARK
 from cam_data.decoding import LargeAlone
-from cam_localization.pictures import FileNames, names_to_show
 from localization.localizer import ENOUGH
+from .pictures import FileNames, names_to_show
 
 _large_alone = LargeAlone()
 OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...

@@ -13,8 +13,8 @@ import weights
 from cam_base import InputError, check_folder, check_new_file, open_regular
 from cam_base.growing import Growing, Printed, json_bytes
 from cam_base.version import VERSION
-from cam_localization.drawing import MAPS, MASKS, OVERLAYS
-from cam_localization.settings import JSON, NOT_OF_THE_RESULT, STANDARD_OUTPUT
+from .drawing import MAPS, MASKS, OVERLAYS
+from .settings import JSON, NOT_OF_THE_RESULT, STANDARD_OUTPUT
 
 CSV = "localizations.csv"
 BETWEEN, END = b",\n", b"\n]}\n"

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 
 from cam_base import Category, InputError, open_regular, replacing
-from cam_report.shown import LARGEST_GRID, Shown, View
-from cam_report.slider import MOST, STEPS, StepBoxes
+from .shown import LARGEST_GRID, Shown, View
+from .slider import MOST, STEPS, StepBoxes
 
 FILE = "maps.npz"
 LARGEST = 1 << 32  # bytes, uncompressed, that are read

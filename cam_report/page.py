@@ -12,8 +12,8 @@ import numpy as np
 from cam_base import replacing
 from cam_base.growing import json_bytes
 from cam_base.terminal import printable
-from cam_report.slider import STEPS
 from ops.overlays import palette
+from .slider import STEPS
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 SCRIPTS = ("data.js", "gallery.js", "drawing.js", "view.js", "figures.js", "serve.js")

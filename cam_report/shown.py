@@ -7,7 +7,7 @@ import numpy as np
 
 import ops
 from cam_base.files import OWN_MARK
-from cam_report.slider import StepBoxes, step_boxes
+from .slider import StepBoxes, step_boxes
 
 LARGEST_GRID = 56  # cells a side of a map as the page keeps it
 QUALITY = 80  # of the pictures, as JPEG

@@ -12,8 +12,8 @@ import numpy as np
 import cam_data
 from cam_base import InputError, first_line
 from cam_base.terminal import INTERRUPTED, TERMINATED, counted, say
-from cam_training.fingerprint import without_names
 from ops.quiet_tensorflow import tf
+from .fingerprint import without_names
 
 FORM = 'it must be like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 LARGEST = 1 << 16  # characters of a TF_CONFIG

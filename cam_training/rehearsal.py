@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cam_base import InputError
 from cam_base.terminal import counted
-from cam_training.sources import open_sources
+from .sources import open_sources
 
 SECONDS, STEPS = 10.0, 30  # of steps that are timed: whichever are fewer
 JUDGED = 100  # pictures in a batch that is judged

@@ -7,7 +7,7 @@ import shlex
 import shutil
 
 from cam_base import InputError, locked, open_regular, replacing
-from cam_training.fingerprint import difference
+from .fingerprint import difference
 
 LOCK, SETTINGS, DATA = ".lock", "settings.json", "data.json"
 # By any of these a folder is known to hold a run.

@@ -12,8 +12,8 @@ import weights
 from cam_base import InputError, Preprocessing, open_regular
 from cam_base.files import is_utf8
 from cam_base.settings import check_bounds, flag, option
-from cam_training.presets import PRESETS, chosen
 from weights.store import checked_looking
+from .presets import PRESETS, chosen
 
 # With --init the file says which network it is of; a new head and another stride can be chosen.
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")

@@ -4,9 +4,9 @@ import contextlib
 import math
 
 import nets
-from cam_training.mixing import mix, mixed_targets
-from cam_training.run_log import line_of
 from ops.quiet_tensorflow import tf
+from .mixing import mix, mixed_targets
+from .run_log import line_of
 
 MOMENTUM = 0.9
 # Of float16's loss: its gradients would vanish below 6e-8.

@@ -5,9 +5,9 @@ import re
 
 import ops
 from cam_base import Preprocessing
-from localization.localizer import Localizer
 from ops.quiet_tensorflow import tf
 from weights.ilsvrc import categories
+from .localizer import Localizer
 
 # keras.applications' three kinds of preprocessing (keras.applications.imagenet_utils), by the names of its models.
 CAFFE = {"channels": "BGR", "scale": 1.0, "mean": (103.939, 116.779, 123.68), "deviation": (1.0, 1.0, 1.0)}

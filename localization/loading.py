@@ -4,9 +4,9 @@ import nets
 import weights
 from cam_base import InputError
 from cam_base.terminal import warn
-from localization.localizer import Localizer
-from localization.settings import PAPER_THRESHOLD
 from ops.walking import GRID
+from .localizer import Localizer
+from .settings import PAPER_THRESHOLD
 
 
 def load(name=None, entry=None, class_names=None, preprocessing=None, multi_label=False, **options):

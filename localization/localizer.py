@@ -11,12 +11,12 @@ import ops
 from cam_base import Category, InputError, Preprocessing, find_class
 from cam_base.threads import grouped, in_order
 from cam_data import LARGEST_PICTURE, prepare, prepare_centre_crop
-from localization.boxes import RULES
-from localization.methods import METHODS
-from localization.results import Result
-from localization.sources import describe, read
-from localization.views import Views
 from ops.quiet_tensorflow import tf
+from .boxes import RULES
+from .methods import METHODS
+from .results import Result
+from .sources import describe, read
+from .views import Views
 
 BATCH = 32
 # Threads that decode and prepare pictures: half of their time they wait for TensorFlow's, in which the network runs.

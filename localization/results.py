@@ -4,9 +4,9 @@ import numpy as np
 
 import ops
 from cam_data import LARGEST_PICTURE
-from localization.boxes import RULES, to_picture
-from localization.sources import describe, read
 from ops.lazy import kept_property
+from .boxes import RULES, to_picture
+from .sources import describe, read
 
 
 class Result:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.areas import area_under_curve
 from ops.arguments import real, real_array, shown, truth_array, whole
+from .areas import area_under_curve
 
 RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time

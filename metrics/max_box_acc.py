@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.bootstrap import best_accuracy_of
-from metrics.metric import Metric, rising
-from metrics.score_maps import ScoreMap, scale_boxes
-from metrics.threshold_boxes import LevelBoxes
 from ops.arguments import real_array, real_boxes, shown, truth_array
 from ops.boxes import iou
+from .bootstrap import best_accuracy_of
+from .metric import Metric, rising
+from .score_maps import ScoreMap, scale_boxes
+from .threshold_boxes import LevelBoxes
 
 
 class BestThreshold(NamedTuple):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from metrics.areas import area_under_curve
-from metrics.bootstrap import pxap_of
-from metrics.metric import THRESHOLDS, Metric
-from metrics.score_maps import ScoreMap
 from ops.arguments import real_map, truth_array
+from .areas import area_under_curve
+from .bootstrap import pxap_of
+from .metric import THRESHOLDS, Metric
+from .score_maps import ScoreMap
 
 
 class PxAP(Metric):

@@ -6,10 +6,10 @@ its own minimum and maximum then.
 
 import numpy as np
 
-from metrics.threshold_boxes import level_boxes
 from ops.arguments import real_array, real_boxes, real_map, shown, side
 from ops.lazy import kept_property
 from ops.resize import resize_bicubic
+from .threshold_boxes import level_boxes
 
 SIZE = 224  # the protocol's side of maps, masks and true boxes
 LARGEST_PIXEL = 2**52  # beyond it float64 has no halves, nor int64 soon a number

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.level_regions import LEVELS, Regions
 from ops.arguments import real_array, real_map
+from .level_regions import LEVELS, Regions
 
 
 class LevelBoxes(NamedTuple):

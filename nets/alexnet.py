@@ -1,7 +1,7 @@
 """AlexNet's convolutions with the heads of Zhou et al. (CVPR 2016), for class activation maps."""
 
-from nets.layers import Conv, Linear, dropout, initial_numbers, local_response_norm, pooling_of
 from ops.quiet_tensorflow import tf
+from .layers import Conv, Linear, dropout, initial_numbers, local_response_norm, pooling_of
 
 
 class AlexNet(tf.Module):

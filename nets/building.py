@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from nets.alexnet import AlexNet
-from nets.efficientnet import EfficientNetLite
-from nets.resnet import ResNet
 from ops.quiet_tensorflow import tf
+from .alexnet import AlexNet
+from .efficientnet import EfficientNetLite
+from .resnet import ResNet
 
 SMALL = 32  # side in pixels of the picture that is tried; a ResNet leaves one cell of it
 # By `tables.NAMES`. Each says in front of which of its intermediates transfer stops (frozen), which of its layers lie

@@ -5,10 +5,10 @@ activation, and stem and features are as wide in all variants.
 Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 """
 
-from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, dropout, initial_numbers, same_padding
-from nets.tables import LITE_EPSILON, LITE_FEATURES, LITE_STEM, LITE_VARIANTS, lite_stages
 from ops import gap
 from ops.quiet_tensorflow import tf
+from .layers import BatchNorm, Conv, DepthwiseConv, Linear, dropout, initial_numbers, same_padding
+from .tables import LITE_EPSILON, LITE_FEATURES, LITE_STEM, LITE_VARIANTS, lite_stages
 
 STEM_KERNEL, STEM_STRIDE = 3, 2
 OUTPUT_STRIDES = (32, 16, 8)

@@ -1,7 +1,7 @@
 """Which dtype a network is fastest in."""
 
-from nets.building import class_of
 from ops.quiet_tensorflow import tf
+from .building import class_of
 
 
 def fastest_precision(config):

@@ -1,8 +1,8 @@
 """ResNet (He et al., CVPR 2016, table 1), also with wide bottlenecks (Zagoruyko and Komodakis, BMVC 2016)."""
 
-from nets.layers import BatchNorm, Conv, Linear, initial_numbers, pooling_of
-from nets.tables import BASIC_BLOCKS, RESNET_BLOCKS
 from ops.quiet_tensorflow import tf
+from .layers import BatchNorm, Conv, Linear, initial_numbers, pooling_of
+from .tables import BASIC_BLOCKS, RESNET_BLOCKS
 
 # Kernel, stride, and whether a 3x3 max-pool of stride 2 follows.
 STEMS = {"7x7/4": (7, 2, True), "3x3/2": (3, 2, False), "3x3/1": (3, 1, False)}

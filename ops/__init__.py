@@ -3,7 +3,7 @@
 Nothing here imports anything else of this project.
 """
 
-from ops.lazy import exports
+from .lazy import exports
 
 __getattr__ = exports(__name__, {
     "contour_boxes": "author_boxes",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ops.arguments import real, real_boxes, real_maps, shown
+from .arguments import real, real_boxes, real_maps, shown
 
 SEGMENTS = ("largest", "peak")
 BLOCK = 64  # maps at a time, which bounds the memory

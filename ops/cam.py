@@ -4,8 +4,8 @@ Each function is compiled once for every new combination of shapes, dtypes and
 output size. Keep the batch size fixed: fill the last batch up.
 """
 
-from ops.arguments import height_width
-from ops.heatmap import (
+from .arguments import height_width
+from .heatmap import (
     extremes,
     interpolation_matrix,
     interval_ends,
@@ -14,8 +14,8 @@ from ops.heatmap import (
     upsample,
     within_range,
 )
-from ops.quiet_tensorflow import tf
-from ops.tensors import features_tensor, real_tensor
+from .quiet_tensorflow import tf
+from .tensors import features_tensor, real_tensor
 
 
 def class_activation_maps(features, kernel, classes=None):

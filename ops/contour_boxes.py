@@ -7,8 +7,8 @@ threshold of section 3.2. Rectangles are x, y, width, height inside, as theirs.
 import numpy as np
 from scipy import ndimage
 
-from ops.arguments import real_array, real_map, shown
-from ops.segmentation import EIGHT_NEIGHBOURS
+from .arguments import real_array, real_map, shown
+from .segmentation import EIGHT_NEIGHBOURS
 
 EVALUATION_THRESHOLDS = 20, 100, 110  # of the paper's ILSVRC evaluation
 PROGRAM_THRESHOLDS = 30, 90, 150      # what the program itself falls back to

@@ -6,11 +6,11 @@ before they are scaled to [0, 1]: how high a view's map is tells what it saw.
 
 import numpy as np
 
-from ops.arguments import finite_maps, height_width, listed, real_array, real_maps, shown, side
-from ops.heatmap import upsample
-from ops.quiet_tensorflow import tf
-from ops.resize import resize_bicubic
-from ops.tensors import maps_tensor, real_tensor
+from .arguments import finite_maps, height_width, listed, real_array, real_maps, shown, side
+from .heatmap import upsample
+from .quiet_tensorflow import tf
+from .resize import resize_bicubic
+from .tensors import maps_tensor, real_tensor
 
 FRAME = 256  # the side to which a picture is resized before it is cropped
 ORDERS = "rows", "columns"

@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 
-from ops.arguments import shown, whole
-from ops.overlays import rgb
+from .arguments import shown, whole
+from .overlays import rgb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB_8_BIT = b"\x08\x02\x00\x00\x00"  # depth, colour type, compression, filters, no interlacing

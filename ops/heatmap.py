@@ -9,9 +9,9 @@ import functools
 
 import numpy as np
 
-from ops.arguments import finite_maps, height_width, real_array, real_maps, shown
-from ops.quiet_tensorflow import tf
-from ops.tensors import maps_tensor
+from .arguments import finite_maps, height_width, real_array, real_maps, shown
+from .quiet_tensorflow import tf
+from .tensors import maps_tensor
 
 # What rounding can leave of a constant float32 map after interpolation: a map
 # that varies by less, relative to its values, is constant.

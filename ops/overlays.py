@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from ops.arguments import LARGEST_SIDE, listed, real, real_array, real_boxes, real_map, shown
-from ops.heatmap import ROUNDING, upsample
+from .arguments import LARGEST_SIDE, listed, real, real_array, real_boxes, real_map, shown
+from .heatmap import ROUNDING, upsample
 
 WHOLE = 256  # shares of a mixture are counted in 256ths
 LIGHT, DARK, TRUE = (255, 255, 255), (20, 20, 20), (0, 230, 64)

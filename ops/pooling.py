@@ -1,7 +1,7 @@
 """From a map of features to one number per channel."""
 
-from ops.quiet_tensorflow import tf
-from ops.tensors import features_tensor
+from .quiet_tensorflow import tf
+from .tensors import features_tensor
 
 
 def gap(features):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ops.arguments import height_width, real, real_maps
+from .arguments import height_width, real, real_maps
 
 
 def resize_bicubic(maps, size, a=-0.75):

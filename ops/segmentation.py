@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from ops.arguments import real, real_map
+from .arguments import real, real_map
 
 # Pixels that touch at a corner belong together, as in OpenCV's contours.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)

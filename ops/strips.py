@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ops.arguments import listed, real_array, real_boxes, shown
-from ops.overlays import DARK, LIGHT, WHOLE, boxes_and_peaks, coloured, faded, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map
-from ops.quiet_tensorflow import tf
+from .arguments import listed, real_array, real_boxes, shown
+from .overlays import DARK, LIGHT, WHOLE, boxes_and_peaks, coloured, faded, levels, mark_segments, outline, outline_truth, palette, rgb, share_of_one, unit_map
+from .quiet_tensorflow import tf
 
 PANEL_HEIGHT = 240
 LETTERS, LINE = 20, 32  # of a caption: height of its letters and of its line; they are read on strips shown at half their size

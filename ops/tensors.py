@@ -1,6 +1,6 @@
 """Tensors that callers give, checked: a ValueError names the argument that cannot be taken."""
 
-from ops.quiet_tensorflow import tf
+from .quiet_tensorflow import tf
 
 
 def real_tensor(values, name):

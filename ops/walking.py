@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 
-from ops.arguments import real, real_array, shown, whole
-from ops.heatmap import upsample
-from ops.overlays import rgb
-from ops.quiet_tensorflow import tf
+from .arguments import real, real_array, shown, whole
+from .heatmap import upsample
+from .overlays import rgb
+from .quiet_tensorflow import tf
 
 GRID = 56  # pixels a side on which the walk goes
 LARGEST_GRID = 512

@@ -9,10 +9,10 @@ from rich.table import Table
 from cam_base import InputError, settings
 from cam_base.given import Given
 from cam_base.terminal import INTERRUPTED, Parser, printable, run_program, say, warn
-from weights import formats, published
-from weights.as_said import load_as_said
-from weights.catalogue import CATALOGUE
-from weights.store import save
+from . import formats, published
+from .as_said import load_as_said
+from .catalogue import CATALOGUE
+from .store import save
 
 
 def parse(arguments):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from cam_base import InputError
-from weights import formats
-from weights.class_names import renamed
+from . import formats
+from .class_names import renamed
 
 
 def load_as_said(path, *, entry=None, class_names=None, preprocessing=None, multi_label=False):

@@ -5,7 +5,7 @@ import os
 import tempfile
 
 from cam_base import InputError
-from weights.store import from_arrays
+from .store import from_arrays
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 

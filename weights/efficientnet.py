@@ -9,10 +9,10 @@ import re
 
 from cam_base import InputError, Preprocessing
 from nets.tables import LITE_FEATURES, LITE_VARIANTS, lite_stages
-from weights.ilsvrc import categories
-from weights.layout import Foreign, lite_units
-from weights.store import Weights
-from weights.torchvision import HWIO, NORM
+from .ilsvrc import categories
+from .layout import Foreign, lite_units
+from .store import Weights
+from .torchvision import HWIO, NORM
 
 # Where our axes are in PyTorch's [channels, 1, size, size]; ours are [size, size, channels, 1].
 DEPTHWISE = (2, 3, 0, 1)

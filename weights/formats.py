@@ -8,11 +8,11 @@ import zipfile
 from dataclasses import replace
 
 from cam_base import InputError
-from weights import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
-from weights.catalogue import by_file, by_sha256, check_hash
-from weights.class_names import category_called
-from weights.state_dict import HUGGING_FACE_NAMES, State, without_prefix
-from weights.values import check_statistics
+from . import efficientnet, safetensors_file, store, torch_file, torch_legacy, torchvision, toronto
+from .catalogue import by_file, by_sha256, check_hash
+from .class_names import category_called
+from .state_dict import HUGGING_FACE_NAMES, State, without_prefix
+from .values import check_statistics
 
 OWN = "cam-weights .npz"
 LARGEST_FILE = 8 << 30  # the widest ResNet-152 that can be built has seven of these eight gigabytes
@@ -48,7 +48,7 @@ def load(path, entry=None, given=frozenset()):
 def _read(path, entry=None, given=frozenset()):
     prefix = path.removesuffix(".index")
     if (not os.path.isfile(path) or path != prefix) and os.path.isfile(prefix + ".index"):
-        from weights import checkpoint
+        from . import checkpoint
         for part in glob.glob(glob.escape(prefix) + ".data-*"):
             if not os.path.isfile(part):  # TensorFlow would wait for a pipe's other end
                 raise InputError(f"{os.path.basename(part)} is not a file")
@@ -142,7 +142,7 @@ def _kind_of_zip(path):
 
 
 def _read_keras(path, _, __, given):
-    from weights import keras_h5  # h5py is only needed here
+    from . import keras_h5  # h5py is only needed here
     return keras_h5.read(path, given)
 
 

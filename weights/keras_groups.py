@@ -5,9 +5,9 @@ import re
 import h5py
 
 from cam_base import InputError
-from weights import keras_config
-from weights.hdf5 import MAX_VISITS, datasets, keep
-from weights.layout import RESNET_BLOCKS, resnet_units
+from . import keras_config
+from .hdf5 import MAX_VISITS, datasets, keep
+from .layout import RESNET_BLOCKS, resnet_units
 
 PART = {"stem": "1", "conv1": "1", "conv2": "2", "conv3": "3", "project": "0"}
 # Of a layer of each kind, in the order of its group.

@@ -20,13 +20,13 @@ import h5py
 import numpy as np
 
 from cam_base import InputError, Preprocessing
-from weights import keras_config
-from weights.hdf5 import LARGEST_TEXT, config_text, datasets, keep
-from weights.keras_groups import layer_name, named_by, nameless
-from weights.keras_preparing import RESIZED, preparation
-from weights.layout import Foreign, resnet_depth, resnet_units
-from weights.store import Weights, stored_entries
-from weights.torchvision import two_of_one
+from . import keras_config
+from .hdf5 import LARGEST_TEXT, config_text, datasets, keep
+from .keras_groups import layer_name, named_by, nameless
+from .keras_preparing import RESIZED, preparation
+from .layout import Foreign, resnet_depth, resnet_units
+from .store import Weights, stored_entries
+from .torchvision import two_of_one
 
 STATE = "seed_generator_state"  # of random layers
 # keras.utils.load_img(path, target_size=(224, 224)) takes the nearest pixel of the whole picture.

@@ -4,7 +4,7 @@ import numpy as np
 
 from cam_base import InputError
 from nets.tables import BASIC_BLOCKS, LITE_FEATURES, LITE_STEM, RESNET_BLOCKS, lite_stages
-from weights.values import check_numbers
+from .values import check_numbers
 
 NORM_OF = {"conv1": "norm1", "conv2": "norm2", "conv3": "norm3", "project": "project_norm"}
 

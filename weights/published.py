@@ -9,9 +9,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from cam_base import InputError, cache_folder, replacing
 from cam_base.terminal import warn
-from weights import formats
-from weights.catalogue import CATALOGUE, check_hash
-from weights.download import download
+from . import formats
+from .catalogue import CATALOGUE, check_hash
+from .download import download
 
 DEFAULT = "efficientnet-lite1"
 # Trained by this project, and part of it.

@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from cam_base import InputError
-from weights.class_names import names_in_order
-from weights.unpickle import Opaque
+from .class_names import names_in_order
+from .unpickle import Opaque
 
 # Where a state dictionary lies within what is saved around it, the likeliest first.
 ENTRIES = ("state_dict", "model", "model_state_dict", "module", "net", "network", "weights", "params", "model_state")

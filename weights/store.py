@@ -17,8 +17,8 @@ import numpy as np
 
 from cam_base import Category, InputError, Preprocessing, replacing
 from cam_base.files import is_utf8
-from weights.layout import BASIC_BLOCKS, RESNET_BLOCKS, resnet_units
-from weights.values import check_numbers, check_statistics
+from .layout import BASIC_BLOCKS, RESNET_BLOCKS, resnet_units
+from .values import check_numbers, check_statistics
 
 FORMAT = "cam-weights/1"
 # What weights may say of how to look with them: a function that checks each value.

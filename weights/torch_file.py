@@ -6,10 +6,10 @@ import zipfile
 import numpy as np
 
 from cam_base import InputError
-from weights.safetensors_file import from_bfloat16
-from weights.state_dict import state_of
-from weights.store import stored_entries
-from weights.unpickle import Opaque, Unpickler
+from .safetensors_file import from_bfloat16
+from .state_dict import state_of
+from .store import stored_entries
+from .unpickle import Opaque, Unpickler
 
 STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
             "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1",

@@ -13,10 +13,10 @@ import mmap
 import numpy as np
 
 from cam_base import InputError
-from weights.safetensors_file import from_bfloat16
-from weights.state_dict import state_of
-from weights.torch_file import TORCH, StorageType, refuse_opaque, strided_view
-from weights.unpickle import Buildable, Unpickler
+from .safetensors_file import from_bfloat16
+from .state_dict import state_of
+from .torch_file import TORCH, StorageType, refuse_opaque, strided_view
+from .unpickle import Buildable, Unpickler
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 COUNT = 8  # bytes of a storage's number of elements

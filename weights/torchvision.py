@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from cam_base import InputError, Preprocessing
-from weights.ilsvrc import categories
-from weights.layout import Foreign, resnet_depth, resnet_features, resnet_units
-from weights.state_dict import linear_layer
-from weights.store import Weights
+from .ilsvrc import categories
+from .layout import Foreign, resnet_depth, resnet_features, resnet_units
+from .state_dict import linear_layer
+from .store import Weights
 
 HWIO = (2, 3, 1, 0)  # where our axes are in PyTorch's OIHW
 # IMAGENET1K_V1; V2 resizes the shorter side to 232.

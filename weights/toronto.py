@@ -12,9 +12,9 @@ import mmap
 import numpy as np
 
 from cam_base import InputError, Preprocessing
-from weights.layout import Foreign
-from weights.store import Weights
-from weights.unpickle import Buildable, Unpickler
+from .layout import Foreign
+from .store import Weights
+from .unpickle import Buildable, Unpickler
 
 # Kernels of the layers that class activation mapping keeps; fc6 to fc8 are left where they are.
 KERNELS = {"conv1": (11, 11, 3, 96), "conv2": (5, 5, 48, 256), "conv3": (3, 3, 256, 384),
