@@ -92,8 +92,8 @@ def serve(settings):
                              settings=[("weights", weights.resolve(settings.weights)), ("classes", len(localizer.classes)), ("device", device)])
     page = cam_localization.page_to_serve("Where a network sees its classes", about)
     cam_localization.serve(cam_localization.Server(
-        settings.host, settings.serve, lambda pixels: localizer(pixels, settings.top, classes), page,
-        min(cam_localization.PIXELS, settings.largest_pixels())))
+        settings.host, settings.serve, lambda pixels, asked: localizer(pixels, settings.top, asked or classes), page,
+        min(cam_localization.PIXELS, settings.largest_pixels()), settings.allow_host))
     return 0
 
 

@@ -1,44 +1,57 @@
 """`localize.py --serve`: a page on which pictures are dropped, and the network's answers. Nothing is written.
 
 Whoever can reach the address may ask; so it is this machine's own unless told otherwise, and
-a page of another site cannot: `Host` and `Origin` must be the server's.
+a page of another site cannot: `Host` and `Origin` must be the server's, or allowed. docs/serving.md says what is asked and answered.
 """
 
+import contextlib
 import json
 import os
+import re
 import socket
 import tempfile
 import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import cam_data
 import cam_report
 from cam_base import InputError, first_line
 from cam_base.growing import json_bytes
 from cam_base.terminal import printable, say, warn
+from .drawing import describe
 
 LARGEST = 32_000_000  # bytes of an upload
 PIXELS = 50_000_000  # of a picture, at most
 PATIENCE = 30  # seconds for a picture to arrive
+LINGERING = 2  # seconds that are waited for more of what was refused
 AT_A_TIME = 2  # pictures that are looked at; others wait
 ARRIVING = 8  # pictures that are in memory; others are not read yet
+MOST_CLASSES = 20  # that are asked for of a picture
+WAITING = 128  # connections that nobody has taken yet; more are reset
+# What a browser may say that an address is called: NAME or NAME:PORT, IPv6 in brackets.
+NAME = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+FOREIGN = "asked by another page, or under another name than the server's own"
 HTML, JSON = "text/html; charset=utf-8", "application/json"
 
 
 class Server(ThreadingHTTPServer):
     """Answers for a Localizer.
 
-    look  a function of pixels, uint8 [H, W, 3], to a `localization.Result`
-    page  the bytes of the page
+    look     a function of pixels, uint8 [H, W, 3], and the names of classes that are asked for, or [], to a `localization.Result`
+    page     the bytes of the page
+    pixels   of a picture, at most
+    allowed  names under which it is reached besides its own, behind a tunnel or a proxy: NAME (with any port) or NAME:PORT
     """
 
     daemon_threads = True
+    request_queue_size = WAITING
 
-    def __init__(self, host, port, look, page, pixels=PIXELS):
+    def __init__(self, host, port, look, page, pixels=PIXELS, allowed=()):
         self.look, self.page, self.pixels = look, page, pixels
+        self.allowed = {checked_name(name) for name in allowed}
         self.turns, self.arriving = threading.Semaphore(AT_A_TIME), threading.Semaphore(ARRIVING)
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -50,6 +63,11 @@ class Server(ThreadingHTTPServer):
         port = self.server_address[1]
         self.hosts = names_of(host, port)
         self.address = f"http://{in_address(host)}:{port}/"
+
+    def allows(self, name):
+        """Whether it may be reached under a name that is not its own, with or without the port."""
+        found = NAME.fullmatch(name)
+        return bool(found) and not self.allowed.isdisjoint((name, found[1]))
 
     def handle_error(self, request, client_address):
         """A connection that ended early is no news."""
@@ -68,6 +86,15 @@ def names_of(host, port):
     return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
 
 
+def checked_name(name):
+    """A name of --allow-host as browsers say it; InputError for one that they would never say."""
+    lower = name.lower()
+    if not NAME.fullmatch(lower):
+        raise InputError(f"--allow-host {printable(name)}: it must be a name as it stands in the browser's address, such as localhost:9000 or "
+                         "cam.example.org, without http:// and /")
+    return lower
+
+
 class Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
 
@@ -82,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         if not self._trusted():
             return
-        if self.path != "/look":
+        path, _, query = self.path.partition("?")
+        if path != "/look":
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
             return
         length = self.headers.get("Content-Length", "")
@@ -90,17 +118,19 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "no picture, or one of unknown length")
         elif int(length) > LARGEST:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{int(length):,} bytes; at most {LARGEST:,} are read")
+        elif self.headers.get_content_maintype() == "multipart":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a form, and not a picture: its bytes alone are sent, as by curl --data-binary @PICTURE")
         else:
-            self._look(int(length))
+            self._look(int(length), parse_qs(query).get("class", []))
 
-    def _look(self, length):
+    def _look(self, length, classes):
         name = printable(unquote(self.headers.get("X-Picture-Name", ""))[:200]) or "picture"
         try:
             with self.server.arriving:
                 contents = self._contents(length)
                 began = time.perf_counter()
                 with self.server.turns:
-                    answer = self._answer_of(name, contents)
+                    answer = self._answer_of(name, contents, classes)
         except ValueError as error:  # of which InputError is one
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).removeprefix("these bytes: "))
             return
@@ -125,25 +155,42 @@ class Handler(BaseHTTPRequestHandler):
             left -= len(part)
         return b"".join(parts)
 
-    def _answer_of(self, name, contents):
+    def _answer_of(self, name, contents, classes):
+        if len(classes) > MOST_CLASSES:
+            raise InputError(f"{len(classes)} classes are asked for; at most {MOST_CLASSES} are")
         pixels = cam_data.read_picture(contents, self.server.pixels)
-        result = self.server.look(pixels)
+        result = self.server.look(pixels, classes)
         encoder, shown = cam_report.Encoder(), cam_report.shown_of(name, result, pixels)
         held, item = encoder.encode(shown, cam_report.within_page(shown.picture))
-        return {"item": item, "held": held, "names": encoder.names}
+        said = describe(result)
+        return {"image": name} | {key: said[key] for key in ("width", "height", "predictions")} | {
+            "item": item, "held": held, "names": encoder.names}
 
     def _trusted(self):
-        """Whether the request is of the server's own page; refuses it where it is not."""
-        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        known = self.server.hosts is None or host.lower() in self.server.hosts
-        own = origin is None or origin.lower() == f"http://{host.lower()}"
-        if not known or not own or self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            self._refuse(HTTPStatus.FORBIDDEN, "asked by another page, or under another name than the server's own")
-            return False
+        """Whether the request is of the server's own page; refuses it where it is not, with what would allow it."""
+        hosts, host = self.server.hosts, self.headers.get("Host", "").lower()
+        origin = self.headers.get("Origin", f"http://{host}").lower()
+        page = re.sub("^https?://", "", origin) if origin.startswith("http") else ""
+        for name, own in ((host, hosts is None or host in hosts), (page, origin == f"http://{host}"),
+                          ("", self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"))):
+            if not own and not self.server.allows(name):
+                cure = f"; where that is {name}, start it with --allow-host {name}" if NAME.fullmatch(name) else ""
+                self._refuse(HTTPStatus.FORBIDDEN, FOREIGN + cure)
+                return False
         return True
 
     def _refuse(self, status, message):
         self._answer(status, json.dumps({"error": message}).encode(), JSON)
+        self._pass_over()
+
+    def _pass_over(self):
+        """Read what was not read, and drop it: a connection that is closed before is reset, and its answer may be lost."""
+        until = time.monotonic() + PATIENCE
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGERING)
+            while time.monotonic() < until and self.rfile.read1(1 << 16):
+                pass
 
     def _answer(self, status, body, kind):
         self.close_connection = True  # what was not read of a request is no next one

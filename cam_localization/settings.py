@@ -8,7 +8,7 @@ from localization.settings import MERGE, Looking, refuse
 JSON = "localizations.json"
 STANDARD_OUTPUT = "-"
 # How the result was made, not what it is: a run may go on with others.
-NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures", "serve", "host"}
+NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures", "serve", "host", "allow_host"}
 
 WRITTEN = {"overlay", "colormap", "alpha", "overlay_format", "all_boxes", "maps", "masks", "json", "csv", "report", "report_pictures",
            "resume", "out"}
@@ -29,6 +29,9 @@ class LocalizeSettings(Looking):
                         kind=int, values="?", bare=8765, least=0, below=65536, metavar="PORT", group="a page to drop pictures on")
     host: str = option("127.0.0.1", "address to serve on: this machine's own only; 0.0.0.0: whoever can reach it",
                        group="a page to drop pictures on")
+    allow_host: list = option([], "a name under which browsers reach the page besides its own, behind a tunnel or a proxy: as it stands in their "
+                              "address, with its port (localhost:9000) or for any; may be given several times", metavar="NAME",
+                              group="a page to drop pictures on")
     overlay: str = option("strip", "what is drawn of each picture: a strip with a panel for each class; a picture at full "
                           "size for each class; nothing", choices=("strip", "full", "none"), group="what is written to --out")
     colormap: str = option("jet", "of the heat maps: a name that Matplotlib knows, such as viridis or turbo", metavar="NAME",
@@ -66,7 +69,7 @@ def parse_localize(arguments):
         (settings.json == STANDARD_OUTPUT, "--json -", {"resume"}),
         (settings.resume, "--resume, which does not look at all pictures again", {"report"}),
         (settings.serve is not None, "--serve", WRITTEN | {"pictures", "batch", "min_probability"}),
-        (settings.serve is None, "no --serve", {"host"}),
+        (settings.serve is None, "no --serve", {"host", "allow_host"}),
         (not settings.report, "no --report", {"report_pictures"}),
         (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))

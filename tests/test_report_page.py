@@ -256,23 +256,33 @@ def test_a_picture_that_is_dropped_is_shown(browser, tmp_path):
     """By the program's own server: a picture, one more of its name, and what is none."""
     localizer = localization.Localizer(Colours(), COLOUR_CLASSES, Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0)))
     page = cam_localization.page_to_serve("Where a network sees its classes", About(0.2))
-    server = cam_localization.Server("127.0.0.1", 0, lambda pixels: localizer(pixels, 2), page)
+    server = cam_localization.Server("127.0.0.1", 0, lambda pixels, classes: localizer(pixels, 2, classes or None), page)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         paint(str(tmp_path / "red.png"), red=(4, 8, 40, 50))
         (tmp_path / "bad.jpg").write_text("no picture")
         browser.get(server.address)
+        chooser = browser.find_element("id", "file")
         for count in (1, 2):
-            browser.find_element("id", "file").send_keys(str(tmp_path / "red.png"))
+            chooser.send_keys(str(tmp_path / "red.png"))
             wait(lambda count=count: text(browser, "count").startswith(f"{count} of {count}"))
             assert text(browser, "name") == ("red.png" if count == 1 else "red.png (2)") and "red thing" in text(browser, "caption")
             press(browser, "\ue00c")
-            run(browser, "document.getElementById('file').value = ''")
+        asked = browser.find_element("id", "asked")
+        asked.send_keys("green thing\n")  # Enter: the latest once more
+        wait(lambda: text(browser, "count") == "3 of 3")
+        assert "green thing" in text(browser, "caption") and "1 green thing" in text(browser, "tabs") and "red" not in text(browser, "tabs")
+        press(browser, "\ue00c")
+        asked.clear()
         assert not errors(browser)
-        browser.find_element("id", "file").send_keys(str(tmp_path / "bad.jpg"))
-        wait(lambda: "cannot be read as a picture" in text(browser, "dropped"))
-        assert text(browser, "count") == "2 of 2" and "422" in errors(browser)[0]["message"]
+        paint(str(tmp_path / "green.webp"), green=(4, 8, 40, 50))
+        chooser.send_keys("\n".join(str(tmp_path / name) for name in ("red.png", "bad.jpg", "green.webp")))
+        wait(lambda: text(browser, "count") == "5 of 5")
+        assert not browser.find_element("id", "view").get_attribute("open")  # of several none
+        assert "bad.jpg: cannot be read as a picture" in text(browser, "dropped") and "422" in errors(browser)[0]["message"]
+        names = [one.text.split("\n")[-1] for one in browser.find_elements("css selector", ".cell")]
+        assert names == ["red.png", "red.png (2)", "red.png (3)", "red.png (4)", "green.webp"]
     finally:
         server.shutdown()
         server.server_close()

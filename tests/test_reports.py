@@ -6,6 +6,7 @@ import csv
 import http.client
 import io
 import json
+import mimetypes
 import os
 import re
 import select
@@ -21,6 +22,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import cam_data.walking
 import cam_localization
 import cam_report.page
 import evaluate as evaluate_program
@@ -236,7 +238,7 @@ def test_damaged_maps_are_one_line(tmp_path):
     (["x.jpg", "--report", "--resume"], "--report does not go with --resume"),
     (["x.jpg", "--report-pictures", "linked"], "--report-pictures does not go with no --report"),
     (["x.jpg", "--serve"], "a picture does not go with --serve"), (["--serve", "--maps", "npy"], "--maps does not go with --serve"),
-    (["--host", "0.0.0.0"], "--host does not go with no --serve"), (["--serve", "99999"], "--serve is 99999")])
+    (["--host", "0.0.0.0"], "--host does not go with no --serve"), (["--allow-host", "x"], "--allow-host does not go with no --serve"), (["--serve", "99999"], "--serve is 99999")])
 def test_options_that_would_change_nothing_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         cam_localization.parse_localize(arguments)
@@ -247,7 +249,8 @@ def test_options_that_would_change_nothing_are_refused(arguments, message):
 @pytest.fixture
 def server(boxed):
     localizer = localization.load(boxed[1][1])
-    running = cam_localization.Server("127.0.0.1", 0, lambda pixels: localizer(pixels, 2), b"<!doctype html>the page", 1_000_000)
+    running = cam_localization.Server("127.0.0.1", 0, lambda pixels, classes: localizer(pixels, 2, classes or None), b"<!doctype html>the page",
+                                      1_000_000, ["localhost:9000", "Cam.example.org"])
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield running
@@ -297,6 +300,94 @@ def test_other_pages_and_other_names_are_refused(server):
     assert ask(server, "GET", "/", Host="localhost:PORT")[0] == 200
 
 
+def test_what_is_refused_for_its_name_is_told_the_cure(server):
+    """As browsers say it behind `ssh -L` with another port, and behind a proxy with TLS that hands `Host` on, or does not."""
+    for headers, name in (({"Host": "localhost:9001"}, "localhost:9001"), ({"Origin": "https://proxy.example"}, "proxy.example"),
+                          ({"Host": "proxy.example:81", "Origin": "https://proxy.example:81"}, "proxy.example:81"), ({"Host": "[::1]:9"}, "[::1]:9")):
+        status, told, _ = ask(server, body=b"x", **headers)
+        assert status == 403 and json.loads(told)["error"].endswith(f"; where that is {name}, start it with --allow-host {name}")
+    for headers in ({"Host": "<b>x</b>"}, {"Origin": "null"}, {"Origin": "file://"}, {"Sec_Fetch_Site": "cross-site"}):
+        status, told, _ = ask(server, "GET", "/", **headers)
+        assert status == 403 and b"--allow-host" not in told
+
+
+def test_names_that_are_allowed_are_answered(server):
+    for headers in ({"Host": "localhost:9000", "Origin": "http://localhost:9000", "Sec_Fetch_Site": "same-origin"}, {"Host": "LOCALHOST:9000"},
+                    {"Host": "cam.example.org", "Origin": "https://cam.example.org"}, {"Origin": "https://cam.example.org"}, {"Host": "cam.example.org:444"}):
+        assert ask(server, "GET", "/", **headers)[0] == 200, headers
+    for headers in ({"Host": "localhost:9001"}, {"Host": "localhost:9000", "Origin": "http://evil.example"}, {"Host": "xcam.example.org"},
+                    {"Host": "cam.example.org", "Sec_Fetch_Site": "cross-site"}):
+        assert ask(server, "GET", "/", **headers)[0] == 403, headers
+    for name in ("http://localhost:9000", "localhost:9000/", "a b", ""):
+        with pytest.raises(InputError, match="--allow-host .*as it stands in the browser's address"):
+            cam_localization.Server("127.0.0.1", 0, None, b"", allowed=[name])
+
+
+def test_many_clients_at_once_all_have_their_answers(boxed):
+    """All of them come before the server takes the first one."""
+    localizer = localization.load(boxed[1][1])
+    running = cam_localization.Server("127.0.0.1", 0, lambda pixels, _: localizer(pixels, 1), b"")
+    with open(boxed[2] / "set" / RED / "a.png", "rb") as file:
+        picture = file.read()
+    clients = [http.client.HTTPConnection("127.0.0.1", running.server_address[1], timeout=0.5) for _ in range(40)]
+    for client in clients:
+        client.connect()  # of a queue that is full, in vain
+        client.sock.settimeout(60)
+        client.request("POST", "/look", picture)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        answers = [client.getresponse() for client in clients]
+        assert [answer.status for answer in answers] == [200] * 40
+        assert all(json.loads(answer.read())["predictions"][0]["label"] == "red thing" for answer in answers)
+    finally:
+        running.shutdown()
+        running.server_close()
+        thread.join(10)
+
+
+def test_a_refusal_is_heard_behind_what_was_not_read(server):
+    """By a client that sends all of it before it listens."""
+    for headers, status in (({"Host": "proxy.example"}, 403), ({"Content_Length": "40000000"}, 413), ({"Content_Type": "multipart/form-data; boundary=x"}, 415)):
+        assert ask(server, body=bytes(8_000_000), **headers)[0] == status
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "AVIF", "JPEG2000", "GIF", "BMP"])
+def test_every_form_of_picture_is_looked_at(server, boxed, kind):
+    with Image.open(boxed[2] / "set" / RED / "a.png") as image:
+        file = io.BytesIO()
+        image.convert("RGB").save(file, kind)
+    status, body, _ = ask(server, body=file.getvalue())
+    found = json.loads(body)["predictions"][0]
+    assert status == 200 and found["label"] == "red thing"
+    np.testing.assert_allclose(found["box"], BOXES["a"], atol=2)
+
+
+def test_the_page_lets_every_form_be_chosen():
+    page = cam_localization.page_to_serve("x", cam_report.About()).decode()
+    accepted, several = re.search(r'id="file" accept="([^"]*)"( multiple)', page).groups()
+    for ending in cam_data.walking.ENDINGS:
+        assert ending in accepted or mimetypes.types_map.get(ending, "").startswith("image/") and "image/*" in accepted, ending
+
+
+def test_a_class_is_asked_for(server, boxed):
+    """The answer is as localizations.json has it."""
+    path = boxed[2] / "set" / RED / "b.png"
+    with open(path, "rb") as file:
+        picture = file.read()
+    localizer = localization.load(boxed[1][1])
+    blue, green = localizer(str(path), classes=["blue thing", "green thing"])
+    status, body, _ = ask(server, path="/look?class=blue+thing&class=green%20thing", body=picture, X_Picture_Name="b.png")
+    told = json.loads(body)
+    assert status == 200 and (told["image"], told["width"], told["height"]) == ("b.png", 64, 64)
+    assert told["predictions"] == [{"class": one.number, "wnid": one.wnid, "label": one.label, "probability": pytest.approx(one.probability),
+                                    "box": list(one.box), "peak": list(one.peak)} for one in (blue, green)]
+    assert [told["names"][view["c"]][0] for view in told["held"]["views"]] == ["blue thing", "green thing"]
+    for path, message in (("/look?class=dragon", "no class of these weights is called 'dragon'"), ("/look?" + "class=0&" * 21, "at most 20")):
+        status, body, _ = ask(server, path=path, body=picture)
+        assert status == 422 and message in json.loads(body)["error"]
+
+
 def test_hostile_uploads_are_one_line(server):
     bomb = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
     for body, headers, expected, message in (
@@ -332,7 +423,7 @@ def test_a_server_knows_its_names_as_browsers_say_them(host, port, known):
 
 
 def test_a_fault_of_the_network_is_said_on_both_sides(server, capsys, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise MemoryError("no room")
 
     monkeypatch.setattr(server, "look", fail)

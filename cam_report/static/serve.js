@@ -1,25 +1,47 @@
 // A page that asks the program behind it about pictures.
-async function ask(picture) {
-  if (!picture) return;
-  const said = element("dropped");
-  // A server that refuses what it has not read is not heard.
+let waiting = Promise.resolve(), latest = [], refused = [];
+
+function tell(text) {
+  element("dropped").textContent = [...refused, text].join("\n");
+}
+
+// One after the other, in the order in which they came; of several none is opened.
+function askAll(pictures) {
+  if (!pictures.length) return;
+  latest = pictures;
+  refused = [];
+  const asked = element("asked").value.trim();
+  pictures.forEach((picture, place) => {
+    const left = pictures.length - 1 - place;
+    waiting = waiting.then(() => ask(picture, asked, pictures.length === 1, left));
+  });
+}
+
+async function ask(picture, asked, alone, left) {
+  // A server that refuses what it has not read is not always heard.
   if (picture.size > report.serve) {
-    said.textContent = `${picture.name}: ${picture.size.toLocaleString("en")} bytes; at most ${report.serve.toLocaleString("en")} are read`;
+    refuse(picture, `${picture.size.toLocaleString("en")} bytes; at most ${report.serve.toLocaleString("en")} are read`);
     return;
   }
-  said.textContent = `looking at ${picture.name} ...`;
+  tell(`looking at ${picture.name} ...` + (left ? ` (${left} more)` : ""));
   try {
-    const answer = await fetch("look", { method: "POST", body: picture, headers: { "X-Picture-Name": encodeURIComponent(picture.name || "pasted") } });
+    const answer = await fetch(asked ? "look?class=" + encodeURIComponent(asked) : "look",
+      { method: "POST", body: picture, headers: { "X-Picture-Name": encodeURIComponent(picture.name || "pasted") } });
     const told = await answer.json();
     if (!answer.ok) throw new Error(told.error);
-    said.textContent = `${picture.name}: ${told.seconds.toFixed(2)} s`;
-    addItem(told);
+    tell(`${picture.name}: ${told.seconds.toFixed(2)} s`);
+    addItem(told, alone);
   } catch (error) {
-    said.textContent = `${picture.name}: ${error.message}`;
+    refuse(picture, error.message);
   }
 }
 
-function addItem({ item, held, names: classes }) {
+function refuse(picture, why) {
+  refused.push(`${picture.name}: ${why}`);
+  tell("");
+}
+
+function addItem({ item, held, names: classes }, alone) {
   const shifted = classes.map(name => {
     const known = names.findIndex(one => one.every((part, place) => part === name[place]));
     return known >= 0 ? known : names.push(name) - 1;
@@ -32,20 +54,26 @@ function addItem({ item, held, names: classes }) {
   items.push(item);
   document.body.append(make("script", { type: "application/json", id: "item-" + number, text: JSON.stringify(held) }));
   choose();
-  open(number);
+  if (alone) open(number);
 }
 
 function prepareServing() {
   if (!report.serve) return;
   const form = element("drop");
   form.hidden = false;
-  form.addEventListener("submit", event => event.preventDefault());
-  element("file").addEventListener("change", () => ask(element("file").files[0]));
-  document.addEventListener("paste", event => ask([...event.clipboardData.files][0]));
+  form.addEventListener("submit", event => {  // Enter behind a class: the same pictures once more
+    event.preventDefault();
+    askAll(latest);
+  });
+  element("file").addEventListener("change", () => {
+    askAll([...element("file").files]);
+    element("file").value = "";  // so that the same one may be chosen again
+  });
+  document.addEventListener("paste", event => askAll([...event.clipboardData.files]));
   for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(name, event => {
     event.preventDefault();
     form.classList.toggle("over", name === "dragover");
-    if (name === "drop") ask(event.dataTransfer.files[0]);
+    if (name === "drop") askAll([...event.dataTransfer.files]);
   });
 }
 
