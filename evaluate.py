@@ -118,7 +118,7 @@ def evaluate_guesses(settings, pictures):
 def evaluate_scores(settings, pictures):
     threshold = PAPER_THRESHOLD if settings.threshold is None else settings.threshold
     scale = settings.scale or "min-max"
-    notice = cam_evaluation.notice_scores(pictures, settings.report) if keeps_maps(settings, pictures) else None
+    notice = cam_evaluation.notice_scores(pictures, settings.report, threshold) if keeps_maps(settings, pictures) else None
     records, warnings, noticed = cam_evaluation.evaluate_score_maps(
         settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)), notice=notice)
     return Judged(records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings.boxes, threshold, scale),

@@ -32,8 +32,8 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
     batch      pictures that the network sees at once
     progress   wraps the pictures, to show how far it is
     keep       of a picture's pixels, as of `Localizer.stream`
-    notice     a function of each picture's PictureMaps and refined maps, [guesses + 1, h, w], whose answers come third; the
-               last class is the true one
+    notice     a function of each picture's PictureMaps, refined maps, [guesses + 1, h, w], and boxes, [guesses + 1, 4] (None where
+               no boxes are judged), whose answers come third; the last class is the true one
     raises     InputError when no class of the data is among the weights', or no
                picture can be read
     """
@@ -62,7 +62,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
             row = collector.evaluate(maps.number, maps.size, boxes, refined[-1])
         except InputError as error:  # of its mask
             return f"skipped {error}", None, None
-        return None, (row, rank, truth[maps.number], maps.classes[:guesses], boxes), notice and notice(maps, refined)
+        return None, (row, rank, truth[maps.number], maps.classes[:guesses], boxes), notice and notice(maps, refined, boxes)
 
     every = localizer.class_maps_of(sources(pictures), choose, min(batch, len(pictures)), keep=keep, largest=pictures.largest)
     noticed = []
@@ -91,7 +91,7 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
 
     rule, threshold  of the boxes: a name in RULES, and a share of the map's maximum
     scale            of the maps, see `ops.normalise`
-    notice           a function of a row, its heat map and its picture's size (None where nobody needed it)
+    notice           a function of a row, its heat map, its picture's size and the box that is judged, [1, 4] (both None where no boxes are)
     """
     collector, warnings = Collector(pictures, thresholds), _clipped(pictures)
     called = map_names(pictures)
@@ -100,10 +100,10 @@ def evaluate_score_maps(folder, pictures, rule, threshold, scale="min-max", prog
         scores = read_score_map(folder, called[row])
         try:
             size, heat_map = _size(pictures, row), heat_map_of(scores, scale)
-            seen = notice and notice(row, heat_map, size)
+            boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
+            seen = notice and notice(row, heat_map, size, boxes)
         except InputError as error:
             return f"skipped {error}", None, None
-        boxes = RULES[rule](heat_map[None], scores[None], size, threshold) if pictures.boxes else None
         # As of a network's own maps: the scale that cuts negative values off does so for the metrics, too.
         judged = np.maximum(scores, 0) if scale == "max" else scores
         try:

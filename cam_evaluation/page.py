@@ -10,7 +10,6 @@ from dataclasses import replace
 from cam_base import InputError
 from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
-from localization.settings import PAPER_THRESHOLD
 from .collector import class_name
 from .compare import settings_of
 from .report import curves_of
@@ -18,38 +17,41 @@ from .showing import figure_rows, setting_rows
 from .statistics import IOU, per_class
 
 REPORT = "report.html"
+RUNS = ["A", "B"]  # of a comparison
 MOST_ROWS = 200  # of a list of confusions or changes
 
 
 def notice_network(localizer):
-    """A function of PictureMaps, whose pixels were kept by `small_picture`, and their refined maps to what a report shows of them.
+    """A function of PictureMaps, whose pixels were kept by `small_picture`, their refined maps and the boxes that are judged (or None)
+    to what a report shows of them.
 
     The last class is the true one, the first the network's guess.
     """
-    def notice(maps, refined):
+    def notice(maps, refined, boxes):
         heat_maps, grids = localizer.heat_maps(refined), localizer.scaled(refined)
         true, guess = (localizer.classes[maps.classes[place]] for place in (-1, 0))
         places = [-1] if true == guess else [-1, 0]
-        views = [view(localizer.classes[maps.classes[place]], float(maps.probabilities[maps.classes[place]]), grids[place], heat_maps[place])
-                 for place in places]
+        views = [view(localizer.classes[maps.classes[place]], float(maps.probabilities[maps.classes[place]]), grids[place], heat_maps[place],
+                      None, localizer.threshold, None if boxes is None else boxes[place]) for place in places]
         return Shown("", maps.size, maps.kept, views, true=true, guess=guess)
 
     return notice
 
 
-def notice_scores(pictures, with_pictures):
-    """The same of a picture's row, its score map's heat map, and its size.
+def notice_scores(pictures, with_pictures, threshold):
+    """The same of a picture's row, its score map's heat map, its size, and the boxes that are judged (or None).
 
     with_pictures  whether they are read only to be shown
+    threshold      of the boxes
     """
-    def notice(row, heat_map, size):
+    def notice(row, heat_map, size, boxes):
         pixels, true = None, pictures.categories[pictures.labels[row]]
         if with_pictures:
             with contextlib.suppress(InputError):  # figures are of the maps: a picture that is missing changes none of them
                 pixels = pictures.pixels(row)
         shape = heat_map.shape if pixels is None else pixels.shape[:2]
         return Shown("", shape if size is None else tuple(map(int, size)), b"" if pixels is None else small_picture(pixels),
-                     [view(true, None, heat_map, heat_map)], true=true)
+                     [view(true, None, heat_map, heat_map, None, threshold, None if boxes is None else boxes[0])], true=true)
 
     return notice
 
@@ -89,7 +91,7 @@ def about_evaluation(shown, records, pictures, metrics):
                "rows": [[labels.get(row["class"], row["class"]), *list(row.values())[1:]] for row in rows]}]
     if records.guesses is not None:
         tables.append(_confusions(shown))
-    return About(_threshold(metrics), metrics.get("boxes") == "peak", figures=figure_rows(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
+    return About(rules=[metrics.get("boxes")], figures=figure_rows(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
                  settings=setting_rows(metrics), commands=[shlex.join(sys.argv)])
 
 
@@ -101,7 +103,7 @@ def curves_to_show(panels):
 
 
 def write_comparison(folder, first, second, differences, settings, where="auto"):
-    """Write report.html of two evaluations, whose folders hold maps.npz. The slider begins at the first one's threshold.
+    """Write report.html of two evaluations, whose folders hold maps.npz. Each side has a slider, which begins at its own threshold.
 
     differences  rows of the table of figures
     settings     {setting: (in first, in second)} of those that differ
@@ -112,22 +114,15 @@ def write_comparison(folder, first, second, differences, settings, where="auto")
     rows = [[one.name, one.iou, one.iou - one.change, one.change] for one in sorted(changed, key=lambda one: -abs(one.change))]
     tables = [{"title": f"{len(changed)} pictures whose box is right in one only", "columns": ["picture", "IoU A", "IoU B", "A - B"],
                "rows": rows[:MOST_ROWS], "filter": "picture"}]
-    about = About(_threshold(settings_of(first) or {}), runs=True, figures=differences, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
+    about = About(RUNS, [(settings_of(folder) or {}).get("boxes") for folder in (first, second)], figures=differences, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
                   figures_title="Differences", tables=tables, commands=[shlex.join(sys.argv)],
                   settings=[("A", first), ("B", second), *((name, f"{a}   and   {b}") for name, (a, b) in settings.items())])
     return save_page(os.path.join(folder, REPORT), f"{first} and {second}", shown, about, where)
 
 
-def _threshold(metrics):
-    """That of metrics.json, the middle of two, or the publication's."""
-    found = metrics.get("threshold")
-    numbers = [number for number in (found if isinstance(found, list) else [found]) if isinstance(number, float) and 0 <= number < 1]
-    return sum(numbers) / len(numbers) if numbers else PAPER_THRESHOLD
-
-
 def _beside(ours, theirs):
     """A picture with the views of both runs: of the true class first, A beside B."""
-    views = [one._replace(run=run) for number in (0, 1) for run, shown in (("A", ours), ("B", theirs)) for one in shown.views[number:number + 1]]
+    views = [one._replace(run=run) for number in (0, 1) for run, shown in zip(RUNS, (ours, theirs)) for one in shown.views[number:number + 1]]
     change = None if ours.iou is None or theirs.iou is None else ours.iou - theirs.iou
     return replace(ours, picture=ours.picture or theirs.picture, views=views, change=change)
 

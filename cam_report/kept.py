@@ -17,7 +17,8 @@ LARGEST_SIDE = 1 << 16
 ARRAYS = {"names": ("u", ()), "size": ("i", (2,)), "picture": ("u", ()), "picture_end": ("i", ()), "view_end": ("i", ()),
           "true_end": ("i", ()), "true_box": ("i", (4,)), "true": ("i", ()), "guess": ("i", ()), "right": ("i", ()), "iou": ("f", ()),
           "category": ("i", ()), "probability": ("f", ()), "map_size": ("i", (2,)), "grid_size": ("i", (2,)), "grid": ("f", ()),
-          "count": ("u", (STEPS,)), "peak": ("u", (STEPS,)), "box": ("u", (4,))}
+          "count": ("u", (STEPS,)), "peak": ("u", (STEPS,)), "box": ("u", (4,)), "threshold": ("f", ()), "drawn": ("i", (4,))}
+NO_BOX = (-1,) * 4  # of "drawn", where no box was judged
 
 
 def write_kept(folder, shown):
@@ -37,8 +38,9 @@ def write_kept(folder, shown):
         "iou": np.array([np.nan if one.iou is None else one.iou for one in shown], np.float64),
         "category": [number(view.category) for view in views],
         "probability": np.array([np.nan if view.probability is None else view.probability for view in views], np.float32),
+        "threshold": np.array([view.threshold for view in views], np.float64), "drawn": [view.box or NO_BOX for view in views],
         "map_size": [view.map_size for view in views], "grid_size": [view.grid.shape for view in views]}
-    arrays = {name: array if name in ("iou", "probability") else np.asarray(array, np.int64).reshape(-1, *ARRAYS[name][1]) for name, array in arrays.items()}
+    arrays = {name: array if ARRAYS[name][0] == "f" else np.asarray(array, np.int64).reshape(-1, *ARRAYS[name][1]) for name, array in arrays.items()}
     arrays |= {"picture": np.frombuffer(b"".join(one.picture for one in shown), np.uint8),
                "grid": _joined([np.ravel(view.grid) for view in views], np.float16),
                "count": np.array([view.steps.count for view in views], np.uint8).reshape(-1, STEPS),
@@ -64,7 +66,9 @@ def read_kept(folder):
                     raise ValueError("too large")
             opened.seek(0)
             file = np.load(opened, allow_pickle=False)
-            arrays = {name: file[name] for name in ARRAYS}
+            arrays = {name: file[name] for name in ARRAYS if name in file}
+        if len(arrays) < len(ARRAYS):
+            raise InputError(f"{path}: has no {', '.join(sorted(set(ARRAYS) - set(arrays)))}, as another version wrote it: judge again by evaluate.py")
         return _shown(arrays)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}: {FILE}; evaluate.py writes it, unless --keep-maps is fewer than its pictures") from None
@@ -87,7 +91,7 @@ def _shown(arrays):
     for name in ("size", "picture_end", "view_end", "true_end", "true", "guess", "right", "iou"):
         if len(arrays[name]) != pictures:
             raise ValueError(f"{name} of {len(arrays[name])} pictures, not {pictures}")
-    for name in ("probability", "map_size", "grid_size", "count", "peak"):
+    for name in ("probability", "map_size", "grid_size", "count", "peak", "threshold", "drawn"):
         if len(arrays[name]) != views:
             raise ValueError(f"{name} of {len(arrays[name])} maps, not {views}")
     grid_size, map_size = arrays["grid_size"], arrays["map_size"]
@@ -97,6 +101,8 @@ def _shown(arrays):
         raise ValueError("sizes of pictures")
     if views and (arrays["count"].min() < 1 or arrays["count"].max() > MOST or (arrays["peak"] >= arrays["count"]).any()):
         raise ValueError("counts of segments")
+    if views and not (0 <= arrays["threshold"].min() and arrays["threshold"].max() < 1 and -1 <= arrays["drawn"].min() and arrays["drawn"].max() < 1 << 20):
+        raise ValueError("boxes that were judged")
     for name in ("true", "guess", "category"):
         if len(arrays[name]) and not (-1 <= arrays[name].min() and arrays[name].max() < len(categories)):
             raise ValueError(f"{name} of no class")
@@ -105,7 +111,8 @@ def _shown(arrays):
     grids = _parts(arrays["grid"], np.cumsum(grid_size.prod(axis=1)))
     boxes = _parts(arrays["box"], np.cumsum(arrays["count"].sum(axis=1, dtype=np.int64)))
     every = [View(categories[arrays["category"][row]], _or_none(arrays["probability"][row]), grids[row].reshape(grid_size[row]),
-                  StepBoxes(arrays["count"][row], boxes[row].astype(np.int32), arrays["peak"][row]), tuple(map_size[row].tolist()))
+                  StepBoxes(arrays["count"][row], boxes[row].astype(np.int32), arrays["peak"][row]), tuple(map_size[row].tolist()),
+                  None, float(arrays["threshold"][row]), None if arrays["drawn"][row, 0] < 0 else tuple(arrays["drawn"][row].tolist()))
              for row in range(views)]
     return [Shown(ids[row], tuple(arrays["size"][row].tolist()), pictures_of[row].tobytes(), list(of_picture), true_boxes[row].tolist(),
                   _category(categories, arrays["true"][row]), _category(categories, arrays["guess"][row]),

@@ -31,18 +31,16 @@ def is_linked(where, pictures):
 class About:
     """What a page says besides its pictures.
 
-    threshold       at which the slider begins
-    peak            whether the box is that of the segment with the peak
-    runs            whether the views of a picture are of several runs, to be seen side by side
+    runs            names of the two runs that the views of a picture are of, to be seen side by side, each with a slider; [] where there is one run
+    rules           by which the boxes of each of them, or of the one run, were drawn: names in `localization.boxes.RULES`
     figures         rows of the table `figures_title`, with `figure_columns`
     curves          dictionaries of title, axis, x, lines {name: values}, slider (whether x is a threshold)
     tables          dictionaries of title, columns, rows and filter: what a row's first cell chooses, "search", "picture" or None
     settings        rows (name, value); commands: lines
     """
 
-    threshold: float = 0.2
-    peak: bool = False
-    runs: bool = False
+    runs: list = field(default_factory=list)
+    rules: list = field(default_factory=lambda: ["paper"])
     figures_title: str = "Figures"
     figure_columns: list = field(default_factory=lambda: ["figure", "value", "95 % interval", "better"])
     figures: list = field(default_factory=list)
@@ -87,8 +85,7 @@ class PageWriter:
 
     def finish(self, about, serve=0):
         """Write what is known last; `serve`: of a page that asks its server about pictures (`cam_localization.server`), most bytes of one."""
-        report = {"steps": STEPS, "start": min(STEPS - 1, round(about.threshold * STEPS)), "peak": about.peak,
-                  "views_are_runs": about.runs, "names": self.encoder.names, "items": self.items,
+        report = {"steps": STEPS, "runs": about.runs, "rules": about.rules, "names": self.encoder.names, "items": self.items,
                   "palettes": {name: base64.b64encode(palette(name)).decode() for name in PALETTES},
                   "figures": about.figures, "figures_title": about.figures_title, "figure_columns": about.figure_columns,
                   "curves": about.curves, "tables": about.tables, "settings": [[name, str(value)] for name, value in about.settings],
@@ -129,7 +126,7 @@ class Encoder:
 
     def _view(self, one):
         grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)
-        return {"c": self._number(one.category), "p": one.probability, "run": one.run, "g": packed(grid), "gh": grid.shape[0],
+        return {"c": self._number(one.category), "p": one.probability, "run": one.run, "t": one.threshold, "drawn": one.box, "g": packed(grid), "gh": grid.shape[0],
                 "gw": grid.shape[1], "s": list(map(int, one.map_size)), "n": packed(one.steps.count.astype(np.uint8)),
                 "b": packed(one.steps.box.astype("<u2")), "k": packed(one.steps.peak.astype(np.uint8))}
 

@@ -11,6 +11,7 @@ from .slider import StepBoxes, step_boxes
 
 LARGEST_GRID = 56  # cells a side of a map as the page keeps it
 QUALITY = 80  # of the pictures, as JPEG
+START = 0.2  # at which the slider begins where nothing else is known: the publication's threshold
 
 
 class View(NamedTuple):
@@ -22,6 +23,9 @@ class View(NamedTuple):
     steps        StepBoxes of the heat map from which boxes are drawn
     map_size     its (height, width)
     run          what the page calls the run that it is of; None where there is one run
+    threshold    of its box, a share of the heat map's maximum, at which the page's slider begins
+    box          x0, y0, x1, y1 in pixels of the picture, half-open: the box that was written or judged, which no step of the slider
+                 need have; None: that of the step at the threshold
     """
 
     category: tuple
@@ -30,6 +34,8 @@ class View(NamedTuple):
     steps: StepBoxes
     map_size: tuple
     run: str | None = None
+    threshold: float = START
+    box: tuple | None = None
 
 
 @dataclass
@@ -60,7 +66,7 @@ def small_picture(pixels):
     return ops.encode_jpeg(ops.panel(pixels), quality=QUALITY, comment=OWN_MARK)
 
 
-def view(category, probability, grid, heat_map, run=None):
+def view(category, probability, grid, heat_map, run=None, threshold=START, box=None):
     """The View of a class.
 
     grid      float [h, w] in [0, 1]; a larger one than the page keeps is resized
@@ -70,10 +76,11 @@ def view(category, probability, grid, heat_map, run=None):
         height, width = grid.shape
         shrink = LARGEST_GRID / max(height, width)
         grid = np.clip(ops.upsample(grid, (max(1, round(height * shrink)), max(1, round(width * shrink)))), 0, 1)
-    return View(category, probability, np.asarray(grid, np.float16), step_boxes(heat_map), heat_map.shape, run)
+    return View(category, probability, np.asarray(grid, np.float16), step_boxes(heat_map), heat_map.shape, run, float(threshold),
+                None if box is None else tuple(map(int, box)))
 
 
 def shown_of(name, result, pixels):
     """The Shown of a `localization.Result`, whose picture is `pixels`, uint8 [H, W, 3]: a View for each of its classes."""
-    views = [view(found.category, found.probability, found.heat_map, found.input_heat_map) for found in result]
+    views = [view(found.category, found.probability, found.heat_map, found.input_heat_map, None, found.threshold, found.box) for found in result]
     return Shown(name, result.size, small_picture(pixels), views, guess=views[0].category if views else None)

@@ -95,7 +95,7 @@ class Examples:
 def noticing(localizer, pictures):
     """Arguments of `evaluate_network` by which a sample of the pictures is kept for the page."""
     notice, wanted = notice_network(localizer), set(_spread(len(pictures), SAMPLE))
-    return {"keep": small_picture, "notice": lambda maps, refined: notice(maps, refined) if maps.number in wanted else None}
+    return {"keep": small_picture, "notice": lambda maps, *found: notice(maps, *found) if maps.number in wanted else None}
 
 
 def write_training_page(settings, examples, curves, records, noticed, judged, metrics):

@@ -44,7 +44,8 @@ def shown(number, name=None, views=2):
     pixels[40:120, 60:160] = rng.integers(0, 255, 3)
     maps = [heat_map(10 * number + place) for place in range(views)]
     true, guess = CLASSES[number % 3], CLASSES[number % 3 if number % 3 else 1]
-    found = [view((true, guess)[place % 2], 0.9 - 0.1 * place - 0.001 * (number % 100), ops.upsample(one, 12), one) for place, one in enumerate(maps)]
+    found = [view((true, guess)[place % 2], 0.9 - 0.1 * place - 0.001 * (number % 100), ops.upsample(one, 12), one, None, 0.3, (9, 9, 99, 99) if place else None)
+             for place, one in enumerate(maps)]
     return Shown(name or f"picture-{number:04}.jpg", (480, 640), small_picture(pixels), found, [[120, 80, 320, 240]], true, guess,
                  true == guess, (number * 37 % 100) / 100)
 
@@ -54,7 +55,7 @@ def save_report(folder, count, linked=False, names=()):
     every = [shown(number, names[number] if number < len(names) else None) for number in range(count)]
     path = os.path.join(folder, "report.html")
     thresholds = [step / 100 for step in range(100)]
-    about = About(0.2, figures=[("gt_known_localization", "0.5000", "0.4000 to 0.6000", "higher")],
+    about = About(figures=[("gt_known_localization", "0.5000", "0.4000 to 0.6000", "higher")],
                   curves=[{"title": "accuracy", "axis": "threshold", "x": thresholds, "lines": {"max_box_acc": thresholds[::-1]}, "slider": True}],
                   tables=[{"title": "Classes, worst first", "columns": ["class", "pictures"], "rows": [["tench", 3]], "filter": "search"}],
                   settings=[("weights", "<script>alert(2)</script>")], commands=["python evaluate.py"])

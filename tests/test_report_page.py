@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from coloured import CLASSES as COLOUR_CLASSES
 from coloured import SIDE, Colours, paint
-from small_reports import CLASSES, NASTY, browser_or_skip, errors, heat_map, opened, picture_of, save_report
+from small_reports import CLASSES, NASTY, browser_or_skip, errors, heat_map, opened, picture_of, save_report, shown
 
 import cam_localization
 import localization
 import ops
 from cam_base import InputError, Preprocessing
-from cam_report import About, PageWriter
+from cam_report import About, PageWriter, view
 from localization.boxes import paper_boxes, to_picture
 
 pytestmark = pytest.mark.slow
@@ -133,6 +133,45 @@ def test_keys_links_and_the_slider(browser, report):
     assert f"box {', '.join(map(str, expected))}" in text(browser, "caption") and "t=0.60" in browser.current_url
     press(browser, "\ue00c")  # Escape
     assert not browser.find_element("id", "view").get_attribute("open") and not errors(browser)
+
+
+def test_each_side_of_a_comparison_has_its_own_threshold(browser, tmp_path):
+    """Opened with the box that each side judged, its slider at its threshold; a slider moves its own side alone."""
+    one = shown(7)
+    own = [heat_map(70), heat_map(71)]
+    judged = [(0.2, paper_boxes(own[0][None], one.size, 0.2)[0]), (0.725, paper_boxes(own[1][None], one.size, 0.725, "peak")[0])]
+    one.views = [view(one.true, None, ops.upsample(maps, 12), maps, run, *how) for maps, run, how in zip(own, "AB", judged)]
+    path = str(tmp_path / "report.html")
+    with PageWriter(path, "A and B") as page:
+        page.add(one)
+        page.finish(About(["A", "B"], ["paper", "peak"]))
+
+    def said(caption, box):
+        return f"box {', '.join(map(str, box))} IoU {float(ops.iou(np.array(box), np.array(one.true_boxes)).max()):.3f}" in text(browser, caption)
+
+    opened(browser, path, "#id=picture-0007.jpg")
+    assert (text(browser, "t"), text(browser, "t2")) == ("0.20", "0.7250") and browser.current_url.endswith("jpg&c=1")
+    assert said("caption", judged[0][1]) and said("caption2", judged[1][1])
+    assert [one.text for one in browser.find_elements("css selector", ".slider")] == ["Threshold A", "Threshold B"]
+    give(browser, threshold2=50)
+    moved = paper_boxes(own[1][None], one.size, 0.5, "peak")[0]
+    assert said("caption", judged[0][1]) and said("caption2", moved) and "&t=,0.50&" in browser.current_url
+    link = browser.current_url.partition("#")[2]
+    browser.find_element("id", "reset").click()
+    assert said("caption2", judged[1][1]) and not browser.find_element("id", "reset").is_enabled()
+    opened(browser, path, "#" + link)
+    assert (text(browser, "t"), text(browser, "t2")) == ("0.20", "0.50") and said("caption2", moved)
+    browser.find_element("id", "peak").click()  # now both by the segment with the peak
+    assert said("caption", paper_boxes(own[0][None], one.size, 0.2, "peak")[0]) and not errors(browser)
+
+
+def test_a_page_is_opened_with_the_box_that_was_written(browser, report):
+    """Whatever the slider's own box at that threshold would be."""
+    path, _ = report
+    opened(browser, path, "#id=picture-0005.jpg&c=2")
+    assert text(browser, "t") == "0.30" and "box 9, 9, 99, 99" in text(browser, "caption")
+    give(browser, threshold=30)
+    assert f"box {', '.join(map(str, paper_boxes(heat_map(51)[None], (480, 640), 0.3)[0]))}" in text(browser, "caption") and not errors(browser)
 
 
 def test_what_is_drawn_is_the_box_and_the_map(browser, report):
@@ -255,7 +294,7 @@ def test_a_thousand_pictures_open_and_scroll(browser, tmp_path):
 def test_a_picture_that_is_dropped_is_shown(browser, tmp_path):
     """By the program's own server: a picture, one more of its name, and what is none."""
     localizer = localization.Localizer(Colours(), COLOUR_CLASSES, Preprocessing(size=SIDE, mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0)))
-    page = cam_localization.page_to_serve("Where a network sees its classes", About(0.2))
+    page = cam_localization.page_to_serve("Where a network sees its classes", About())
     server = cam_localization.Server("127.0.0.1", 0, lambda pixels, classes: localizer(pixels, 2, classes or None), page)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -72,7 +72,7 @@ def test_the_page_of_localize_shows_what_it_wrote(boxed):
     with open(folder / "out" / "localizations.json", encoding="utf-8") as file:
         written = json.load(file)["pictures"]
     report, held = parts(folder / "out" / "report.html")
-    assert report["start"] == 30 and len(report["items"]) == len(held) == len(written) == 4
+    assert len(report["items"]) == len(held) == len(written) == 4
     for item, view_of, entry in zip(report["items"], held, written):
         assert item["name"] == os.path.basename(entry["image"])
         if "error" in entry:
@@ -81,7 +81,7 @@ def test_the_page_of_localize_shows_what_it_wrote(boxed):
         assert (item["w"], item["h"]) == (entry["width"], entry["height"])
         for view, found in zip(view_of["views"], entry["predictions"], strict=True):
             own = localization.to_picture(boxes_at(view, 30)[:1], view["s"], item["h"], item["w"])[0]
-            assert own.tolist() == found["box"] and view["p"] == pytest.approx(found["probability"])
+            assert own.tolist() == found["box"] == view["drawn"] and view["t"] == 0.3 and view["p"] == pytest.approx(found["probability"])
             assert report["names"][view["c"]] == [found["label"], found["wnid"], found["label"]]
         picture = tf.io.decode_jpeg(base64.b64decode(view_of["picture"].partition(",")[2]))
         assert picture.shape == (240, 240, 3)
@@ -105,7 +105,7 @@ def test_the_page_of_an_evaluation_has_its_figures_and_true_boxes(boxed):
     report, held = parts(folder / "out" / "report.html")
     with open(folder / "out" / "pictures.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [item["name"] for item in report["items"]] == [row["id"] for row in rows] and report["start"] == 40
+    assert [item["name"] for item in report["items"]] == [row["id"] for row in rows] and {view["t"] for of in held for view in of["views"]} == {0.4}
     for item, of, row, box in zip(report["items"], held, rows, BOXES.values()):
         assert item["iou"] == pytest.approx(float(row["gt_known_iou"]), abs=1e-4) and of["truth"] == [list(box)]
         assert item["right"] == (row["rank"] == "1")
@@ -170,9 +170,12 @@ def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(box
     arguments = ["--compare", str(folder / "low"), str(folder / "high"), "--report", "--out", str(folder / "both")]
     assert evaluate_program.main(arguments) == 0
     report, held = parts(folder / "both" / "report.html")
-    assert report["views_are_runs"] and report["start"] == 20
+    assert report["runs"] == ["A", "B"] and report["rules"] == ["paper", "paper"]
     for item, of in zip(report["items"], held):
         assert [view["run"] for view in of["views"][:2]] == ["A", "B"] and of["views"][0]["b"] == of["views"][1]["b"]
+        assert [view["t"] for view in of["views"][:2]] == [0.2, 0.9]
+        # What each side is opened with is what its evaluation judged.
+        assert [iou_of(view, of) for view in of["views"][:2]] == pytest.approx([ious[name][item["name"]] for name in ("low", "high")], abs=1e-4)
         assert item["change"] == pytest.approx(ious["low"][item["name"]] - ious["high"][item["name"]], abs=1e-4)
         assert of["picture"].startswith("data:image/jpeg")
     (changed,) = report["tables"]
@@ -184,6 +187,44 @@ def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(box
     os.unlink(folder / "high" / "maps.npz")
     with pytest.raises(InputError, match="maps.npz; evaluate.py writes it, unless"):
         evaluate_program.main(arguments)
+
+
+def iou_of(view, held):
+    """That of the box that a view is opened with, and the picture's true ones."""
+    return float(ops.iou(np.array(view["drawn"]), np.array(held["truth"])).max())
+
+
+@pytest.mark.parametrize("how", [("--threshold", "0.385"), ("--boxes", "peak"), ("--boxes", "authors"), ("--threshold", "crossfit")])
+def test_a_page_is_opened_with_the_boxes_of_its_table(boxed, how):
+    """At a threshold between two steps of the slider, by another rule, and where halves of the pictures have thresholds of their own."""
+    data, network, folder = boxed
+    noise = np.random.default_rng(0)
+    for name, box in BOXES.items():  # shades of red, so that every threshold has another box
+        pixels = np.array(Image.open(folder / "set" / RED / f"{name}.png"))
+        pixels[..., 0] = np.clip(pixels[..., 0] + 50 * noise.random(pixels.shape[:2]) * (pixels[..., 1] == 100), 0, 255)
+        Image.fromarray(pixels).save(folder / "set" / RED / f"{name}.png")
+    metrics = evaluate(folder / "own", *data, *network, *how, "--report")
+    evaluate(folder / "other", *data, *network, "--threshold", "0.9")
+    assert evaluate_program.main(["--compare", str(folder / "other"), str(folder / "own"), "--report", "--out", str(folder / "both")]) == 0
+    with open(folder / "own" / "pictures.csv", encoding="utf-8") as file:
+        ious = {row["id"]: float(row["gt_known_iou"]) for row in csv.DictReader(file)}
+    for page, side in (("own", 0), ("both", 1)):
+        report, held = parts(folder / page / "report.html")
+        assert report["rules"][side] == metrics["boxes"]
+        for item, of in zip(report["items"], held, strict=True):
+            assert iou_of(of["views"][side], of) == pytest.approx(ious[item["name"]], abs=1e-4)
+    thresholds = {view["t"] for of in held for view in of["views"] if view["run"] == "B"}
+    if metrics["boxes"] != "authors":
+        assert thresholds <= set(np.ravel(metrics["threshold"]))
+
+
+def test_maps_of_another_version_are_named(boxed):
+    data, network, folder = boxed
+    evaluate(folder / "out", *data, *network)
+    path = folder / "out" / "maps.npz"
+    np.savez(path, **{name: array for name, array in np.load(path).items() if name not in ("drawn", "threshold")})
+    with pytest.raises(InputError, match="maps.npz: has no drawn, threshold, as another version wrote it: judge again"):
+        read_kept(str(folder / "out"))
 
 
 def test_maps_are_kept_of_so_many_pictures_at_most(boxed):
@@ -209,6 +250,7 @@ def test_what_is_kept_comes_back(tmp_path):
             np.testing.assert_array_equal(view.grid, other.grid)
             for array, read in zip(view.steps, other.steps):
                 np.testing.assert_array_equal(array, read)
+            assert (view.threshold, view.box) == (other.threshold, other.box)
             assert view.category == other.category and view.probability == pytest.approx(other.probability)
 
 
@@ -220,7 +262,7 @@ def test_damaged_maps_are_one_line(tmp_path):
         ("count", np.zeros_like(whole["count"])), ("grid_size", whole["grid_size"] * 1000), ("category", whole["category"] + 99),
         ("picture_end", whole["picture_end"][::-1]), ("names", np.frombuffer(b'{"ids": 5}', np.uint8)), ("box", whole["box"].astype(float)),
         ("names", np.frombuffer(json.dumps({"ids": [[], 2, None], "categories": [[None, "a"]] * 3}).encode(), np.uint8)),
-        ("size", np.zeros_like(whole["size"]))]
+        ("size", np.zeros_like(whole["size"])), ("threshold", whole["threshold"] + 1), ("drawn", whole["drawn"] - 9)]
     for name, array in changes:
         np.savez(path, **whole | {name: array})
         with pytest.raises(InputError, match="maps.npz is damaged") as caught:

@@ -54,4 +54,17 @@ function iou(a, b) {
   return all > 0 ? both / all : 0;
 }
 
+// Which slider moves a view: that of its run, or the only one.
+const sliderOf = view => Math.max(0, report.runs.indexOf(view.run));
+
+// The step of a view: where its slider was moved to, else the nearest to the threshold of its box.
+const stepOf = (view, look) => look.moved[sliderOf(view)] ?? Math.min(steps - 1, Math.round(view.t * steps));
+
+// The box of a view: the very one that was written or judged, or, where something else was asked for, that of the step.
+function boxOf(view, item, look) {
+  if (view.drawn && look.moved[sliderOf(view)] === null && look.peak === null) return view.drawn;
+  const step = stepOf(view, look), peak = look.peak ?? report.rules[sliderOf(view)] === "peak";
+  return boxesAt(view, item, step)[peak ? view.peakAt[step] : 0];
+}
+
 const bestIou = (box, truth) => truth.reduce((best, one) => Math.max(best, iou(box, one)), 0);

@@ -38,7 +38,7 @@ function frame(pen, box, scaleX, scaleY, colour, width, dashed = false) {
 
 const overlayCanvas = document.createElement("canvas");
 
-// look: {step, colours, opacity, box, segments, peak, truth, grid}. Returns the box that is drawn, or null.
+// look: {moved: the step of each slider or null, peak: or null, colours, opacity, box, segments, truth, grid}. Returns the box that is drawn, or null.
 function draw(canvas, item, view, look, width) {
   const height = Math.max(1, Math.round(width * item.h / item.w));
   canvas.width = width;
@@ -58,9 +58,8 @@ function draw(canvas, item, view, look, width) {
   const x = width / item.w, y = height / item.h;
   if (look.truth) for (const box of item.truth) frame(pen, box, x, y, "#00e640", 3);
   if (!view) return null;
-  const boxes = boxesAt(view, item, look.step);
-  if (look.segments) for (const box of boxes.slice(1)) frame(pen, box, x, y, "#ffffff", 1);
-  const drawn = look.peak ? boxes[view.peakAt[look.step]] : boxes[0];
+  const drawn = boxOf(view, item, look);
+  if (look.segments) for (const box of boxesAt(view, item, stepOf(view, look)).slice(1)) frame(pen, box, x, y, "#ffffff", 1);
   const whole = drawn[0] === 0 && drawn[1] === 0 && drawn[2] === item.w && drawn[3] === item.h;
   if (look.box) frame(pen, drawn, x, y, "#ffffff", 2, whole);
   return drawn;

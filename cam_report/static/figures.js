@@ -57,8 +57,9 @@ function curve({ title, axis, x, lines, slider }) {
     said.textContent = `${axis} ${Number(x[place].toFixed(4))}: ` + Object.entries(lines).map(([name, line]) => `${name} ${line[place].toFixed(4)}`).join(", ");
   });
   if (slider) drawing.addEventListener("click", event => {
-    look.step = Math.min(steps - 1, Math.round(x[nearest(event)] * steps));
-    said.textContent = `the slider is at ${(look.step / steps).toFixed(2)}`;
+    const step = Math.min(steps - 1, Math.round(x[nearest(event)] * steps));
+    look.moved = [step, step];
+    said.textContent = `the slider is at ${(step / steps).toFixed(2)}`;
   });
   return make("div", { class: "curve" }, make("h2", { text: title }), drawing, said);
 }

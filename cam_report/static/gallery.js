@@ -79,6 +79,6 @@ function cellOf(number) {
     "aria-label": `${item.name}: ${words}${item.right === null ? "" : item.right ? ", guessed right" : ", guessed wrong"}`, onclick: () => open(number) },
   make("span", { class: "shown" }, canvas), make("span", { class: "words", text: words }), make("span", { class: "words", text: item.name }));
   const held = load(number);
-  held.ready.then(() => draw(canvas, held, held.views[0], { ...look, step: report.start, box: true, segments: false, peak: report.peak, truth: true, grid: false }, 240));
+  held.ready.then(() => draw(canvas, held, held.views[0], { ...look, ...asDrawn(), box: true, segments: false, truth: true, grid: false }, 240));
   return cell;
 }

@@ -1,14 +1,21 @@
 // One picture, large: its classes, the slider, and what is drawn.
-const look = { step: report.start, colours: "jet", opacity: 0.5, box: true, segments: false, peak: report.peak, truth: true, grid: false };
+// As written or judged, until a slider or the choice of a segment is touched.
+const asDrawn = () => ({ moved: [null, null], peak: null });
+const look = { ...asDrawn(), colours: "jet", opacity: 0.5, box: true, segments: false, truth: true, grid: false };
+const SLIDERS = [["threshold", "t"], ["threshold2", "t2"]].slice(0, Math.max(1, report.runs.length));
 let current = null, tab = 0, beside = -1;
 const dialog = element("view");
 
 function prepareView() {
   for (const name of Object.keys(palettes)) element("colours").append(make("option", { value: name, text: name }));
-  element("threshold").max = steps - 1;
-  element("peak").checked = look.peak;
   const bind = (id, event, change) => element(id).addEventListener(event, () => { change(element(id)); show(); });
-  bind("threshold", "input", input => { look.step = Number(input.value); });
+  SLIDERS.forEach(([id], number) => {
+    element(id).max = steps - 1;
+    element(id).closest("label").hidden = false;
+    if (report.runs.length) element(id).closest("label").querySelector(".slider").textContent = `Threshold ${report.runs[number]}`;
+    bind(id, "input", input => { look.moved[number] = Number(input.value); });
+  });
+  bind("reset", "click", () => Object.assign(look, asDrawn()));
   bind("colours", "input", input => { look.colours = input.value; });
   bind("opacity", "input", input => { look.opacity = input.value / 100; });
   bind("beside", "input", input => { beside = Number(input.value); });
@@ -25,7 +32,7 @@ function prepareView() {
 function open(number) {
   current = load(number);
   tab = Math.min(tab, Math.max(0, current.views.length - 1));
-  if (report.views_are_runs) beside = current.views.length > 1 ? 1 : -1;
+  if (report.runs.length) beside = current.views.length > 1 ? 1 : -1;
   else if (beside >= current.views.length) beside = -1;
   if (!dialog.open) dialog.showModal();
   show();
@@ -38,6 +45,15 @@ const titleOf = view => `${view.run ? view.run + ": " : ""}${label(view.c)}${vie
 // A name as an address can hold it: what is no letter becomes one.
 const linked = name => name.replace(/\p{Surrogate}/gu, "\ufffd");
 
+const untouched = () => look.peak === null && look.moved.every(step => step === null);
+
+// What the page says of the threshold of a view.
+function thresholdOf(view) {
+  const moved = look.moved[sliderOf(view)];
+  if (moved !== null) return (moved / steps).toFixed(2);
+  return report.rules[sliderOf(view)] === "authors" && look.peak === null ? "the authors' own" : view.t.toFixed(Math.abs(view.t * steps - Math.round(view.t * steps)) < 1e-6 ? 2 : 4);
+}
+
 function show() {
   if (!current) return;
   const { views } = current;
@@ -46,13 +62,20 @@ function show() {
     type: "button", "aria-pressed": String(number === tab), text: `${number + 1} ${titleOf(view)}`, onclick: () => { tab = number; show(); } })));
   const others = [[-1, "nothing"], ...views.map((view, number) => [number, titleOf(view)])];
   element("beside").replaceChildren(...others.map(([number, text]) => make("option", { value: number, text, selected: number === beside })));
-  element("threshold").value = look.step;
-  element("t").textContent = (look.step / steps).toFixed(2);
+  SLIDERS.forEach(([id, output], number) => {
+    const view = [views[tab], views[beside], ...views].find(one => one && sliderOf(one) === number);
+    element(id).disabled = !view;
+    element(id).value = view ? stepOf(view, look) : 0;
+    element(output).textContent = view ? thresholdOf(view) : "";
+  });
+  element("peak").checked = look.peak ?? (views.length > 0 && report.rules[sliderOf(views[tab])] === "peak");
+  element("reset").disabled = untouched();
   const width = Math.max(160, Math.round(Math.min(640, 520 * current.w / current.h)));
   panel("stage", "caption", views[tab], width);
   element("second").hidden = beside < 0;
   if (beside >= 0) panel("stage2", "caption2", views[beside], width);
-  history.replaceState(null, "", `#id=${encodeURIComponent(linked(current.name))}&t=${(look.step / steps).toFixed(2)}&c=${tab + 1}`);
+  const moved = SLIDERS.map((_, number) => look.moved[number] === null ? "" : (look.moved[number] / steps).toFixed(2)).join(",");
+  history.replaceState(null, "", `#id=${encodeURIComponent(linked(current.name))}${/\d/.test(moved) ? "&t=" + moved : ""}&c=${tab + 1}`);
 }
 
 function panel(stage, caption, view, width) {
@@ -72,7 +95,7 @@ function step(by) {
 }
 
 function toggle(id) {
-  element(id).checked = look[id] = !look[id];
+  element(id).checked = look[id] = !element(id).checked;
   show();
 }
 
@@ -93,8 +116,10 @@ function followLink() {
   const link = new URLSearchParams(location.hash.slice(1));
   const number = items.findIndex(item => linked(item.name) === link.get("id"));
   if (number < 0) return;
-  const share = Number(link.get("t"));
-  if (link.has("t") && share >= 0 && share < 1) look.step = Math.min(steps - 1, Math.round(share * steps));
+  if (link.has("t")) look.moved = look.moved.map((_, slider) => {
+    const text = link.get("t").split(",")[slider] ?? "", share = Number(text);
+    return text !== "" && share >= 0 && share < 1 ? Math.min(steps - 1, Math.round(share * steps)) : null;
+  });
   if (link.has("c")) tab = Math.max(0, Number(link.get("c")) - 1 || 0);
   open(number);
 }
