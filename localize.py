@@ -13,7 +13,7 @@ import localization
 import nets
 import ops
 import weights
-from cam_base import InputError, find_class
+from cam_base import InputError, classes_called, nearest_names
 from cam_base.terminal import Table, Terminated, counted, progress, run_program, say, show, warn
 from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
@@ -21,7 +21,8 @@ from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 REPORT = "report.html"
 WRITERS = os.cpu_count() or 1  # threads
-UNSURE = 0.3  # probability of the first class below which an answer is marked
+UNSURE = 0.3  # probability below which an answer is marked
+MOST_ASKED = 50  # classes, each of which is a panel of a strip
 
 
 def main(arguments):
@@ -48,7 +49,7 @@ def localize(settings, standard_output=None):
         check_colours(settings.alpha, settings.colormap)
     device = nets.prepare_devices()
     localizer = localization.load(settings.weights, **settings.localizer_options())
-    classes = [class_called(localizer, name) for name in settings.classes] or None
+    classes = asked_classes(localizer, settings.classes)
     run = cam_localization.describe_run(settings, localizer, files, classes)
     results_file = cam_localization.ResultsFile(settings, run, standard_output)
     outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)), classes)
@@ -61,10 +62,10 @@ def localize(settings, standard_output=None):
     results = localizer.stream(files[len(earlier):], min(settings.batch, len(files)), settings.top, classes,
                                largest=settings.largest_pixels(), keep=outputs.keep(),
                                min_probability=settings.min_probability)
-    tally = Tally(cam_localization.names_to_show(files), len(files), guessed=classes is None)
+    tally = Tally(cam_localization.names_to_show(files), len(files), localizer.names, guessed=classes is None)
     found = zip(results, names[len(earlier):])
     if settings.report:
-        with report_page(settings, len(files)) as page:
+        with report_page(settings, len(files), dict(zip(localizer.classes, localizer.names))) as page:
             write_all(results_file, outputs, found, tally, page=page)
             page.finish(about_page(settings, localizer, run))
     else:
@@ -76,9 +77,9 @@ def localize(settings, standard_output=None):
         if settings.report:
             done += f", {REPORT}"
         say((f"{done}: {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
-        if classes is None:
-            say(f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows"
-                + f"; ? is below {UNSURE}: it may be none of them" * bool(tally.unsure))
+        say((f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows" if classes is None else
+             "A box is drawn for every class of --class, whether a picture shows it or not")
+            + f"; ? is below {UNSURE}: it may {'be none of them' if classes is None else 'not be there'}" * bool(tally.unsure))
     return 0 if tally.done == len(files) and not tally.incomplete else 2
 
 
@@ -86,21 +87,21 @@ def serve(settings):
     """A page to drop pictures on, until Ctrl-C."""
     device = nets.prepare_devices()
     localizer = localization.load(settings.weights, **settings.localizer_options())
-    classes = [class_called(localizer, name) for name in settings.classes] or None
+    classes = asked_classes(localizer, settings.classes)
     localizer(np.zeros((64, 64, 3), np.uint8), settings.top, classes)  # compiles: nobody waits for it later
     about = cam_report.About(rules=[settings.boxes], commands=[shlex.join(sys.argv)],
                              settings=[("weights", weights.resolve(settings.weights)), ("classes", len(localizer.classes)), ("device", device)])
     page = cam_localization.page_to_serve("Where a network sees its classes", about)
     cam_localization.serve(cam_localization.Server(
-        settings.host, settings.serve, lambda pixels, asked: localizer(pixels, settings.top, asked or classes), page,
+        settings.host, settings.serve, lambda pixels, asked: localizer(pixels, settings.top, numbers_of(localizer, asked) or classes), page,
         min(cam_localization.PIXELS, settings.largest_pixels()), settings.allow_host))
     return 0
 
 
-def report_page(settings, pictures):
-    """The page of --report, to be written."""
+def report_page(settings, pictures, names):
+    """The page of --report, to be written; names: {Category: what it is called}."""
     return cam_report.PageWriter(os.path.join(settings.out, REPORT), "Where a network sees its classes",
-                                 cam_report.is_linked(settings.report_pictures, pictures))
+                                 cam_report.is_linked(settings.report_pictures, pictures), names)
 
 
 def about_page(settings, localizer, run):
@@ -141,12 +142,13 @@ class Tally:
 
     shown    {file: its name in the table}
     total    how many pictures there are
-    guessed  whether the classes are the network's own, of which the first is marked where it is unsure
+    names    of the classes
+    guessed  whether the classes are the network's own, of which the first is marked where it is unsure; else any is
     """
 
-    def __init__(self, shown, total, guessed=True):
+    def __init__(self, shown, total, names, guessed=True):
         self.table = Table("picture", "class", "probability", "box (x0, y0, x1, y1)")
-        self.shown, self.guessed, self.total = shown, guessed, total
+        self.shown, self.names, self.guessed, self.total = shown, dict(enumerate(names)), guessed, total
         self.done = self.skipped = self.unsure = self.incomplete = 0
 
     @property
@@ -162,13 +164,13 @@ class Tally:
             self.skipped += 1
             return
         predictions, picture = entry["predictions"], self.shown[entry["image"]]
-        unsure = self.guessed and bool(predictions) and predictions[0]["probability"] < UNSURE
-        self.done, self.unsure = self.done + 1, self.unsure + unsure
+        unsure = [found["probability"] < UNSURE and not (self.guessed and number) for number, found in enumerate(predictions)]
+        self.done, self.unsure = self.done + 1, self.unsure + any(unsure)
         if not predictions:
             self.table.add(picture, "none", "", "")
         for number, found in enumerate(predictions):
-            self.table.add("" if number else picture, found["label"].split(",")[0],
-                           f"{found['probability']:.3f}{' ?' if unsure and not number else ''}", ", ".join(map(str, found["box"])))
+            self.table.add("" if number else picture, self.names.get(found["class"], found["label"]),
+                           f"{found['probability']:.3f}{' ?' * unsure[number]}", ", ".join(map(str, found["box"])))
 
     def warn_of_faults(self):
         if self.skipped and self.total > 1:
@@ -186,23 +188,40 @@ def check_colours(opacity, colour_map):
 
 
 def list_classes(classes, word):
-    """Print the classes with a word in their names, or all for an empty one, a line each; InputError where there are none."""
-    wanted = word.replace("_", " ").lower()
-    rows = [f"{number:6}  {wnid or '':9}  {label}" for number, (wnid, label) in enumerate(classes)
-            if wanted in f"{number} {wnid} {label}".lower()]
-    if not rows:
-        find_class(classes, word)  # says what is near
-    say("\n".join(rows))
+    """Print the classes that a word stands for, as --class takes it, or all for an empty one, a line each.
+
+    For a word that is none, those that the nearest one stands for; InputError where there is none.
+    """
+    try:
+        numbers = classes_called(classes, word) if word else range(len(classes))
+    except InputError as error:
+        near = nearest_names(classes, word, 1)
+        if not near:
+            raise
+        warn(f"localize.py: {error}")
+        numbers = classes_called(classes, near[0])
+    say("\n".join(f"{number:6}  {classes[number].wnid or '':9}  {classes[number].label}" for number in numbers))
     return 0
 
 
-def class_called(localizer, name):
-    """The number of the class; says which it is where the name is but a part of the class's."""
-    number = localizer.class_number(name)
-    category = localizer.classes[number]
-    if name.replace("_", " ").strip().lower() not in (str(number), category.wnid, category.label.lower(), *category.label.lower().split(", ")):
-        say(f"{name!r} is taken for {category.label}")
-    return number
+def asked_classes(localizer, names):
+    """The numbers of the classes that --class asks for, None where it asks for none; says which they are where a name is but a part of
+    theirs."""
+    for name in names:
+        called = localizer.class_numbers([name])
+        wnid, label = localizer.classes[called[0]]
+        if len(called) > 1 or name.replace("_", " ").strip().lower() not in (str(called[0]), wnid, label.lower(), *label.lower().split(", ")):
+            say(f"{name!r} is taken for {'; '.join(localizer.classes[number].label for number in called)}")
+    return numbers_of(localizer, names) or None
+
+
+def numbers_of(localizer, names):
+    """The numbers of all classes that names stand for; InputError for more than MOST_ASKED."""
+    numbers = localizer.class_numbers(names)
+    if len(numbers) > MOST_ASKED:
+        raise InputError(f"{', '.join(names)}: the names of {len(numbers)} classes, of which at most {MOST_ASKED} are drawn: --list-classes "
+                         "lists them, with a number and a wnid for each")
+    return numbers
 
 
 def command():

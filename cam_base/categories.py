@@ -1,7 +1,9 @@
 """Classes as people name them. Which class of a network a name is: by wnid, else by words, never by number."""
 
 import difflib
+import itertools
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -56,48 +58,61 @@ def _synonyms(label):
     return {part.strip().lower() for part in label.split(",") if part.strip()}
 
 
-LISTED = 12  # names that a message lists
-
-
-def find_class(classes, name):
-    """The number of the one class called `name`.
-
-    A wnid, a whole label or one of its synonyms comes first; else the one class in whose
-    names it stands as words ("alligator" in "American alligator"); else the one in whose
-    names it stands at all. An underscore is a space.
-
-    Raises InputError for a name that is unknown (with the nearest ones) or
-    belongs to several classes (with their wnids).
-    """
-    matches = classes_called(classes, name)
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        choices = [f"{classes[n].wnid or n} ({classes[n].label})" for n in matches[:LISTED]]
-        more = [f"and {len(matches) - LISTED} more"] * (len(matches) > LISTED)
-        raise InputError(f"{name!r} is the name of {len(matches)} classes, or part of it; say which by wnid or number: "
-                         + ", ".join(choices + more))
-    if WNID.fullmatch(_plain(name)):
-        raise InputError(f"no class of these weights has the wnid {name!r}")
-    near = difflib.get_close_matches(_plain(name), sorted(set().union(*(_synonyms(label) for _, label in classes))), 4, 0.5)
-    raise InputError(f"no class of these weights is called {name!r}"
-                     + (f"; the nearest names are: {', '.join(near)}" if near else ""))
-
-
 def classes_called(classes, name):
-    """The numbers of the classes of the first kind that there are any of: called so, with these words, with these letters."""
+    """The numbers of the classes that a name stands for, in order: at least one.
+
+    name  a wnid, a label or one of its synonyms; else words of a name, with or without an article, an underscore for a
+          blank: whole words ("snake" is no part of "kingsnake"), and where they end every name of a class in which they
+          stand, of such classes alone: "cat" is a "tabby cat", not what is called "bear cat" and "cat bear". Else a
+          class's number, which may be an int
+
+    Raises InputError for a name that is unknown, with the nearest ones.
+    """
+    if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+        if not 0 <= name < len(classes):
+            raise InputError(f"there is no class {name}; the network's are 0 to {len(classes) - 1}")
+        return [int(name)]
+    wanted = _plain(str(name))
+    found = _classes_of_words(classes, wanted)
+    if found:
+        return found
+    if wanted.isdecimal() and len(wanted) < 10:
+        return classes_called(classes, int(wanted))
+    if WNID.fullmatch(wanted):
+        raise InputError(f"no class of these weights has the wnid {name!r}")
+    near = nearest_names(classes, str(name))
+    raise InputError(f"no class of these weights is called {name!r}" + (f"; the nearest names are: {', '.join(near)}" if near else ""))
+
+
+def _classes_of_words(classes, wanted):
+    """The numbers of the classes of the first kind that there are any of: called so, whose names end so, in whose names it stands."""
+    names = [{_plain(name) for name in _synonyms(label)} for _, label in classes]
+    called = [number for number, (wnid, label) in enumerate(classes) if wanted and wanted in names[number] | {wnid, _plain(label)}]
+    if called or not wanted or wanted.isdecimal():  # a number is a name as a whole or not at all
+        return called
+    words = rf"(?<!\w){re.escape(re.sub('^(an?|the) ', '', wanted))}(?!\w)"
+    within = [[name for name in known if re.search(words, name)] for known in names]
+    ending = [number for number, some in enumerate(within) if some and all(re.search(f"{words}$", name) for name in some)]
+    return ending or [number for number, some in enumerate(within) if some]
+
+
+def nearest_names(classes, name, most=4):
+    """Names, or words of names, that are spelt nearly so or begin so, the nearest first."""
     wanted = _plain(name)
-    names = [_synonyms(label) | {label.strip().lower()} | ({wnid} if wnid else set()) for wnid, label in classes]
-    words = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
-    kinds = [lambda known: wanted in {_plain(one) for one in known}]
-    if wanted and not wanted.isdecimal():  # a number is a name as a whole or not at all
-        kinds += [lambda known: any(words.search(_plain(one)) for one in known),
-                  lambda known: any(wanted in _plain(one) for one in known)]
-    for called in kinds:
-        found = [number for number, known in enumerate(names) if called(known)]
-        if found:
-            return found
-    return []
+    names = set().union(*(_synonyms(label) for _, label in classes))
+    known = sorted(names.union(*map(str.split, names)))
+    begun = [one for one in known if len(wanted) > 2 and one.startswith(wanted)]
+    return [*dict.fromkeys(difflib.get_close_matches(wanted, known, most, 0.7) + begun)][:most]
+
+
+def short_names(categories):
+    """A name for each category by which people can tell it from the others: as many of its label's parts between commas as
+    that takes, the first alone where it is nobody else's; behind a label that stands twice, its wnid, or without one its number."""
+    starts = [list(itertools.accumulate(label.split(","), "{},{}".format)) for _, label in categories]
+    common, labels, twice = (Counter(values) for values in (itertools.chain(*starts), (label for _, label in categories), categories))
+    return [next((start for start in some if common[start] == 1), category[1])
+            + (f" ({category[0] or number})" if twice[category] > 1 or labels[category[1]] > 1 and category[0] else "")
+            for number, (category, some) in enumerate(zip(categories, starts))]
 
 
 def _plain(name):

@@ -53,14 +53,14 @@ def draw_with_network(folder, records, rows, pictures, localizer, thresholds):
 def draw_score_maps(folder, records, rows, pictures, scores, rule, threshold, scale):
     """The same of anyone's score maps."""
     numbers, called = _numbers(records, rows, pictures), map_names(pictures)
-    part = pictures.rows(numbers)
+    part, captions = pictures.rows(numbers), cam_base.short_names(pictures.categories)
 
     def strip(row):
         pixels = part.pixels(row)
         score_map = read_score_map(scores, called[numbers[row]])
         heat_map = heat_map_of(score_map, scale)
         boxes = RULES[rule](heat_map[None], score_map[None], pixels.shape[:2], threshold)
-        return _strip(pixels, part, row, [heat_map], boxes, [part.categories[part.labels[row]].label.split(",")[0]])
+        return _strip(pixels, part, row, [heat_map], boxes, [captions[part.labels[row]]])
 
     return _write(folder, part, in_order(strip, range(len(part)), THREADS, THREADS))
 

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from cam_base import InputError
+from cam_base import InputError, short_names
 from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
 from .collector import class_name
@@ -85,7 +85,8 @@ def write_page(folder, shown, records, pictures, metrics, where="auto"):
 def about_evaluation(shown, records, pictures, metrics):
     """What the page says of an evaluation besides its pictures."""
     # A set may call its classes by their wnids alone, where the weights know their words.
-    labels = {class_name(category): category.label.split(",")[0] for category in [*pictures.categories, *(one.true for one in shown)]}
+    every = {class_name(category): category for category in [*pictures.categories, *(one.true for one in shown)]}
+    labels = dict(zip(every, short_names(every.values())))
     rows = per_class(records)
     tables = [{"title": "Classes, worst first", "columns": list(rows[0]), "filter": "search",
                "rows": [[labels.get(row["class"], row["class"]), *list(row.values())[1:]] for row in rows]}]
@@ -128,9 +129,11 @@ def _beside(ours, theirs):
 
 
 def _confusions(shown):
-    pairs = Counter((one.true[1].split(",")[0], one.guess[1].split(",")[0]) for one in shown if one.right is False)
+    pairs = Counter((one.true, one.guess) for one in shown if one.right is False)
+    seen = list(dict.fromkeys(category for pair in pairs for category in pair))
+    called = dict(zip(seen, short_names(seen)))
     return {"title": "Taken for another class", "columns": ["true class", "guess", "pictures"], "filter": "search",
-            "rows": [[*pair, count] for pair, count in pairs.most_common(MOST_ROWS)]}
+            "rows": [[called[true], called[guess], count] for (true, guess), count in pairs.most_common(MOST_ROWS)]}
 
 
 def save_page(path, title, shown, about, where="auto"):

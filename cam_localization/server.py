@@ -160,7 +160,8 @@ class Handler(BaseHTTPRequestHandler):
             raise InputError(f"{len(classes)} classes are asked for; at most {MOST_CLASSES} are")
         pixels = cam_data.read_picture(contents, self.server.pixels)
         result = self.server.look(pixels, classes)
-        encoder, shown = cam_report.Encoder(), cam_report.shown_of(name, result, pixels)
+        shown = cam_report.shown_of(name, result, pixels)
+        encoder = cam_report.Encoder({found.category: found.name for found in result})
         held, item = encoder.encode(shown, cam_report.within_page(shown.picture))
         said = describe(result)
         return {"image": name} | {key: said[key] for key in ("width", "height", "predictions")} | {

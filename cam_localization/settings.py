@@ -18,11 +18,11 @@ WRITTEN = {"overlay", "colormap", "alpha", "overlay_format", "all_boxes", "maps"
 class LocalizeSettings(Looking):
     pictures: list = option([], "files, folders or globs (none: the sample photos)", positional=True, values="*")
     top: int = option(3, "show so many classes of each picture", least=1)
-    classes: list = option([], "show this class, by name, number or wnid; may be given several times", name="--class",
+    classes: list = option([], "show this class, by name, number or wnid, or all that a word stands for, such as cat; may be given several times", name="--class",
                            metavar="NAME")
     min_probability: float = option(0.0, "leave out classes of which the network is less sure than this", kind=float,
                                     least=0, below=1)
-    list_classes: str = option(None, "list the network's classes, or those with this in their names, and do nothing else",
+    list_classes: str = option(None, "list the network's classes, or those that --class WORD would show, and do nothing else",
                                values="?", metavar="WORD", bare="")
     merge: str = option("smooth", **MERGE)
     serve: int = option(None, "show a page on which pictures are dropped, instead of looking at files; on this port, 0: any that is free",

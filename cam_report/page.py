@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from cam_base import replacing
+from cam_base import replacing, short_names
 from cam_base.growing import json_bytes
 from cam_base.terminal import printable
 from ops.overlays import palette
@@ -54,12 +54,13 @@ class PageWriter:
     """`with PageWriter(path, title) as page: page.add(shown); ...; page.finish(about)`. Without `finish`, nothing is written.
 
     linked  whether pictures lie beside the page, in `<page>-pictures/`, not within it
+    names   as of `Encoder`
     """
 
-    def __init__(self, path, title, linked=False):
+    def __init__(self, path, title, linked=False, names=None):
         self.path, self.title = os.path.abspath(path), title
         self.folder = f"{os.path.splitext(self.path)[0]}-pictures" if linked else None
-        self.encoder, self.items, self.done = Encoder(), [], False
+        self.encoder, self.items, self.done = Encoder(names), [], False
 
     def __enter__(self):
         self._replacing = replacing(self.path)
@@ -99,15 +100,19 @@ class PageWriter:
 
 
 class Encoder:
-    """Pictures as the page's script reads them; classes become numbers of `names`."""
+    """Pictures as the page's script reads them; classes become numbers of `names`.
 
-    def __init__(self):
-        self._numbers = {}
+    names  {Category: what it is called}; of others, what tells them apart (`cam_base.short_names`)
+    """
+
+    def __init__(self, names=None):
+        self._called, self._numbers = names or {}, {}
 
     @property
     def names(self):
-        """[the first of its names, wnid, all names] of each class."""
-        return [list(name) for name in self._numbers]
+        """[short name, wnid, all names] of each class."""
+        return [[self._called.get(category, short), category[0] or "", category[1]]
+                for short, category in zip(short_names(self._numbers), self._numbers)]
 
     def encode(self, shown, picture):
         """(what is read when the picture is looked at, what is read at once) of a Shown, whose pixels are at the address `picture`."""
@@ -122,7 +127,7 @@ class Encoder:
     def _number(self, category):
         if category is None:
             return None
-        return self._numbers.setdefault((category[1].split(",")[0], category[0] or "", category[1]), len(self._numbers))
+        return self._numbers.setdefault(tuple(category), len(self._numbers))
 
     def _view(self, one):
         grid = np.rint(one.grid.astype(np.float32) * 255).astype(np.uint8)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import ops
-from cam_base import Category, InputError, Preprocessing, find_class
+from cam_base import Category, InputError, Preprocessing, classes_called, short_names
 from cam_base.threads import grouped, in_order
 from cam_data import LARGEST_PICTURE, prepare, prepare_centre_crop
 from ops.quiet_tensorflow import tf
@@ -91,6 +91,7 @@ class Localizer:
                 raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
         self.network = network
         self.classes = [_category(one) for one in classes]
+        self.names = short_names(self.classes)
         self.method, self.rule = method, boxes
         self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
         self.threshold, self.centre_crop = check_threshold(threshold), bool(centre_crop)
@@ -120,7 +121,8 @@ class Localizer:
 
         picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]
         top        how many of the most probable classes
-        classes    instead: names (a class may be called "281"), numbers, wnids
+        classes    instead: names (a class may be called "281"), numbers, wnids; all classes that a name stands for
+                   (`class_numbers`)
         threshold  instead of the localizer's own; method likewise
         full_size  heat maps as large as the picture, instead of the network's grid
         raises     InputError for a file that cannot be read or a class that is not known; ValueError
@@ -147,7 +149,7 @@ class Localizer:
         """
         if isinstance(pictures, (str, os.PathLike)) or hasattr(pictures, "getexif") or getattr(pictures, "ndim", 4) < 4:
             raise ValueError("stream takes several pictures: a list of them, or an array [N, H, W, 3]; one is localizer(picture)'s")
-        numbers = None if classes is None else [self.class_number(one) for one in _listed(classes)]
+        numbers = None if classes is None else self.class_numbers(_listed(classes))
         count = min(_positive("top", top), len(self.classes))
         _positive("batch", batch)
         if not 0 <= min_probability < 1:
@@ -164,21 +166,17 @@ class Localizer:
         return (Result(self, maps, threshold, full_size, min_probability, largest)
                 for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest))
 
-    def class_number(self, name):
-        """The number of the class that a number, a wnid or a name stands for; names come before numbers.
+    def class_numbers(self, names):
+        """The numbers of the classes that numbers, wnids and names stand for. A name may stand for several (`cam_base.classes_called`:
+        "cat" for all cats), of which those are left out that came before.
 
-        Raises InputError for one that is not known, or belongs to several.
+        Raises InputError for one that is not known.
         """
-        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
-            if not 0 <= name < len(self.classes):
-                raise InputError(f"there is no class {name}; the network's are 0 to {len(self.classes) - 1}")
-            return int(name)
-        try:
-            return find_class(self.classes, str(name))
-        except InputError:
-            if str(name).strip().isdecimal():
-                return self.class_number(int(name))
-            raise
+        numbers = []
+        for name in names:
+            called = classes_called(self.classes, name)
+            numbers += called if len(called) == 1 else [number for number in called if number not in numbers]
+        return numbers
 
     # ------------------------------------------------------------ the pipeline
 

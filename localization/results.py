@@ -120,8 +120,8 @@ class Prediction:
 
     @property
     def name(self):
-        """The first of the label's synonyms."""
-        return self.label.split(",")[0]
+        """The first of the label's synonyms, and more where another class of the network is called so, too."""
+        return self._localizer.names[self.number]
 
     @property
     def input_heat_map(self):

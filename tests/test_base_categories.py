@@ -2,7 +2,8 @@
 
 import pytest
 
-from cam_base import Category, InputError, find_class, match_classes
+from cam_base import Category, InputError, classes_called, match_classes, short_names
+from weights.ilsvrc import categories
 
 CRANES = [Category("n02012849", "crane"), Category("n03126707", "crane"), Category("n02123045", "tabby, tabby cat"),
           Category(None, "Espresso")]
@@ -29,16 +30,15 @@ def test_a_synonym_will_do_unless_it_stands_twice():
 @pytest.mark.parametrize("name, number", [("n02123045", 2), ("tabby", 2), (" Tabby Cat ", 2), ("tabby, tabby cat", 2),
                                           ("espresso", 3), ("n03126707", 1)])
 def test_a_class_is_found_by_wnid_label_or_synonym(name, number):
-    assert find_class(CRANES, name) == number
+    assert classes_called(CRANES, name) == [number]
 
 
-def test_an_unknown_name_brings_the_nearest_and_a_double_one_the_wnids():
+def test_an_unknown_name_brings_the_nearest_and_a_double_one_both():
     with pytest.raises(InputError, match="called 'tabbi'; the nearest names are: tabby"):
-        find_class(CRANES, "tabbi")
-    with pytest.raises(InputError, match=r"2 classes, or part of it; say which by wnid or number: n02012849 \(crane\), n03126707 \(crane\)$"):
-        find_class(CRANES, "crane")
+        classes_called(CRANES, "tabbi")
+    assert classes_called(CRANES, "crane") == [0, 1]
     with pytest.raises(InputError, match="no class of these weights is called 'zzzzzz'$"):
-        find_class(CRANES, "zzzzzz")
+        classes_called(CRANES, "zzzzzz")
 
 
 ANIMALS = [Category("n01698640", "American alligator, Alligator mississippiensis"), Category("n02124075", "Egyptian cat"),
@@ -47,26 +47,44 @@ ANIMALS = [Category("n01698640", "American alligator, Alligator mississippiensis
            Category(None, "coast, seacoast"), Category("n01514668", "cock")]
 
 
-@pytest.mark.parametrize("name, number", [
-    ("alligator", 0), ("Alligator", 0), ("golden_retriever", 3), ("retriever", 3), ("cardi", 5), ("drop-off", 4), ("2810", 6),
-    ("egyptian", 1), ("  golden   retriever", 3), ("coast", 7), ("cock", 8), ("n02123045", 2)])
-def test_a_part_of_a_name_will_do_where_it_is_of_one_class(name, number):
-    """Words before letters: "drop" is of one class."""
-    assert find_class(ANIMALS, name) == number
+@pytest.mark.parametrize("name, numbers", [
+    ("alligator", [0]), ("Alligator", [0]), ("golden_retriever", [3]), ("retriever", [3]), ("drop-off", [4]), ("2810", [6]), ("the cock", [8]),
+    ("egyptian", [1]), ("  golden   retriever", [3]), ("coast", [7]), ("cock", [8]), ("n02123045", [2]), ("4", [4]), (4, [4]), ("cat", [1, 2])])
+def test_words_of_a_name_will_do(name, numbers):
+    assert classes_called(ANIMALS, name) == numbers
 
 
-def test_parts_of_several_names_are_listed_and_a_number_is_no_part():
-    with pytest.raises(InputError, match=r"'cat' is the name of 2 classes.*n02124075 \(Egyptian cat\), n02123045 \(tabby"):
-        find_class(ANIMALS, "cat")  # and not "coast"
-    with pytest.raises(InputError, match="no class of these weights is called '281'"):
-        find_class(ANIMALS, "281")
-    with pytest.raises(InputError, match="30 classes.*, and 18 more$"):
-        find_class([Category(None, f"dog {number}") for number in range(30)], "dog")
-    with pytest.raises(InputError, match="no class of these weights has the wnid 'n99999999'$"):
-        find_class(ANIMALS, "n99999999")
-    for empty in ("", "  ", "_"):
-        with pytest.raises(InputError, match="no class"):
-            find_class(ANIMALS, empty)
+@pytest.mark.parametrize("name, message", [
+    ("cardi", "is called 'cardi'; the nearest names are: cardigan"), ("281", "there is no class 281"), (9, "no class 9; the network's are 0 to 8"),
+    (-1, "no class -1"), ("n99999999", "no class of these weights has the wnid 'n99999999'$"), ("", "no class"), ("  ", "no class"), ("_", "no class"),
+    ("seacoas", "nearest names are: seacoast"), ("ats", "no class")])
+def test_letters_and_numbers_are_no_words(name, message):
+    with pytest.raises(InputError, match=message):
+        classes_called(ANIMALS, name)
+
+
+@pytest.mark.parametrize("name, numbers", [
+    ("cat", [281, 282, 283, 284, 285, 383]),         # not the lesser panda ("bear cat, cat bear"), catamaran, polecat, cockatoo
+    ("elephant", [385, 386]), ("crane", [134, 517]), ("dragon", [48]),          # not the dragonfly
+    ("a snake", [52, 53, 54, 55, 56, 57, 58, 59, 60, 62, 65]),                   # not the dragonfly ("snake doctor") nor the snake fence
+    ("bear", [105, 294, 295, 296, 297, 388, 850]), ("golden retriever", [207]), ("281", [281])])
+def test_ilsvrcs_classes_are_found_as_people_call_them(name, numbers):
+    assert classes_called(categories(1000), name) == numbers
+
+
+def test_a_word_that_is_misspelt_brings_the_nearest_of_ilsvrc():
+    for name, near in (("elefant", "elephant$"), ("siamise cat", "siamese cat"), ("cats", "cat, ")):
+        with pytest.raises(InputError, match=f"the nearest names are: {near}"):
+            classes_called(categories(1000), name)
+
+
+def test_short_names_are_all_different():
+    assert short_names(ANIMALS)[:3] == ["American alligator", "Egyptian cat", "tabby"]
+    assert short_names([Category(None, "Holz, gut"), Category(None, "Holz, schlecht"), Category(None, "Stein, rot")]) == ["Holz, gut", "Holz, schlecht", "Stein"]
+    assert short_names([Category(None, label) for label in ("a, b, c", "a, b, d", "a, e", "a", "f", "f")]) == ["a, b, c", "a, b, d", "a, e", "a", "f (4)", "f (5)"]
+    ilsvrc = short_names(categories(1000))
+    assert len(set(ilsvrc)) == 1000 and ilsvrc[638:640] == ["maillot", "maillot, tank suit"]
+    assert [ilsvrc[number] for number in (134, 517, 281)] == ["crane (n02012849)", "crane (n03126707)", "tabby"]
 
 
 def test_classes_that_differ_in_case_alone_match_themselves():

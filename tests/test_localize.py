@@ -214,26 +214,52 @@ def test_one_class_can_be_asked_for_by_name(trained, tmp_path):
     assert localize.main([*arguments, "--class", "Tabby Cat", "--class", "3", "--class", "n02012849"]) == 0
     (entry,) = entries_of(tmp_path / "out")
     assert [prediction["class"] for prediction in entry["predictions"]] == [2, 3, 0]
-    with pytest.raises(InputError, match="2 classes.*n02012849.*n03126707"):
-        localize.main([*arguments, "--class", "crane"])
     with pytest.raises(InputError, match="nearest names are: tabby"):
         localize.main([*arguments, "--class", "taby"])
     with pytest.raises(InputError, match="no class 4"):
         localize.main([*arguments, "--class", "4"])
 
 
+def test_a_word_stands_for_all_classes_that_are_called_so(trained, tmp_path, capsys):
+    """As --list-classes lists them; the same of the call. ILSVRC's two cranes are told apart in the table and in captions."""
+    file = str(tmp_path / "p.png")
+    Image.new("RGB", (20, 20)).save(file)
+    for word, numbers in (("crane", [0, 1]), ("cat", [2]), ("thing", [3])):
+        assert localize.main([file, "--weights", trained, "--out", str(tmp_path / "out"), "--class", word]) == 0
+        said = capsys.readouterr().out
+        (entry,) = entries_of(tmp_path / "out")
+        assert [found["class"] for found in entry["predictions"]] == numbers
+        assert localize.main(["--weights", trained, "--list-classes", word]) == 0
+        assert [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()] == numbers
+        result = localization.load(trained)(file, classes=word)
+        assert [found.number for found in result] == numbers
+        if word == "crane":
+            assert "'crane' is taken for crane; crane" in said
+            assert all(f"crane ({wnid})" in said for wnid, _ in CLASSES[:2]) and [found.name for found in result] == [
+                "crane (n02012849)", "crane (n03126707)"]
+    assert [found.number for found in localization.load(trained)(file, classes=["tabby", "n03126707", "crane"])] == [2, 1, 0]
+
+
+def test_more_classes_than_can_be_seen_are_refused(redness, monkeypatch, tmp_path):
+    Image.new("RGB", (20, 20), (255, 0, 0)).save(tmp_path / "p.png")
+    monkeypatch.setattr(localize, "MOST_ASKED", 1)
+    with pytest.raises(InputError, match="crane: the names of 2 classes, of which at most 1 are drawn"):
+        run(monkeypatch, redness, tmp_path / "p.png", "--class", "crane", "--out", tmp_path / "out")
+
+
 def test_classes_are_listed_and_a_part_of_a_name_is_said_what_it_is_taken_for(tmp_path, capsys):
     weights_of = ["--weights", "tiny-imagenet-100"]
     assert localize.main(["--list-classes", *weights_of]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 100
-    for word in ("alli", "ALLIGATOR", "n01698640", "American_alligator"):
+    for word in ("aligator", "ALLIGATOR", "n01698640", "American_alligator", "2"):
         assert localize.main(["--list-classes", word, *weights_of]) == 0
-        assert capsys.readouterr().out == "     2  n01698640  American alligator, Alligator mississipiensis\n"
+        said = capsys.readouterr()
+        assert said.out == "     2  n01698640  American alligator, Alligator mississipiensis\n"
+        assert ("no class of these weights is called 'aligator'; the nearest names are: alligator" in said.err) == (word == "aligator")
     with pytest.raises(InputError, match="no class of these weights is called 'zzzz'"):
         localize.main(["--list-classes", "zzzz", *weights_of])
-    for name, number, said in (("alligator", 2, True), ("american_alligator", 2, False), ("2", 2, False),
-                               ("n01698640", 2, False)):
-        assert localize.class_called(localization.load("tiny-imagenet-100"), name) == number
+    for name, said in (("alligator", True), ("american_alligator", False), ("2", False), ("n01698640", False)):
+        assert localize.asked_classes(localization.load("tiny-imagenet-100"), [name]) == [2]
         told = "'alligator' is taken for American alligator, Alligator mississipiensis\n" if said else ""
         assert capsys.readouterr().out == told
 
@@ -245,10 +271,11 @@ def test_it_is_said_how_many_classes_there_are_and_where_the_network_is_unsure(r
     assert run(monkeypatch, redness, tmp_path / "p.png", "--out", tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert f"The network names one of {len(CLASSES)} classes (--list-classes), whatever a picture shows" in said
-    assert (" ? " in said) != sure and ("; ? is below 1.1: it may be none of them" in said) != sure
-    assert run(monkeypatch, redness, tmp_path / "p.png", "--class", "red thing", "--out", tmp_path / "out") == 0
-    said = capsys.readouterr().out  # whoever asks for a class is not told that the network is unsure of it
-    assert "?" not in said and "names one of" not in said
+    assert said.count(" ? ") == (0 if sure else 2) and ("; ? is below 1.1: it may be none of them" in said) != sure
+    assert run(monkeypatch, redness, tmp_path / "p.png", "--class", "red thing", "--class", "tabby", "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "A box is drawn for every class of --class, whether a picture shows it or not" in said
+    assert said.count(" ? ") == (0 if sure else 3) and ("; ? is below 1.1: it may not be there" in said) != sure
 
 
 def test_classes_are_matched_by_wnid_then_by_name_never_by_number():

@@ -23,13 +23,14 @@ import tensorflow as tf
 from PIL import Image
 
 import cam_data.walking
+import cam_evaluation.page
 import cam_localization
 import cam_report.page
 import evaluate as evaluate_program
 import localization
 import localize
 import ops
-from cam_base import InputError
+from cam_base import Category, InputError
 from cam_localization.server import names_of
 from cam_report.kept import read_kept, write_kept
 from coloured import CLASSES, colour_weights, evaluate, metadata_folder, paint
@@ -479,7 +480,8 @@ def test_a_fault_of_the_network_is_said_on_both_sides(server, capsys, monkeypatc
 def test_classes_whose_first_name_is_one_stay_two():
     encoder = cam_report.Encoder()
     numbers = [encoder._number(one) for one in ((None, "crane"), (None, "crane, lifting device"), (None, "crane"), ("n1", "crane"))]
-    assert numbers == [0, 1, 0, 2] and encoder.names == [["crane", "", "crane"], ["crane", "", "crane, lifting device"], ["crane", "n1", "crane"]]
+    assert numbers == [0, 1, 0, 2] and encoder.names == [
+        ["crane", "", "crane"], ["crane, lifting device", "", "crane, lifting device"], ["crane (n1)", "n1", "crane"]]
 
 
 def test_an_address_of_ipv6_is_served():
@@ -516,3 +518,13 @@ def test_ctrl_c_ends_the_server(tmp_path):
     out, err = running.communicate(timeout=30)
     assert running.returncode == 0 and "ended" in out and "Traceback" not in err and time.monotonic() - began < 10
     assert os.listdir(tmp_path) == []
+
+
+def test_classes_whose_names_begin_alike_are_told_apart_on_a_page(tmp_path):
+    """In the table of what was taken for what, on the page, and where the network knows another class of the name, which no picture shows."""
+    good, bad = Category(None, "Holz, gut"), Category(None, "Holz, schlecht")
+    shown = [cam_report.Shown("a.png", (9, 9), b"", true=good, guess=bad, right=False)]
+    assert cam_evaluation.page._confusions(shown)["rows"] == [["Holz, gut", "Holz, schlecht", 1]]
+    encoder = cam_report.Encoder({good: "Holz, gut"})
+    encoder.encode(cam_report.Shown("a.png", (9, 9), b"", true=good), "")
+    assert encoder.names == [["Holz, gut", "", "Holz, gut"]]

@@ -35,7 +35,7 @@ function choose() {
   const [low, high] = [Number(element("low").value || 0), Number(element("high").value || 1)];
   chosen = items.map((_, number) => number).filter(number => {
     const item = items[number];
-    const text = [item.name, label(item.true), label(item.guess)].join(" ").toLowerCase();
+    const text = [item.name, names[item.true], names[item.guess]].flat().join(" ").toLowerCase();
     return text.includes(words) && (wanted === "" || [item.true, item.guess].includes(Number(wanted)))
       && (right === "" || item.right === (right === "1")) && (item.iou === null || (item.iou >= low && item.iou <= high));
   });
