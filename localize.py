@@ -207,12 +207,13 @@ def list_classes(classes, word):
 def asked_classes(localizer, names):
     """The numbers of the classes that --class asks for, None where it asks for none; says which they are where a name is but a part of
     theirs."""
+    numbers = numbers_of(localizer, names)
     for name in names:
         called = localizer.class_numbers([name])
         wnid, label = localizer.classes[called[0]]
         if len(called) > 1 or name.replace("_", " ").strip().lower() not in (str(called[0]), wnid, label.lower(), *label.lower().split(", ")):
             say(f"{name!r} is taken for {'; '.join(localizer.classes[number].label for number in called)}")
-    return numbers_of(localizer, names) or None
+    return numbers or None
 
 
 def numbers_of(localizer, names):
