@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 import ops
-from cam_base import Category, InputError, Preprocessing, classes_called, short_names
+from cam_base import InputError, Preprocessing, classes_called, short_names
 from cam_base.threads import grouped, in_order
 from cam_data import LARGEST_PICTURE, prepare, prepare_centre_crop
 from ops.quiet_tensorflow import tf
+from weights.class_names import categories_of
 from .boxes import RULES
 from .methods import METHODS
+from .one_logit import OneLogit
 from .results import Result
 from .sources import describe, read
 from .views import Views
@@ -60,7 +62,9 @@ class Localizer:
 
     network        any callable that makes of float32 [N, size, size, 3] a pair (logits [N, K],
                    {"features": [N, h, w, C], ...}) and has head.kernel, [C, K]
-    classes        K names, (wnid, words) pairs or Categories, in the order of the logits
+    classes        K names, (wnid, words) pairs or Categories, in the order of the logits: a list, an array, or a dictionary of
+                   names and numbers either way round. One logit is a sigmoid: that of the one class that is
+                   named, or against the first of two
     preprocessing  Preprocessing, or its dictionary
     precision      "float32" or "bfloat16": in which the network computes
     crops, scales  views of a picture, see `Views`
@@ -89,18 +93,20 @@ class Localizer:
                                    (scale, ops.SCALES, "scale of maps"), (merge, ops.BLENDS, "way to merge crops")):
             if value not in known:
                 raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
-        self.network = network
-        self.classes = [_category(one) for one in classes]
+        self.classes = categories_of(classes)
         self.names = short_names(self.classes)
         self.method, self.rule = method, boxes
         self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
         self.threshold, self.centre_crop = check_threshold(threshold), bool(centre_crop)
-        self.multi_label = multi_label
+        outputs = network.head.kernel.shape[-1]
+        if outputs == 1 and len(self.classes) == 2 and not multi_label:
+            network, outputs = OneLogit(network), 2
+        self.network, self.multi_label = network, multi_label or outputs == 1
         if align and not hasattr(network, "grid"):
             raise ValueError("align needs a network that says where its cells lie, by grid(size), as those of `nets` do")
-        outputs = network.head.kernel.shape[-1]
         if len(self.classes) != outputs:
-            raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logits")
+            raise ValueError(f"{len(self.classes)} classes are named, and the network has {outputs} logit{'s' * (outputs > 1)}"
+                             + (": one name, or two, the one that it speaks against first" if outputs == 1 else ""))
         self.views = Views(preprocessing.size, crops, scales, network.grid if align else None, merge)
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
@@ -295,10 +301,6 @@ def _listed(classes):
     if not classes:
         raise ValueError("classes is empty; leave it out for the most probable ones")
     return classes
-
-
-def _category(one):
-    return Category(None, one) if isinstance(one, str) else Category(*one)
 
 
 def _filled(classes, batch):

@@ -30,7 +30,7 @@ with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "exte
 
 def example(path):
     """What a file of the examples defines."""
-    defined = {"__name__": path}
+    defined = {"__name__": path, "__package__": os.path.dirname(path)}
     exec(compile(EXAMPLES[path], path, "exec"), defined)
     return defined
 

@@ -271,6 +271,20 @@ def test_a_network_must_fit_its_classes():
         localization.Localizer(Colours(), CLASSES, PLAIN, boxes="round")
 
 
+def test_weights_of_one_logit_are_a_sigmoid(tmp_path):
+    config = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
+    tensors = {name: v.numpy() for name, v in nets.named_variables(nets.build(config, 1)).items()} | {"head/bias": np.float32([-0.7])}
+    weights.save(tmp_path / "w.npz", Weights(config, tensors, [Category(None, "dog")], Preprocessing(size=32)), "float32")
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    dog = localization.load(tmp_path / "w.npz")
+    (found,) = dog(picture)
+    logit = dog.network(dog._prepare(picture)[None])[0].numpy().item()
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6) and 0 < found.probability < 1
+    both = localization.Localizer(dog.network, ["cat", "dog"], Preprocessing(size=32))
+    np.testing.assert_allclose([one.probability for one in both(picture, classes=["cat", "dog"])], [1 - found.probability, found.probability], atol=1e-6)
+    assert not hasattr(both.network, "nothing") and both.network.grid(32) == dog.network.grid(32)
+
+
 def test_load_takes_a_file_a_runs_folder_and_nothing(tmp_path):
     config = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
     tensors = {name: v.numpy() for name, v in nets.named_variables(nets.build(config, 2)).items()}
@@ -288,42 +302,6 @@ def test_load_takes_a_file_a_runs_folder_and_nothing(tmp_path):
         localization.load(tmp_path)
 
 
-# ---------------------------------------------------------------- Keras
-
-def small_model(layers, activation="softmax", **dense):
-    """A Keras model with a convolution, and what is asked for behind it."""
-    import keras
-    inputs = keras.Input([32, 32, 3])
-    x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(6, 3, strides=2, activation="relu")(x)
-    for layer in layers:
-        x = layer(x)
-    return keras.Model(inputs, keras.layers.Dense(4, activation=activation, **dense)(x))
-
-
-def check_keras(model, classes=("a", "b", "c", "d")):
-    """Probabilities are the model's own; maps are equation 2 on the input of its pooling."""
-    pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
-    result = localization.from_keras(model, classes)(pixels, top=4)
-    expected = np.asarray(model(pixels[None].astype(np.float32)))[0]
-    expected = expected if expected.sum() == pytest.approx(1) else np.asarray(tf.nn.softmax(expected))
-    for found in result:
-        assert found.probability == pytest.approx(expected[found.number], abs=1e-5)
-    logits = [found.class_map.mean() + float(model.layers[-1].bias[found.number] if model.layers[-1].use_bias else 0)
-              for found in result]
-    np.testing.assert_allclose(np.diff(logits), np.diff(np.log([found.probability for found in result])), atol=1e-4)
-
-
-def test_a_keras_model_in_memory():
-    import keras
-    pooling, dropout = keras.layers.GlobalAveragePooling2D, keras.layers.Dropout
-    check_keras(small_model([pooling()]))
-    check_keras(small_model([pooling(), dropout(0.5)], activation=None))
-    check_keras(small_model([pooling()], use_bias=False))
-    base = keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(5, 3)])
-    check_keras(keras.Sequential([base, pooling(), keras.layers.Dense(4, activation="softmax")]))
-
-
 def test_only_what_a_method_needs_is_kept(monkeypatch):
     class Network(Colours):
         def __call__(self, pictures):
@@ -338,70 +316,6 @@ def test_only_what_a_method_needs_is_kept(monkeypatch):
     monkeypatch.setitem(METHODS, "all", lambda network, named, classes: METHODS["cam"](network, {"features": named["more"]}, classes))
     plain, more = (localizer(np.zeros((SIDE, SIDE, 3), np.uint8), method=method)[0].class_map for method in ("cam", "all"))
     assert asked == [("features",), None] and not np.array_equal(plain, more)
-
-
-def test_a_keras_model_whose_maps_are_not_defined_is_refused():
-    import keras
-    pooling = keras.layers.GlobalAveragePooling2D
-    with pytest.raises(ValueError, match="GlobalAveragePooling2D and one Dense"):
-        localization.from_keras(small_model([pooling(), keras.layers.Dense(3)]))
-    with pytest.raises(ValueError, match="GlobalAveragePooling2D and one Dense"):
-        localization.from_keras(small_model([keras.layers.Flatten()]))
-    with pytest.raises(ValueError, match="activation is sigmoid"):
-        localization.from_keras(small_model([pooling()], activation="sigmoid"))
-
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.pool, self.last = pooling(), keras.layers.Dense(4)
-
-    for model in (Own(), keras.Sequential([keras.layers.Conv2D(6, 3), pooling(), keras.layers.Dense(4)])):
-        with pytest.raises(ValueError, match="does not say its inputs: build it from keras.Input"):
-            localization.from_keras(model)
-    with pytest.raises(ValueError, match="align needs a network that says where its cells lie"):
-        localization.from_keras(small_model([pooling()]), align=True)
-    inputs = keras.Input([32, 32, 3])
-    bare = keras.Model(inputs, keras.layers.Dense(4)(pooling()(keras.layers.Conv2D(6, 3)(inputs))))
-    with pytest.raises(ValueError, match="cannot be seen.*say it by preprocessing"):
-        localization.from_keras(bare)
-    assert len(localization.from_keras(bare, list("abcd"), Preprocessing(size=32))(np.zeros((9, 9, 3)))) == 3
-
-
-def test_what_a_keras_model_computes_outside_of_layers_is_not_overlooked():
-    import keras
-    base = keras.Sequential([keras.layers.Conv2D(6, 3)], name="mobilenetv2_1.00_32")
-    pixels = keras.Input((32, 32, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()
-    model = keras.Model(pixels, keras.layers.Dense(4)(pooled(base(pixels / 127.5 - 1))))
-    with pytest.raises(ValueError, match=r"computes with its pixels first \(TrueDivide, Subtract\): say what it expects by preprocessing="):
-        localization.from_keras(model, list("abcd"))
-    plain = Preprocessing(size=32, scale=1.0, mean=(0, 0, 0), deviation=(1, 1, 1), antialias=False)
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    found = localization.from_keras(model, list("abcd"), plain)(picture, classes=list("abcd"))
-    wanted = tf.nn.softmax(model(picture[None].astype(np.float32)))[0]
-    np.testing.assert_allclose([one.probability for one in found], wanted, atol=1e-5)
-    behind = keras.Model(pixels, keras.layers.Dense(4)(keras.ops.normalize(pooled(base(pixels)))))
-    with pytest.raises(ValueError, match="ends in GlobalAveragePooling2D, Normalize, Dense"):
-        localization.from_keras(behind, list("abcd"), plain)
-
-
-def test_preprocessing_of_keras_applications_is_known():
-    import keras
-    pixels = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-    for name, applications in (("resnet50", keras.applications.resnet), ("mobilenetv2_0.35_96", keras.applications.mobilenet_v2),
-                               ("densenet121", keras.applications.densenet)):
-        inputs = keras.Input([96, 96, 3])
-        maps = keras.layers.Conv2D(4, 3, strides=2)(inputs)
-        model = keras.Model(inputs, keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(maps)), name=name)
-        localizer = localization.from_keras(model)
-        wanted = applications.preprocess_input(pixels.astype(np.float32))
-        np.testing.assert_allclose(localizer._prepare(pixels), wanted, atol=1e-4)
-        dense = model.layers[-1]
-        dense.kernel.assign(dense.kernel * (10 / np.ptp(model(wanted[None]))))  # or the classes are all as probable
-        expected = np.asarray(tf.nn.softmax(model(wanted[None])))[0]
-        (found,) = localizer(pixels, top=1)
-        assert expected.max() > 0.01 and found.number == expected.argmax() and found.wnid.startswith("n")
-        assert found.probability == pytest.approx(expected.max(), rel=1e-3)
 
 
 @pytest.mark.parametrize("one", [lambda pixels: pixels, Image.fromarray, lambda pixels: "cat.jpg"])

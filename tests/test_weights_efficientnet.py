@@ -88,6 +88,16 @@ def test_all_features_and_logits_are_pytorchs(tmp_path):
             assert_equal(logits, answers[f"logits {variant}"], f"logits {variant}")
 
 
+def test_one_logit_is_a_sigmoid_and_its_complement(arrays):
+    kernel, bias = np.random.default_rng(0).normal(size=(1, 1280)), np.array([-0.5])
+    loaded = efficientnet.convert(arrays | {"_fc.weight": kernel, "_fc.bias": bias})
+    features = np.random.default_rng(1).uniform(0, 0.05, (3, 1280))
+    both = tf.nn.softmax(features @ loaded.tensors["head/kernel"] + loaded.tensors["head/bias"]).numpy()
+    one = 1 / (1 + np.exp(-(features @ kernel[0] + bias)))
+    np.testing.assert_allclose(both, np.stack([1 - one, one], 1), atol=1e-5)
+    assert len(loaded.classes) == 2 and np.ptp(one) > 0.01
+
+
 # ---------------------------------------------------------------- names and packages
 
 @every_variant

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from numbers import Integral
 
 from cam_base import WNID, Category, InputError, open_regular
 from cam_base.files import is_utf8
@@ -40,7 +41,8 @@ def renamed(weights, path):
     """Weights with the names of classes that a file or folder has; InputError for another number of them."""
     classes = read_class_names(path)
     if len(classes) != len(weights.classes):
-        raise InputError(f"{path} names {counted(len(classes), 'class')}, and the network has {len(weights.classes)}")
+        raise InputError(f"{path} names {counted(len(classes), 'class')}, and the network has {len(weights.classes)}"
+                         + (": of one logit, first the one that it speaks against" if len(weights.classes) == 2 else ""))
     return replace(weights, classes=classes)
 
 
@@ -74,7 +76,7 @@ def _folders(path):
 def names_in_order(held):
     """Names in the order of their numbers, from a list or from a dictionary either way round; None for anything else."""
     if isinstance(held, dict):
-        turned = all(isinstance(value, int) for value in held.values())  # {name: number}
+        turned = all(isinstance(value, Integral) for value in held.values())  # {name: number}
         pairs = [(value, key) if turned else (key, value) for key, value in held.items()]
         pairs = [(int(number) if str(number).isdecimal() and len(str(number)) < 10 else None, name) for number, name in pairs]
         if any(number is None for number, _ in pairs) or sorted(number for number, _ in pairs) != list(range(len(pairs))):
@@ -82,6 +84,30 @@ def names_in_order(held):
         held = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
     good = isinstance(held, list) and held and all(isinstance(name, str) and 0 < len(name) < 1000 and is_utf8(name) for name in held)
     return held if good else None
+
+
+def categories_of(classes):
+    """A list of Categories of what a caller names classes by.
+
+    classes  names, (wnid, words) pairs or Categories, in the order of the logits: a list, a tuple, an array. Or a dictionary of names
+             and numbers from 0, in any order and either way round, as Keras' `class_indices` and `class_to_idx`
+
+    Raises ValueError for what has no order, or is no name.
+    """
+    classes = classes.tolist() if hasattr(classes, "tolist") else classes
+    if isinstance(classes, (str, bytes, set, frozenset)):
+        raise ValueError(f"classes is a {type(classes).__name__}: give a list of names, in the order of the logits")
+    if isinstance(classes, dict):
+        names = names_in_order(classes)
+        if names is None:
+            raise ValueError(f"classes is a dictionary of {len(classes)}, and not of names and the numbers 0 to {len(classes) - 1}")
+    else:
+        names = list(classes)
+    pairs = [(None, one) if isinstance(one, str) else one for one in names]
+    for number, pair in enumerate(pairs):
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str | None) and isinstance(pair[1], str)):
+            raise ValueError(f"class {number} is {names[number]!r}: neither a name nor a pair of wnid and words")
+    return [Category(*pair) for pair in pairs]
 
 
 def category_called(name):

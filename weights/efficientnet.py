@@ -9,10 +9,9 @@ import re
 
 from cam_base import InputError, Preprocessing
 from nets.tables import LITE_FEATURES, LITE_VARIANTS, lite_stages
-from .ilsvrc import categories
 from .layout import Foreign, lite_units
 from .store import Weights
-from .torchvision import HWIO, NORM
+from .torchvision import HWIO, NORM, two_of_one
 
 # Where our axes are in PyTorch's [channels, 1, size, size]; ours are [size, size, channels, 1].
 DEPTHWISE = (2, 3, 0, 1)
@@ -49,9 +48,8 @@ def convert(arrays):
     classes = []
     if "_fc.weight" in foreign:
         outputs = foreign.shape("_fc.weight")[0]
-        tensors["head/kernel"] = foreign.take("_fc.weight", (LITE_FEATURES, outputs), (1, 0))
-        tensors["head/bias"] = foreign.take("_fc.bias", (outputs,))
-        classes = categories(outputs)
+        head, classes = two_of_one(foreign.take("_fc.weight", (LITE_FEATURES, outputs), (1, 0)), foreign.take("_fc.bias", (outputs,)))
+        tensors |= head
     foreign.finish()
     return Weights({"name": "efficientnet-lite", "variant": variant, "output_stride": 32}, tensors, classes,
                    preprocessing(variant), {"origin": f"EfficientNet-Lite{variant}"}, LOOKING | {"threshold": THRESHOLDS[variant]})
