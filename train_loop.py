@@ -236,7 +236,7 @@ def run_on(devices, device, settings, resumed, dry_run):
         devices.take_over(trainer)
         introduce(settings, training, device)
         sources = cam_training.open_sources(settings, trainer.net, data, training, validation, devices.share)
-        examples = cam_training.Examples(settings.out, validation, settings.preprocessing)
+        examples = cam_training.Examples(settings, validation)
         stopped = train(trainer, *sources, checkpoints, log, examples, devices)
         if stopped:
             say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
@@ -289,7 +289,7 @@ def report(settings, judged, curves, examples):
     names = [cam_evaluation.class_name(category) for category in localizer.classes]
     metrics = cam_evaluation.write_report(settings.out, records, about, names, more_curves=curves)
     cam_evaluation.show_figures(metrics)
-    say("report: " + cam_training.write_training_page(settings, examples, curves, records, noticed, judged, metrics))
+    say("report: " + cam_training.write_training_page(settings, localizer, examples, curves, records, noticed, judged, metrics))
 
 
 def command():

@@ -1,4 +1,4 @@
-"""Maps of some validation pictures after every epoch, and the page that shows them."""
+"""Maps of some validation pictures as they change over the epochs, and the page that shows them."""
 
 import os
 import re
@@ -15,42 +15,53 @@ from ops.quiet_tensorflow import tf
 
 FOLDER = "examples"
 FILE = re.compile(r"epoch-(\d{6})\.npy")
-EXAMPLES = 12  # pictures whose maps are kept of every epoch
+EXAMPLES = 12  # pictures whose maps are kept
 COLUMNS, TILE = 4, 120  # of them, drawn; pixels a side
-EPOCHS = 9  # of which the page shows maps, spread over all: a key of the keyboard each
+EPOCHS = 9  # after which they are, spread over all: a key of the keyboard each
 SAMPLE = 300  # validation pictures that the page shows at the end, spread over all
 
 
 class Examples:
-    """Class maps of the true classes of a few pictures, as they change from epoch to epoch.
+    """Class maps of the true classes of a few pictures, as they change over the epochs.
 
     They are only to be looked at: a picture that cannot be read is left out.
     """
 
-    def __init__(self, run, pictures, preprocessing):
-        self.folder, self.pictures = os.path.join(run, FOLDER), pictures
-        self.preprocessing = Preprocessing.from_dict(preprocessing)
-        self.rows, self._inputs, self._small = _spread(len(pictures), EXAMPLES), None, None
+    def __init__(self, settings, pictures):
+        self.folder, self.pictures = os.path.join(settings.out, FOLDER), pictures
+        self.preprocessing, self.scale = Preprocessing.from_dict(settings.preprocessing), settings.looking.get("scale", "min-max")
+        self.epochs = {place + 1 for place in _spread(settings.epochs, EPOCHS)}
+        self.rows, self._inputs, self._small, self._features = _spread(len(pictures), EXAMPLES), None, None, None
 
     def take(self, trainer, epoch):
-        """Keep the maps after an epoch: `examples/epoch-000001.npy`, float16 [pictures, h, w]; return them, or None."""
-        inputs, labels = self.inputs()
+        """Keep the class maps after one of the epochs that are shown, `examples/epoch-000001.npy`, float16 [pictures, h, w], each in
+        [-1, 1], divided by its largest magnitude, and return them; None after any other."""
+        labels = self.inputs()[1] if epoch in self.epochs else ()
         if not len(labels):
             return None
-        net = trainer.judged
-        features = net(tf.cast(inputs, trainer.compute_dtype), False)[1]["features"]
-        maps = ops.class_activation_maps(tf.cast(features, tf.float32), net.head.kernel, labels[:, None])[:, 0]
-        maps = ops.normalise(maps.numpy())
+        maps = ops.class_activation_maps(self.features(trainer), trainer.judged.head.kernel, labels[:, None])[:, 0]
+        largest = tf.reduce_max(tf.abs(maps), (1, 2), keepdims=True)
+        maps = tf.cast(tf.math.divide_no_nan(maps, largest), tf.float16).numpy()
         with replacing(os.path.join(self.folder, f"epoch-{epoch:06}.npy")) as file:
-            np.save(file, maps.astype(np.float16))
+            np.save(file, maps)
         return maps
+
+    def features(self, trainer):
+        """float32 [pictures, h, w, C], as the network is now."""
+        if self._features is not None:
+            return self._features
+        net = trainer.judged
+        features = tf.cast(net(tf.cast(self.inputs()[0], trainer.compute_dtype), False)[1]["features"], tf.float32)
+        if trainer.frozen and net.frozen == "pooled":  # nothing in front of the pooling changes any more
+            self._features = features
+        return features
 
     def drawn(self, maps):
         """The pictures, as squares, with such maps over them, beside and below each other: uint8 [H, W, 3]."""
         if self._small is None:
             from PIL import Image
             self._small = [np.asarray(Image.fromarray(self.pictures.pixels(int(row))).resize((TILE, TILE))) for row in self.rows]
-        tiles = [ops.overlay(picture, one) for picture, one in zip(self._small, maps)]
+        tiles = [ops.overlay(picture, one) for picture, one in zip(self._small, ops.normalise(maps.astype(np.float32), self.scale))]
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
         return np.concatenate([np.concatenate(tiles[start:start + COLUMNS], 1) for start in range(0, len(tiles), COLUMNS)])
 
@@ -65,17 +76,19 @@ class Examples:
             self._inputs = tf.constant(np.asarray(inputs)[:count], tf.float32), np.asarray(labels)[:count]
         return self._inputs
 
-    def shown(self):
-        """A Shown of each picture, with a View for some of the epochs."""
+    def shown(self, localizer):
+        """A Shown of each picture, with a View for some of the epochs, the last one first: as the run's Localizer makes maps and boxes."""
         self.inputs()  # which tells those that can be read
         found = sorted(int(match[1]) for name in _names(self.folder) if (match := FILE.fullmatch(name)))
-        maps = {epoch: maps for epoch in (found[place] for place in _spread(len(found), EPOCHS)) if (maps := self._maps(epoch)) is not None}
+        maps = {epoch: maps for epoch in (found[place] for place in _spread(len(found), EPOCHS)[::-1]) if (maps := self._maps(epoch)) is not None}
         shown = []
         for place, row in enumerate(self.rows):
             pixels = self.pictures.pixels(int(row))
             category = self.pictures.categories[self.pictures.labels[row]]
-            views = [view(category, None, grid[place], ops.upsample(grid[place], self.preprocessing.size), f"epoch {epoch}")
-                     for epoch, grid in maps.items()]
+            colours = ops.walk_colours(pixels, localizer.refine_grid) if localizer.refine else None
+            refined = {epoch: localizer.refined(of_all[place:place + 1], colours) for epoch, of_all in maps.items()}
+            views = [view(category, None, localizer.scaled(one)[0], localizer.heat_maps(one)[0], f"epoch {epoch}", localizer.threshold)
+                     for epoch, one in refined.items()]
             boxes = self.pictures.boxes[row] if self.pictures.boxes else []
             name = f"{os.path.basename(self.pictures.files[row])} over time"
             shown.append(Shown(name, pixels.shape[:2], small_picture(pixels), views, boxes, true=category))
@@ -88,7 +101,7 @@ class Examples:
                 maps = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError, MemoryError):  # the last of a header that claims too much
             return None
-        good = isinstance(maps, np.ndarray) and maps.dtype == np.float16 and maps.ndim == 3 and len(maps) == len(self.rows) and maps.size and ((maps >= 0) & (maps <= 1)).all()
+        good = isinstance(maps, np.ndarray) and maps.dtype == np.float16 and maps.ndim == 3 and len(maps) == len(self.rows) and maps.size and (np.abs(maps) <= 1).all()
         return maps.astype(np.float32) if good else None
 
 
@@ -98,17 +111,18 @@ def noticing(localizer, pictures):
     return {"keep": small_picture, "notice": lambda maps, *found: notice(maps, *found) if maps.number in wanted else None}
 
 
-def write_training_page(settings, examples, curves, records, noticed, judged, metrics):
-    """report.html of a run: its curves, its examples over time, and a sample of the pictures that it was judged on.
+def write_training_page(settings, localizer, examples, curves, records, noticed, judged, metrics):
+    """report.html of a run: its curves, a sample of the pictures that it was judged on, and its examples over time.
 
-    curves  {panel: (columns, rows)}
+    localizer  of the network that was judged
+    curves     {panel: (columns, rows)}
     """
     sample = completed(noticed, records, judged)
     about = about_evaluation(sample, records, judged, metrics)
     about.curves = curves_to_show(curves) + about.curves
     about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
     about.commands += next_commands(settings)
-    return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*examples.shown(), *sample], about)
+    return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*sample, *examples.shown(localizer)], about)
 
 
 def next_commands(settings):

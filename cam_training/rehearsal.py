@@ -1,14 +1,18 @@
 """What a training will take, found out by the first steps of it. Nothing is kept."""
 
 import itertools
+import os
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from typing import NamedTuple
 
+import weights
 from cam_base import InputError
 from cam_base.terminal import counted
+from .checkpoints import Checkpoints
+from .exporting import as_weights, tensors_of
 from .sources import open_sources
 
 SECONDS, STEPS = 10.0, 30  # of steps that are timed: whichever are fewer
@@ -21,6 +25,7 @@ class Rehearsal(NamedTuple):
 
     batch, steps, judged        pictures of a step; steps of an epoch; pictures that are judged after it
     first_step, step, judging   seconds: of the first step, with compilation; of each after it, with reading; of judging
+    saving                      seconds of what is written after an epoch: checkpoint and weights
     preparing                   seconds before the first epoch
     judged_each                 whether it is after every epoch, or once
     memory                      bytes, at most so far; 0 where the system does not say
@@ -33,6 +38,7 @@ class Rehearsal(NamedTuple):
     first_step: float
     step: float
     judging: float
+    saving: float
     preparing: float
     memory: int
     judged_each: bool = True
@@ -40,14 +46,16 @@ class Rehearsal(NamedTuple):
     @property
     def total(self):
         """Seconds of all of it."""
-        return self.preparing + self.first_step + self.epochs * self.steps * self.step + (self.epochs if self.judged_each else 1) * self.judging
+        return (self.preparing + self.first_step + self.epochs * (self.steps * self.step + self.saving)
+                + (self.epochs if self.judged_each else 1) * self.judging)
 
     def in_words(self):
         memory = f"; memory so far: {self.memory / 1e9:.1f} GB at most" if self.memory else ""
         return (f"First step, with compilation: {duration(self.first_step)}; then {1000 * self.step:.0f} ms a step of "
                 f"{counted(self.batch, 'picture')} ({self.batch / self.step:,.0f} pictures/s)\n"
                 f"An epoch: {counted(self.steps, 'step')} in {duration(self.steps * self.step)}, and "
-                f"{counted(self.judged, 'validation picture')} in {duration(self.judging)}\n"
+                f"{counted(self.judged, 'validation picture')} in {duration(self.judging)}; "
+                f"checkpoint and weights in {duration(self.saving)}\n"
                 f"{counted(self.epochs, 'epoch')}: about {duration(self.total)}{memory}")
 
 
@@ -81,7 +89,8 @@ def rehearse(trainer, training, validation, data):
             preparing = (time.perf_counter() - began) * (len(training) + len(validation)) / sum(map(len, seen))
         first, each = _steps(trainer, sources[0])
         judging = _judged(trainer, sources[1]) * len(validation)
-    return Rehearsal(settings.epochs, min(settings.batch, len(training)), trainer.steps_per_epoch, len(validation), first, each, judging, preparing,
+        saving = _saved(trainer, training, folder)
+    return Rehearsal(settings.epochs, min(settings.batch, len(training)), trainer.steps_per_epoch, len(validation), first, each, judging, saving, preparing,
                      peak_memory(), settings.validate == "every")
 
 
@@ -118,6 +127,21 @@ def _judged(trainer, source):
     if not seconds:
         raise InputError(f"{source.pictures.name}: none of its pictures could be read")
     return min(seconds)  # the first one is compiled
+
+
+def _saved(trainer, pictures, folder):
+    """Seconds of a checkpoint and of the exported weights."""
+    checkpoints, seconds = Checkpoints(os.path.join(folder, "checkpoints"), trainer), []
+    for _ in range(2):  # the first one is slower
+        began = time.perf_counter()
+        tensors, too_large = tensors_of(trainer.judged)
+        if too_large:
+            raise InputError(f"{too_large} has grown beyond what a weights file holds after {counted(int(trainer.step_number), 'step')}: "
+                             "--learning-rate must be lower")
+        checkpoints.save()
+        weights.save(os.path.join(folder, "weights.npz"), as_weights(trainer.settings, pictures, tensors, 1))
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def peak_memory():

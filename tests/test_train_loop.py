@@ -429,16 +429,17 @@ def test_a_dry_run_says_how_long_it_will_take_and_writes_nothing(options, tmp_pa
     assert sorted(os.listdir(tmp_path)) == before and "Dry run: nothing was written" in said
     assert "16 pictures of 2 classes" in said and "ms a step of 4 pictures" in said
     assert "An epoch: 4 steps in " in said and "and 6 validation pictures in " in said and "7 epochs: about " in said
+    assert "; checkpoint and weights in " in said
     with pytest.raises(InputError, match="--dry-run does not go with --resume"):
         train_loop.main(["--resume", str(run), "--dry-run"])
 
 
 def test_what_a_rehearsal_adds_up_to():
-    found = cam_training.Rehearsal(10, 64, 100, 1000, first_step=20.0, step=0.5, judging=8.0, preparing=60.0, memory=1_500_000_000)
-    assert found.total == 60 + 20 + 10 * (100 * 0.5 + 8)
+    found = cam_training.Rehearsal(10, 64, 100, 1000, first_step=20.0, step=0.5, judging=8.0, saving=1.5, preparing=60.0, memory=1_500_000_000)
+    assert found.total == 60 + 20 + 10 * (100 * 0.5 + 1.5 + 8)
     words = found.in_words()
-    assert "500 ms a step of 64 pictures (128 pictures/s)" in words and "100 steps in 50 s, and 1,000 validation pictures in 8.0 s" in words
-    assert words.endswith("10 epochs: about 11 min 0 s; memory so far: 1.5 GB at most")
+    assert "500 ms a step of 64 pictures (128 pictures/s)" in words and "100 steps in 50 s, and 1,000 validation pictures in 8.0 s; checkpoint and weights in 1.5 s" in words
+    assert words.endswith("10 epochs: about 11 min 15 s; memory so far: 1.5 GB at most")
     assert [duration(seconds) for seconds in (0.04, 9.94, 9.96, 59.4, 59.6, 3599.6, 7500, 4e6)] == [
         "0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "1 h 0 min", "2 h 5 min", "1,111 h 6 min"]
 

@@ -341,4 +341,5 @@ def test_a_rehearsal_is_at_full_size_and_judges_once_where_that_is_asked(tmp_pat
     assert set(sizes) == {24}
     for validate, times in (("every", 10), ("end", 1)):
         one = found[validate]
-        assert one.total == pytest.approx(one.first_step + 10 * one.steps * one.step + times * one.judging)
+        assert one.total == pytest.approx(one.first_step + 10 * (one.steps * one.step + one.saving) + times * one.judging)
+        assert one.saving > 0

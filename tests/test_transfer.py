@@ -1,7 +1,9 @@
 """Starting from weights that are there: what is kept, what is new, and what freezing saves."""
 
+import base64
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -96,6 +98,43 @@ def test_frozen_features_stay_and_the_head_learns_from_the_cache(folder, elsewhe
         assert json.load(file)["top1_classification_error"] == 0
     maps = np.load(os.path.join(run, "frozen-training.npy"), mmap_mode="r", allow_pickle=False)
     assert maps.shape == (17, 2, 256) and maps.dtype == np.float16
+
+
+def test_of_a_head_alone_nine_epochs_are_shown_and_the_network_is_seen_once(folder, tmp_path, monkeypatch):
+    """At the page's end, the last epoch first, as maps and boxes are judged: scaled, refined, and at their threshold."""
+    path, run, seen = str(tmp_path / "liked.npz"), tmp_path / "run", []
+
+    class Counted(TinyNet):
+        def __call__(self, pictures, training=False):
+            seen.extend([pictures.shape[0]] * tf.executing_eagerly())
+            return super().__call__(pictures, training)
+
+    monkeypatch.setitem(nets.NETWORKS, "alexnet", Counted)
+    config = {"name": "alexnet", "head": "gap"}
+    write_file(path, config, [Category(None, "a"), Category(None, "b")])
+    weights.save(path, replace(weights.load(path), looking={"scale": "max", "refine": 20, "threshold": 0.4}))
+    assert train_loop.main(["--init", path, "--freeze-features", "--data", folder, "--batch", "4", "--epochs", "12", "--learning-rate", "0.01",
+                            "--precision", "float32", "--out", str(run)]) == 0
+    assert seen.count(6) == 1  # of the six validation pictures, which are no more than are shown
+    epochs = [1, 2, 4, 5, 7, 8, 9, 11, 12]
+    assert sorted(os.listdir(run / "examples")) == [f"epoch-{epoch:06}.npy" for epoch in epochs]
+    trained = weights.load(str(run / "weights.npz"))
+    net = TinyNet(2)
+    nets.assign(net, trained.tensors)
+    files = [os.path.join(folder, "val", name, f"{number}.png") for name in ("blue", "red") for number in range(3)]
+    features = net(tf.stack([cam_data.prepare(cam_data.read_picture(file), NORMALISATION) for file in files]))[1]["features"]
+    expected = np.einsum("nhwc,nc->nhw", features, trained.tensors["head/kernel"].astype(np.float32).T[[0, 0, 0, 1, 1, 1]])
+    np.testing.assert_allclose(np.load(run / "examples" / "epoch-000012.npy"), expected / np.abs(expected).max((1, 2), keepdims=True), atol=0.01)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    items = json.loads(re.search(r'id="report">(.*?)</script>', page)[1])["items"]
+    held = [json.loads(found) for found in re.findall(r'id="item-\d+">(.*?)</script>', page)]
+    assert ["over time" in item["name"] for item in items] == [False] * 6 + [True] * 6
+    for judged, over_time in zip(held[:6], held[6:], strict=True):
+        assert [view["run"] for view in over_time["views"]] == [f"epoch {epoch}" for epoch in epochs[::-1]]
+        of_judged, last = (one["views"][0] for one in (judged, over_time))
+        grids = [np.frombuffer(base64.b64decode(view["g"]), np.uint8).astype(int) for view in (of_judged, last)]
+        np.testing.assert_allclose(*grids, atol=4)  # of 255: the one of float16 weights, the other of float16 maps
+        assert of_judged["t"] == last["t"] == 0.4
 
 
 @pytest.mark.slow
