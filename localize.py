@@ -19,8 +19,8 @@ from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
-REPORT = "report.html"
 WRITERS = os.cpu_count() or 1  # threads
+LISTED = 3  # names that a line lists
 UNSURE = 0.3  # probability below which an answer is marked
 MOST_ASKED = 50  # classes, each of which is a panel of a strip
 
@@ -47,13 +47,19 @@ def localize(settings, standard_output=None):
     cam_localization.check_places(settings, files)
     if settings.overlay != "none":
         check_colours(settings.alpha, settings.colormap)
+    with cam_localization.holding(settings):
+        return look(settings, files, standard_output)
+
+
+def look(settings, files, standard_output=None):
+    """The same of pictures that were found, in a folder where nobody else writes."""
     device = nets.prepare_devices()
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = asked_classes(localizer, settings.classes)
     run = cam_localization.describe_run(settings, localizer, files, classes)
     results_file = cam_localization.ResultsFile(settings, run, standard_output)
     outputs = cam_localization.Outputs(settings, files, len(classes) if classes else min(settings.top, len(localizer.classes)), classes)
-    names = [outputs.names(file) for file in files]
+    names = [outputs.name(file) for file in files]
     earlier = cam_localization.entries_of_earlier(results_file.path, run, files, lambda place, entry: outputs.are_there(names[place], entry)) \
         if settings.resume else []
     if settings.resume:
@@ -71,11 +77,15 @@ def localize(settings, standard_output=None):
     else:
         write_all(results_file, outputs, found, tally, earlier)
     tally.warn_of_faults()
+    others = cam_localization.of_other_calls(settings, tally.written) if tally.done else []
+    if others:
+        warn(f"localize.py: {counted(len(others), 'file')} in {settings.out} {'is' if len(others) == 1 else 'are'} of other calls, and not of "
+             f"these results: {', '.join(others[:LISTED])}{', ...' * (len(others) > LISTED)}")
     if tally.done and not standard_output:
         show(tally.table, f"in {JSON}")
         done = counted(tally.done, "picture")
         if settings.report:
-            done += f", {REPORT}"
+            done += f", {cam_localization.REPORT}"
         say((f"{done}: {settings.json}" if settings.json else f"{done} and {JSON} are in {settings.out}") + f" ({device})")
         say((f"The network names one of {len(localizer.classes)} classes (--list-classes), whatever a picture shows" if classes is None else
              "A box is drawn for every class of --class, whether a picture shows it or not")
@@ -100,7 +110,7 @@ def serve(settings):
 
 def report_page(settings, pictures, names):
     """The page of --report, to be written; names: {Category: what it is called}."""
-    return cam_report.PageWriter(os.path.join(settings.out, REPORT), "Where a network sees its classes",
+    return cam_report.PageWriter(os.path.join(settings.out, cam_localization.REPORT), "Where a network sees its classes",
                                  cam_report.is_linked(settings.report_pictures, pictures), names)
 
 
@@ -114,7 +124,7 @@ def about_page(settings, localizer, run):
 def write_all(results_file, outputs, results, tally, earlier=(), page=None):
     """Write what was found in each picture as it comes.
 
-    results  pairs of a Result and `Outputs.names` of its picture
+    results  pairs of a Result and `Outputs.name` of its picture
     tally    a Tally of all
     earlier  entries of pictures that were done before
     page     to which each picture is added, or None
@@ -150,6 +160,7 @@ class Tally:
         self.table = Table("picture", "class", "probability", "box (x0, y0, x1, y1)")
         self.shown, self.names, self.guessed, self.total = shown, dict(enumerate(names)), guessed, total
         self.done = self.skipped = self.unsure = self.incomplete = 0
+        self.written = set()  # names of files
 
     @property
     def left(self):
@@ -164,6 +175,7 @@ class Tally:
             self.skipped += 1
             return
         predictions, picture = entry["predictions"], self.shown[entry["image"]]
+        self.written.update(one.get(kind) for one in (entry, *predictions) for kind in ("overlay", "map", "mask"))
         unsure = [found["probability"] < UNSURE and not (self.guessed and number) for number, found in enumerate(predictions)]
         self.done, self.unsure = self.done + 1, self.unsure + any(unsure)
         if not predictions:

@@ -52,15 +52,36 @@ def text_lines(path, largest, hint=""):
 
 
 @contextlib.contextmanager
-def locked(path, taken):
+def locked(path, taken, stays=True):
     """The file `path` is made if need be and held by this process alone. The lock ends with the process, however that ends.
 
     taken   what the InputError says while another process holds it
+    stays   False: the file is taken away afterwards, and folders that were made for it where they are empty
     """
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, "ab") as file:
-        lock(file, taken)
-        yield file
+    folder = os.path.dirname(os.path.abspath(path))
+    made = [] if stays else _missing(folder)
+    try:
+        while True:
+            os.makedirs(folder, exist_ok=True)
+            with open(path, "ab") as file:
+                lock(file, taken)
+                # The one who held it before may have taken it away in between.
+                if stays or _is_at(path, file):
+                    try:
+                        yield file
+                    finally:
+                        if not stays:
+                            with contextlib.suppress(OSError):
+                                os.unlink(path)
+                    return
+    finally:
+        _remove_empty(made)
+
+
+def _is_at(path, file):
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
 
 
 def lock(file, taken):
@@ -130,10 +151,7 @@ class replacing:
 
 def check_folder(path):
     """InputError unless files can be written into the folder `path`, which need not be there yet. Nothing stays."""
-    made, folder = [], os.path.abspath(path)
-    while not os.path.lexists(folder):
-        made.append(folder)
-        folder = os.path.dirname(folder)
+    made = _missing(path)
     try:
         os.makedirs(path, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".unfinished-"):
@@ -142,9 +160,22 @@ def check_folder(path):
         raise InputError(f"{os.fspath(path)}: cannot be written to ({error.strerror or error}); "
                          "choose another place") from None
     finally:
-        for folder in made:
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+        _remove_empty(made)
+
+
+def _missing(path):
+    """The folder `path` and those above it, as far as they are not there yet, the innermost first."""
+    folders, folder = [], os.path.abspath(path)
+    while not os.path.lexists(folder):
+        folders.append(folder)
+        folder = os.path.dirname(folder)
+    return folders
+
+
+def _remove_empty(folders):
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def check_new_file(path):

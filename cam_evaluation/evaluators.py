@@ -193,12 +193,12 @@ def heat_map_of(scores, scale):
 
 
 def map_names(pictures):
-    """What each row's score map may be called, in a list each: its name, and that without its ending, and its file's, where no other row's are so."""
+    """What each row's score map may be called, in a list each: its name, and that without its ending, and its file's, and that
+    without its ending, where no other row's are so."""
     ids, files = pictures.names, list(map(os.path.basename, pictures.files))
-    stems = [os.path.splitext(name)[0] for name in ids]
-    rows_of_stem, rows_of_file = Counter(stems), Counter(files)
-    return [[name, *[stem] * (rows_of_stem[stem] == 1), *[file] * (rows_of_file[file] == 1)]
-            for name, stem, file in zip(ids, stems, files)]
+    others = [[os.path.splitext(name)[0] for name in ids], files, [os.path.splitext(name)[0] for name in files]]
+    rows = [Counter(names) for names in others]
+    return [[name, *(other for other, count in zip(row, rows) if count[other] == 1)] for name, *row in zip(ids, *others)]
 
 
 def read_score_map(folder, names):
@@ -209,7 +209,7 @@ def read_score_map(folder, names):
             break
     else:
         raise InputError(f"{os.path.join(folder, names[0])}.npy: no score map for this picture"
-                         + ("" if len(names) == 3 else "; other pictures, or rows, have its file's name, so the map must be called by its whole name"))
+                         + ("" if len(names) == 4 else "; other pictures, or rows, have its file's name, so the map must be called by its whole name"))
     try:
         with cam_base.open_regular(path):  # a pipe would keep NumPy waiting
             scores = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -5,7 +5,7 @@ from ops.lazy import exports
 __getattr__ = exports(__name__, {
     "drawing": "Outputs describe",
     "pictures": "FileNames find_pictures names_to_show without_own",
-    "results_file": "ResultsFile check_places describe_run entries_of_earlier sweep",
+    "results_file": "REPORT ResultsFile check_places describe_run entries_of_earlier holding of_other_calls sweep",
     "server": "PIXELS Server page_to_serve serve",
     "settings": "JSON LocalizeSettings STANDARD_OUTPUT parse_localize",
 })

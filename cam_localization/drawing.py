@@ -16,14 +16,15 @@ from localization.localizer import ENOUGH
 from .pictures import FileNames, names_to_show
 
 _large_alone = LargeAlone()
-OVERLAYS, MAPS, MASKS = "overlays", "maps", "masks"  # folders, each with a folder for the first class, the second, ...
+# Each with a folder for the first class, the second, ...
+FOLDERS = {"overlay": "overlays", "map": "maps", "mask": "masks"}
 
 
 class Outputs:
     """Writes what the settings ask for.
 
-        names = outputs.names(file)                     # in the order of the pictures
-        entry, problems = outputs.write(result, names)  # in any thread
+        name = outputs.name(file)                            # in the order of the pictures
+        entry, problems, shown = outputs.write(result, name)  # in any thread
 
     files    all pictures, none of which is written over
     classes  of a picture, at most
@@ -33,17 +34,16 @@ class Outputs:
     def __init__(self, settings, files, classes, asked=None):
         self.settings, self.asked = settings, asked
         self._shown = names_to_show(files) if settings.report else {}
-        self.folders = [settings.out]
-        if settings.overlay == "full":
-            self.folders += self._places(OVERLAYS, classes)
-        self._overlays = FileNames(self.folders, files)
-        extra = [folder for folder, wanted in ((MAPS, settings.maps), (MASKS, settings.masks)) if wanted]
-        arrays = [place for folder in extra for place in self._places(folder, classes)]
-        self._arrays = FileNames(arrays, files)
-        self.folders += arrays
-
-    def _places(self, folder, classes):
-        return [os.path.join(self.settings.out, folder, str(place + 1)) for place in range(classes)]
+        self._endings = {kind: ending for kind, wanted, ending in (
+            ("overlay", settings.overlay != "none", f".{settings.overlay_format}"), ("map", settings.maps, f".{settings.maps}"),
+            ("mask", settings.masks, ".png")) if wanted}
+        places = {}
+        for kind, ending in self._endings.items():
+            places.setdefault(ending, []).extend(
+                [settings.out] if kind == "overlay" and settings.overlay == "strip" else
+                [os.path.join(settings.out, FOLDERS[kind], str(place + 1)) for place in range(classes)])
+        self.folders = [settings.out, *(folder for folders in places.values() for folder in folders)]
+        self._names = FileNames(places, files) if places else None
 
     def keep(self):
         """What a localizer is to keep of a picture's pixels (`Localizer.stream`)."""
@@ -52,34 +52,32 @@ class Outputs:
         # A large one is read again, at full size, when its turn comes: a batch of them would not fit.
         return (lambda pixels: pixels if max(pixels.shape) < ENOUGH else None) if self.settings.overlay == "full" else None
 
-    def names(self, file):
-        """(stem of its overlays, stem of its maps and masks); None for what is not written."""
-        drawn, arrays = self.settings.overlay != "none", self.settings.maps or self.settings.masks
-        return (self._overlays.free(file, f".{self.settings.overlay_format}") if drawn else None,
-                self._arrays.free(file, "", whole=True) if arrays else None)
+    def name(self, file):
+        """What all that is written of it is called, without an ending; None where nothing is."""
+        return self._names and self._names.free(file)
 
-    def are_there(self, names, entry):
+    def are_there(self, name, entry):
         """Whether all files are there that an entry of an earlier call names, which must be called as this one would call them."""
-        wanted = [(entry.get("overlay"), names[0])] if self.settings.overlay == "strip" else []
-        wanted += [(found.get(kind), name) for place, found in zip(self._places_of(entry["predictions"]), entry["predictions"])
-                   for kind, name in self._of_class(names, place).items()]
-        return all(said == name and os.path.isfile(os.path.join(self.settings.out, name)) for said, name in wanted)
+        wanted = [(entry.get("overlay"), name + self._endings["overlay"])] if self.settings.overlay == "strip" else []
+        wanted += [(found.get(kind), file) for place, found in zip(self._places_of(entry["predictions"]), entry["predictions"])
+                   for kind, file in self._of_class(name, place).items()]
+        return all(said == file and os.path.isfile(os.path.join(self.settings.out, file)) for said, file in wanted)
 
-    def write(self, result, names):
+    def write(self, result, name):
         """(the picture's entry, in words what could not be written, what --report shows). OSError where nothing more can be."""
         if result.error is not None:
             return unread(result), [], self._of_report(result)
         # Maps and overlays as large as the picture take 25 bytes for each of its pixels.
         with _large_alone(math.prod(result.size)):
-            return self._write_all(result, names)
+            return self._write_all(result, name)
 
-    def _write_all(self, result, names):
+    def _write_all(self, result, name):
         problems, entry = [], describe(result, self.settings.all_boxes)
         if self.settings.overlay == "strip":
-            entry["overlay"] = self._write(problems, names[0], lambda: self._encoded(self._strip(result)))
+            entry["overlay"] = self._write(problems, name + self._endings["overlay"], lambda: self._encoded(self._strip(result)))
         for place, found, said in zip(self._places_of(entry["predictions"]), result, entry["predictions"]):
-            for kind, name in self._of_class(names, place).items():
-                said[kind] = self._write(problems, name, lambda kind=kind, found=found: self._contents(kind, found))
+            for kind, file in self._of_class(name, place).items():
+                said[kind] = self._write(problems, file, lambda kind=kind, found=found: self._contents(kind, found))
         return entry, problems, self._of_report(result)
 
     def _places_of(self, predictions):
@@ -89,13 +87,10 @@ class Outputs:
         left = iter(enumerate(self.asked, 1))
         return [next((place for place, number in left if number == found["class"]), None) for found in predictions]
 
-    def _of_class(self, names, place):
+    def _of_class(self, name, place):
         """{what: the file's name} of what is written of a picture's first class, or second, ..."""
-        overlay, array = names
-        wanted = {"overlay": self.settings.overlay == "full" and f"{OVERLAYS}/{place}/{overlay}",
-                  "map": self.settings.maps and f"{MAPS}/{place}/{array}.{self.settings.maps}",
-                  "mask": self.settings.masks and f"{MASKS}/{place}/{array}.png"}
-        return {kind: name for kind, name in wanted.items() if name}
+        return {kind: f"{FOLDERS[kind]}/{place}/{name}{ending}" for kind, ending in self._endings.items()
+                if kind != "overlay" or self.settings.overlay == "full"}
 
     def _contents(self, kind, found):
         """The bytes of such a file."""

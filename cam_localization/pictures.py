@@ -57,36 +57,54 @@ def is_own(file):
 
 
 class FileNames:
-    """Names for what is written of each picture: two pictures called the same get two; none of the pictures is written over.
+    """A name without ending for each picture, which all that is written of it has, and nothing of another's: that of its file,
+    without the ending, unless pictures of this name have several endings; with a number where several pictures have it, or a
+    file that is not ours has it already.
 
-    folders   to which it is written
+    places    {ending: folders} of what is written
     pictures  all of them
     """
 
     LONGEST = 255  # bytes of a file's name, on most file systems
-    ROOM = len("-123456.jpg.npy")
+    ROOM = len("-123456")
 
-    def __init__(self, folders, pictures):
-        folders = set(map(os.path.realpath, folders))
-        parents = {parent: os.path.realpath(parent) in folders for parent in set(map(os.path.dirname, pictures))}
-        self.next = {}  # number of the next picture of a name
-        self.taken = {_key(os.path.basename(picture)) for picture in pictures if parents[os.path.dirname(picture)]}
+    def __init__(self, places, pictures):
+        self.endings, self.taken, self.next = list(places), set(), {}  # the number of the next picture of a name
+        parents = {parent: os.path.realpath(parent) for parent in set(map(os.path.dirname, pictures))}
+        for ending, folders in places.items():
+            folders = set(map(os.path.realpath, folders))
+            self.taken |= {_key(os.path.basename(picture)) for picture in pictures if parents[os.path.dirname(picture)] in folders}
+            self.taken |= {_key(name) for folder in folders for name in names_in(folder) if name.lower().endswith(ending) and cam_data.is_picture(name)
+                           and os.path.isfile(os.path.join(folder, name)) and not is_own(os.path.join(folder, name))}
+        files = {_key(name): name for name in map(os.path.basename, pictures)}.values()
+        stems = Counter(_key(os.path.splitext(name)[0]) for name in files)
+        self.alike = {stem for stem, count in stems.items() if count > 1}
+        self.plain = {_key(self._named(name)) for name in files}
 
-    def free(self, file, ending, whole=False):
-        """The picture's name with another ending, or with one more (`whole`), and a number where that is taken."""
+    def _named(self, file, number=1):
         stem, own = os.path.splitext(os.path.basename(file))
-        ending = own + ending if whole else ending
-        stem = os.fsencode(stem)[:self.LONGEST - self.ROOM - len(os.fsencode(own))]
+        own = own if _key(stem) in self.alike else ""
+        stem = os.fsencode(stem)[:self.LONGEST - self.ROOM - max(map(len, self.endings)) - len(os.fsencode(own))]
         # A letter of several bytes may have been cut.
         stem = stem.decode(errors="ignore") if is_utf8(file) else os.fsdecode(stem)
-        name = f"{stem}{ending}"
+        return stem + (f"-{number}" if number > 1 else "") + own
+
+    def free(self, file):
+        """The next picture's."""
+        name = self._named(file)
         wanted = _key(name)
-        number = self.next.get(wanted, 2)
-        while _key(name) in self.taken:
-            name, number = f"{stem}-{number}{ending}", number + 1
+        number = self.next.get(wanted, 1)
+        # With a number it must not be called as another one is without.
+        while any(_key(name + ending) in self.taken for ending in self.endings) or number > 1 and _key(name) in self.plain:
+            number += 1
+            name = self._named(file, number)
         self.next[wanted] = number
-        self.taken.add(_key(name))
+        self.taken.update(_key(name + ending) for ending in self.endings)
         return name
+
+
+def names_in(folder):
+    return os.listdir(folder) if os.path.isdir(folder) else []
 
 
 def _key(name):

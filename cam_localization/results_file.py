@@ -10,13 +10,17 @@ import os
 from dataclasses import asdict
 
 import weights
-from cam_base import InputError, check_folder, check_new_file, open_regular
+from cam_base import InputError, check_folder, check_new_file, locked, open_regular
 from cam_base.growing import Growing, Printed, json_bytes
 from cam_base.version import VERSION
-from .drawing import MAPS, MASKS, OVERLAYS
+from cam_data import is_picture
+from .drawing import FOLDERS
+from .pictures import is_own, names_in
 from .settings import JSON, NOT_OF_THE_RESULT, STANDARD_OUTPUT
 
 CSV = "localizations.csv"
+REPORT = "report.html"
+LOCK = ".localize.lock"
 BETWEEN, END = b",\n", b"\n]}\n"
 LARGEST = 1 << 31  # bytes of a file that is gone on in
 COLUMNS = ("image", "width", "height", "error", "class", "wnid", "label", "probability", "x0", "y0", "x1", "y1",
@@ -54,9 +58,9 @@ def fingerprint(files):
 def check_places(settings, files):
     """InputError where what is to be written has no place, would be written over a picture, or would be taken for one."""
     check_folder(settings.out)
-    for wanted, folder in ((settings.overlay == "full", OVERLAYS), (settings.maps, MAPS), (settings.masks, MASKS)):
+    for wanted, kind in ((settings.overlay == "full", "overlay"), (settings.maps, "map"), (settings.masks, "mask")):
         if wanted:
-            check_folder(os.path.join(settings.out, folder))
+            check_folder(os.path.join(settings.out, FOLDERS[kind]))
     if settings.json not in (None, STANDARD_OUTPUT) and not settings.json.lower().endswith((".json", ".txt")):
         raise InputError(f"--json {settings.json}: call it .json, that it can be told from pictures and tables; - is standard output")
     pictures = set(map(os.path.realpath, files))
@@ -118,6 +122,40 @@ def _is_whole(entry, file, sure):
 def _short(value):
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) < 60 else text[:60] + "…"
+
+
+@contextlib.contextmanager
+def holding(settings):
+    """`with holding(settings):` no other process writes to --out, or to the file of --json."""
+    places = [(os.path.join(settings.out, LOCK), settings.out, "--out")] if _writes_to_out(settings) else []
+    if settings.json not in (None, STANDARD_OUTPUT):
+        folder, name = os.path.split(settings.json)
+        places.append((os.path.join(folder, f".{name}.lock"), settings.json, "--json"))
+    with contextlib.ExitStack() as held:
+        for path, place, name in places:
+            held.enter_context(locked(path, f"{place}: another localize.py writes there; wait for its end, or choose another {name}", stays=False))
+        yield
+
+
+def _writes_to_out(settings):
+    return bool(settings.json is None or settings.overlay != "none" or settings.maps or settings.masks or settings.csv or settings.report)
+
+
+def of_other_calls(settings, written):
+    """The names, below --out, of what other calls of localize.py left there, which no result of this one speaks of.
+
+    written  names of what this call wrote, or an earlier one that it went on with
+    """
+    if not _writes_to_out(settings):
+        return []
+    beside = {CSV: not settings.csv, REPORT: not settings.report, JSON: settings.json is not None}
+    found = [name for name, is_others in beside.items() if is_others and os.path.isfile(os.path.join(settings.out, name))]
+    places = [f"{folder}/{name}/" for folder in FOLDERS.values() for name in names_in(os.path.join(settings.out, folder)) if name.isdecimal()]
+    for place in ("", *sorted(places)):
+        left = [name for name in names_in(os.path.join(settings.out, place)) if place + name not in written]
+        found += [place + name for name in sorted(left) if is_picture(name) and is_own(os.path.join(settings.out, place, name))
+                  or place.startswith(FOLDERS["map"]) and name.endswith(".npy")]
+    return found
 
 
 def sweep(folders):

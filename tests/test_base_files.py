@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cam_base import InputError
+from cam_base import InputError, files
 from cam_base.files import lock, replacing
 from cam_base.growing import Growing
 
@@ -74,3 +74,23 @@ def test_a_full_disk_is_said_with_the_files_name(tmp_path):
             os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())
             file.write(b"x" * 100_000)
     assert caught.value.filename == str(tmp_path / "x.json") and os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_was_taken_away_between_opening_and_holding_is_none(tmp_path, monkeypatch):
+    """Two processes could hold two files of one name otherwise."""
+    path, lock, calls = str(tmp_path / "new" / "lock"), files.lock, []
+
+    def late(file, taken):
+        if not calls:
+            os.unlink(path)
+        calls.append(1)
+        lock(file, taken)
+
+    monkeypatch.setattr(files, "lock", late)
+    with files.locked(path, "taken", stays=False):
+        assert os.path.exists(path) and len(calls) == 2
+        with pytest.raises(InputError, match="^taken$"):
+            with files.locked(path, "taken", stays=False):
+                pass
+        assert os.path.exists(path)
+    assert os.listdir(tmp_path) == []

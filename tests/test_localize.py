@@ -134,7 +134,7 @@ def test_localizations_have_the_form_that_scripts_rely_on(trained, tmp_path):
 
 
 def test_no_picture_is_written_over(trained, tmp_path, capsys):
-    """The overlays go where the pictures are; brackets in names are no markup."""
+    """The overlays go where the pictures are, also those that are not looked at; brackets in names are no markup."""
     files = [str(tmp_path / name) for name in ("a.png", "a.jpg", "b [bold] [i].png")]
     for file in files:
         Image.new("RGB", (20, 20), (9, 99, 200)).save(file)
@@ -142,7 +142,11 @@ def test_no_picture_is_written_over(trained, tmp_path, capsys):
     assert localize.main([*files, "--weights", trained, "--out", str(tmp_path)]) == 0
     assert [open(file, "rb").read() for file in files] == before
     assert "b [bold] [i].png" in capsys.readouterr().out
-    assert {"a-2.jpg", "a-3.jpg", "b [bold] [i].jpg", "localizations.json"} <= set(os.listdir(tmp_path))
+    for _ in range(2):  # a.jpg is not among the pictures
+        assert localize.main([files[0], "--weights", trained, "--out", str(tmp_path)]) == 0
+        assert [entry["overlay"] for entry in entries_of(tmp_path)] == ["a-2.jpg"]
+    assert [open(file, "rb").read() for file in files] == before
+    assert {"a.png.jpg", "a.jpg.jpg", "b [bold] [i].jpg", "localizations.json"} <= set(os.listdir(tmp_path))
 
 
 def test_classes_that_the_network_is_less_sure_of_are_left_out(trained, tmp_path, capsys):

@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 import cam_data.decoding
+import cam_localization
 import cam_localization.drawing
 import cam_localization.pictures
 import localization
@@ -84,7 +85,7 @@ def test_maps_and_masks_are_those_of_the_call(colours, pictures, tmp_path):
     for form in ("npy", "png"):
         found = run(tmp_path / form, *pictures, "--weights", colours, "--top", "2", "--maps", form, "--masks")["pictures"]
         results = list(localization.load(colours).stream(pictures, top=2))
-        for entry, result, name in zip(found, results, ("x.png", "x-2.png")):
+        for entry, result, name in zip(found, results, ("x", "x-2")):
             for place, (said, one) in enumerate(zip(entry["predictions"], result), 1):
                 assert said["map"] == f"maps/{place}/{name}.{form}" and said["mask"] == f"masks/{place}/{name}.png"
                 path = str(tmp_path / form / said["map"])
@@ -332,7 +333,7 @@ def test_what_was_deleted_since_is_made_again(colours, tmp_path):
     out = tmp_path / "out"
     localize.main([*arguments, "--out", str(out)])
     whole = contents(out)
-    for lost in ("0005.jpg", "maps/2/0000.png.npy", "masks/1/0010.png.png", "localizations.csv"):
+    for lost in ("0005.jpg", "maps/2/0000.npy", "masks/1/0010.png", "localizations.csv"):
         os.unlink(out / lost)
         localize.main([*arguments, "--out", str(out), "--resume"])
         assert contents(out) == whole
@@ -383,18 +384,87 @@ def test_names_that_some_file_systems_do_not_tell_apart_are_two_names(tmp_path):
     """On macOS and Windows IMG_1.JPG and IMG_1.jpg are one file, and so are both spellings of an accent on macOS."""
     decomposed, composed = "cafe\u0301.JPG", "caf\u00e9"
     files = [str(tmp_path / name) for name in ("IMG_1.JPG", decomposed)]
-    names = FileNames([tmp_path], files)
-    assert [names.free(file, ".jpg") for file in (files[0], str(tmp_path / "b" / "img_1.png"), f"{composed}.png")] == [
-        "IMG_1-2.jpg", "img_1-3.jpg", f"{composed}-2.jpg"]
+    names = FileNames({".jpg": [tmp_path]}, files)
+    assert [names.free(file) for file in files] == ["IMG_1-2", "cafe\u0301-2"]
+    others = [*files, str(tmp_path / "b" / "img_1.png"), f"{composed}.png", "b/IMG_1.jpg"]
+    names = FileNames({".jpg": [tmp_path / "out"]}, others)
+    assert [names.free(file) for file in others] == ["IMG_1.JPG", decomposed, "img_1.png", f"{composed}.png", "IMG_1-2.jpg"]
+
+
+def test_a_number_makes_no_name_that_another_picture_has(tmp_path):
+    files = ["a/x.png", "b/x.png", "c/x-2.png", "d/x-2.png"]
+    names = FileNames({".jpg": [tmp_path]}, files)
+    assert [names.free(file) for file in files] == ["x", "x-3", "x-2", "x-2-2"]
+
+
+def test_all_that_is_written_of_a_picture_is_called_alike(colours, tmp_path):
+    """And evaluate.py reads the maps, where no other picture of the set is called so."""
+    boxes = {f"{CLASSES[0].wnid}/{name}": [[x, 10, x + 20, 50]] for name, x in (("a.png", 0), ("a.jpg", 9), ("b.png", 40))}
+    for name, (box,) in boxes.items():
+        paint(str(tmp_path / "set" / name), red=box)
+    for overlay in ("strip", "full"):
+        entries = run(tmp_path / overlay, tmp_path / "set", "--weights", colours, "--class", "red thing", "--maps", "npy", "--masks", "--overlay", overlay)
+        for entry in entries["pictures"]:
+            (found,) = entry["predictions"]
+            paths = [found["map"], found["mask"], entry["overlay"] or found["overlay"]]
+            name = os.path.basename(entry["image"])
+            name = "b" if name == "b.png" else name
+            assert [os.path.basename(path) for path in paths] == [f"{name}.npy", f"{name}.png", f"{name}.jpg"]
+    metadata = metadata_folder(tmp_path / "metadata", boxes, [0, 0, 0])
+    data = ["--metadata", metadata, "--data", tmp_path / "set"]
+    own = evaluate(tmp_path / "own", *data, "--weights", colours)
+    theirs = evaluate(tmp_path / "theirs", *data, "--scores", tmp_path / "strip" / "maps" / "1")
+    assert own["max_box_acc_v2"] == theirs["max_box_acc_v2"] > 0.5
+
+
+# ---------------------------------------------------------------- several calls, one folder
+
+def test_what_other_calls_left_is_said(colours, pictures, tmp_path, capsys):
+    folder = tmp_path / "out"
+    options = ["--weights", colours, "--masks", "--maps", "npy", "--csv", "--report"]
+    run(folder, *pictures, *options)
+    assert "other calls" not in capsys.readouterr().err
+    run(folder, *pictures, *options)
+    assert "other calls" not in capsys.readouterr().err
+    Image.new("RGB", (9, 9)).save(folder / "mine.png")
+    run(folder, pictures[0], "--weights", colours, "--top", "2", "--masks", "--maps", "npy")
+    left = ["localizations.csv", "report.html", "x-2.jpg", *(f"maps/{place}/x-2.npy" for place in (1, 2)), "maps/3/x-2.npy", "maps/3/x.npy",
+            *(f"masks/{place}/x-2.png" for place in (1, 2)), "masks/3/x-2.png", "masks/3/x.png"]
+    said = capsys.readouterr().err
+    assert f"{len(left)} files in {folder} are of other calls, and not of these results: {', '.join(left[:3])}, ..." in said
+    settings = cam_localization.parse_localize(["--out", str(folder), "--masks", "--maps", "npy"])
+    written = {f"{kind}/{place}/x.{ending}" for place in (1, 2) for kind, ending in (("maps", "npy"), ("masks", "png"))} | {"x.jpg"}
+    assert sorted(cam_localization.of_other_calls(settings, written)) == sorted(left)
+    assert set(left) <= set(contents(folder))
+
+
+def test_two_calls_at_once_into_one_folder(colours, pictures, tmp_path):
+    """The second is refused before its work, and writes nothing; after the first it may begin. No lock stays."""
+    folder = tmp_path / "out"
+    with cam_localization.holding(cam_localization.parse_localize(["--out", str(folder)])):
+        held = contents(folder)
+        with pytest.raises(InputError, match=f"{folder}: another localize.py writes there; wait for its end, or choose another --out"):
+            localize.main([*pictures, "--weights", colours, "--out", str(folder)])
+        assert contents(folder) == held
+        localize.main([*pictures, "--weights", colours, "--out", str(folder), "--overlay", "none", "--json", str(tmp_path / "mine.json")])
+    assert not folder.exists()
+    with cam_localization.holding(cam_localization.parse_localize(["--json", str(tmp_path / "mine.json"), "--overlay", "none"])):
+        with pytest.raises(InputError, match="mine.json: another localize.py writes there; wait for its end, or choose another --json"):
+            localize.main([*pictures, "--weights", colours, "--out", str(folder), "--json", str(tmp_path / "mine.json")])
+    with pytest.raises(InputError):
+        localize.main([*pictures, "--weights", colours, "--class", "zebra", "--out", str(folder)])
+    assert not folder.exists()
+    run(folder, *pictures, "--weights", colours)
+    assert sorted(os.listdir(folder)) == ["localizations.json", "x-2.jpg", "x.jpg"]
 
 
 def test_many_pictures_of_one_name_are_named_at_once(tmp_path, monkeypatch):
     """A number for each, counted on: 3,000 would be four million comparisons otherwise."""
     asked, key = [], cam_localization.pictures._key
     monkeypatch.setattr(cam_localization.pictures, "_key", lambda name: asked.append(name) or key(name))
-    names = FileNames([tmp_path], [])
-    found = [names.free(f"{folder}/image.png", ".jpg") for folder in range(3000)]
-    assert found[:3] == ["image.jpg", "image-2.jpg", "image-3.jpg"] and len(set(found)) == 3000 and len(asked) < 15_000
+    names = FileNames({".jpg": [tmp_path]}, [])
+    found = [names.free(f"{folder}/image.png") for folder in range(3000)]
+    assert found[:3] == ["image", "image-2", "image-3"] and len(set(found)) == 3000 and len(asked) < 25_000
 
 
 def test_large_pictures_are_drawn_one_at_a_time(colours, tmp_path, monkeypatch):
@@ -441,9 +511,9 @@ def test_with_classes_left_out_each_folder_is_of_one_class(colours, tmp_path):
     for more in ([], ["--resume"]):
         out = run(tmp_path / "out", *arguments, "--min-probability", str(sum(chances) / 2), *more)
         (found,) = out["pictures"][1]["predictions"]
-        assert found["label"] == "green thing" and found["map"] == "maps/2/b.png.npy" and found["overlay"] == "overlays/2/b.jpg"
-        assert os.listdir(tmp_path / "out" / "maps" / "1") in (["a.png.npy"], [])
-    np.testing.assert_array_equal(np.load(tmp_path / "out" / "maps" / "2" / "b.png.npy"), np.load(tmp_path / "every" / "maps" / "2" / "b.png.npy"))
+        assert found["label"] == "green thing" and found["map"] == "maps/2/b.npy" and found["overlay"] == "overlays/2/b.jpg"
+        assert os.listdir(tmp_path / "out" / "maps" / "1") in (["a.npy"], [])
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "maps" / "2" / "b.npy"), np.load(tmp_path / "every" / "maps" / "2" / "b.npy"))
 
 
 def test_maps_of_pictures_of_one_name_are_not_taken_for_each_other(colours, tmp_path):
