@@ -1,6 +1,7 @@
 """How the programs speak to people: a console, a progress bar, and an error in one line."""
 
 import argparse
+import difflib
 import errno
 import os
 import signal
@@ -17,7 +18,7 @@ from .version import VERSION
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 TERMINATED = 143   # and for SIGTERM
 # In files and pipes, tables are as wide as their lines ask for. Names of files may hold brackets, which are no markup.
-console = Console(width=None if sys.stdout and sys.stdout.isatty() else 120, markup=False, emoji=False, highlight=False)
+console = Console(width=None if sys.stdout and sys.stdout.isatty() else 1000, markup=False, emoji=False, highlight=False)
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -35,8 +36,36 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=Help, allow_abbrev=False, **options)
         self.add_argument("--version", action="version", version=f"{self.prog} {VERSION}", help="print the version and end")
 
+    def parse_args(self, arguments=None, namespace=None):
+        found, unknown = self.parse_known_args(arguments, namespace)
+        if unknown:
+            near = nearest_options(unknown[0], self._options())
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + f"; the nearest is {' or '.join(near)}" * bool(near))
+        return found
+
+    def _options(self):
+        """All that are known, those of commands (`add_subparsers`) among them."""
+        commands = [command for action in self._actions if isinstance(action, argparse._SubParsersAction) for command in action.choices.values()]
+        return [*self._option_string_actions, *(name for command in commands for name in command._options())]
+
     def error(self, message):
         raise InputError(f"{message} (--help lists the options)")
+
+
+def nearest_options(unknown, known, most=3):
+    """Those of the known options that an unknown one may stand for: of its initials (--lr), its letters but for a few, its beginning,
+    or some of its words (--image-size)."""
+    if not unknown.startswith("-"):
+        return []
+    name = unknown.partition("=")[0].lstrip("-").lower().replace("_", "-")
+    words = {option: option[2:].split("-") for option in known if option.startswith("--")}
+    initials = [option for option, parts in words.items() if name == "".join(part[:1] for part in parts)]
+    if len(name) < 3:
+        return initials[:most]
+    alike = difflib.get_close_matches(f"--{name}", words, most, 0.8)
+    begun = [option for option in words if option[2:].startswith(name) or name.startswith(option[2:])]
+    within = [option for option, parts in words.items() if set(parts) <= set(name.split("-"))]
+    return list(dict.fromkeys(initials + alike + sorted(begun, key=len) + within))[:most]
 
 
 def check_least(options, **least):
@@ -93,8 +122,12 @@ class Table:
 
 
 def show(table, rest="more"):
-    """Print a Table; `rest` says where the rows are that are not shown."""
-    shown = RichTable(*table.columns)
+    """Print a Table, of which no cell is cut; `rest` says where the rows are that are not shown."""
+    shown = RichTable()
+    for number, name in enumerate(table.columns):
+        # What a row is called stays in one line where that leaves room for others.
+        whole = number == 0 and all(2 * len(row[0]) <= console.width for row in table.rows)
+        shown.add_column(name, overflow="fold", no_wrap=whole)
     for row in table.rows:
         shown.add_row(*row)
     if table.left:

@@ -10,7 +10,8 @@ from cam_base import InputError
 from cam_base.files import OWN_MARK, is_utf8
 from cam_base.terminal import counted, say
 
-WRITTEN = ("localizations.json", "localizations.csv", "report.html", ".npy")  # beside overlays
+# Beside overlays; and what says what the pictures are, as that of the samples.
+NO_NEWS = ("localizations.json", "localizations.csv", "report.html", ".npy", "README.md")
 HEAD = 256  # bytes of a file, in which OWN_MARK is
 
 
@@ -20,7 +21,7 @@ def find_pictures(places):
     for place in places:
         if os.path.isdir(place):
             found = sorted(os.path.join(folder, name) for folder, names in cam_data.walk_pictures(place) for name in names)
-            others = cam_data.in_words(cam_data.files_not_taken(place, WRITTEN))
+            others = cam_data.in_words(cam_data.files_not_taken(place, NO_NEWS))
             if not found:
                 raise InputError(f"{place}: no pictures in this folder" + (f" ({others})" if others else ""))
             if others:

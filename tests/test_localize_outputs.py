@@ -211,7 +211,7 @@ def test_pictures_of_one_name_are_told_apart_in_the_table(colours, pictures, tmp
 
 
 def test_files_that_are_no_pictures_are_counted_by_their_endings(colours, pictures, tmp_path, capsys):
-    for name in ("a/one.DCM", "a/two.dcm", "a/notes.txt", "a/README", "a/.hidden"):
+    for name in ("a/one.DCM", "a/two.dcm", "a/notes.txt", "a/README", "a/README.md", "a/.hidden"):
         (tmp_path / name).write_text("")
     run(tmp_path / "out", tmp_path / "a", "--weights", colours)
     assert f"{tmp_path / 'a'}: not taken for pictures: 2 .dcm, 1 .txt, 1 without an ending\n" in capsys.readouterr().out

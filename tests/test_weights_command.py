@@ -12,6 +12,7 @@ from test_weights_formats import FIXTURES, assert_is_alexnet
 
 import nets
 import weights
+from cam_base import InputError
 from weights.__main__ import main
 from weights.catalogue import CATALOGUE
 
@@ -53,6 +54,21 @@ def test_list_names_all_published_weights_and_the_place(tmp_path, succeeds, monk
     assert str(tmp_path) in listed
 
 
+def test_no_name_of_the_list_is_cut_where_it_goes_to_a_pipe():
+    listed = run("list", COLUMNS="40").stdout
+    assert all(f" {name} " in listed and published.file in listed for name, published in CATALOGUE.items()) and "…" not in listed
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.tflite", "x.pth", "x.h5", "x"])
+def test_a_name_of_another_format_is_not_written(tmp_path, name):
+    """An .npz of another ending was written, which no other program reads; nothing is fetched or read for it, either."""
+    with pytest.raises(InputError, match=f"{name}: weights are written as .npz alone.*call it .*x.npz$"):
+        main(["convert", "resnet50-keras", "--out", str(tmp_path / name)])
+    with pytest.raises(InputError, match="npz alone"):
+        weights.save(str(tmp_path / name), weights.load(GENUINE))
+    assert os.listdir(tmp_path) == []
+
+
 def test_inspect_says_all_that_a_file_holds(succeeds):
     said = succeeds("inspect", GENUINE)
     assert said.startswith("file ") and len(said.splitlines()) == 9 and "stages/3/1" not in said
@@ -81,7 +97,8 @@ def test_mistakes_are_one_line(tmp_path):
     assert "no published weights are called x" in fails("fetch", "x")
     (tmp_path / "x.npz").write_bytes(b"PK\3\4 and no more")
     assert "x.npz is damaged" in fails("inspect", tmp_path / "x.npz")
-    assert "give --out another name" in fails("convert", GENUINE, "--out", GENUINE)
+    main(["convert", GENUINE, "--out", str(tmp_path / "own.npz")])
+    assert "give --out another name" in fails("convert", tmp_path / "own.npz", "--out", tmp_path / "own.npz")
     assert "could not be written" in fails("convert", GENUINE, "--out", f"{GENUINE}/x.npz")
 
 

