@@ -9,7 +9,7 @@ import numpy as np
 
 import cam_report
 import ops
-from cam_base import replacing
+from cam_base import InputError, replacing
 from cam_base.files import OWN_MARK
 from cam_data.decoding import LargeAlone
 from localization.localizer import ENOUGH
@@ -107,7 +107,10 @@ class Outputs:
         name = self._shown[result.source]
         if result.error is not None:
             return cam_report.Shown(name, (1, 1), b"", error=str(result.error))
-        return cam_report.shown_of(name, result, result.picture)
+        try:
+            return cam_report.shown_of(name, result, result.picture)
+        except InputError as error:
+            return cam_report.Shown(name, result.size, b"", error=str(error))
 
     def _strip(self, result):
         return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
@@ -131,7 +134,9 @@ class Outputs:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise
             problems.append(f"{path} could not be written ({error.strerror or error})")
-            return None
+        except InputError as error:  # a large picture is read again to be drawn
+            problems.append(f"{path} could not be drawn ({error})")
+        return None
 
 
 def describe(result, all_boxes=False):

@@ -39,6 +39,7 @@ class PictureMaps(NamedTuple):
     """One picture's share of ClassMaps. Of one that cannot be read only the error.
 
     kept     what was kept of its pixels for the caller
+    state    of its file when it was read (`sources.Picture`)
     colours  uint8 [side, side, 3] for the refinement of its maps, where there is one
     """
 
@@ -51,6 +52,7 @@ class PictureMaps(NamedTuple):
     classes: np.ndarray | None = None
     maps: np.ndarray | None = None
     error: Exception | None = None
+    state: tuple | None = None
 
 
 class Localizer:
@@ -222,7 +224,7 @@ class Localizer:
             picture = read(source, largest, max(2 * self.viewing.size, ENOUGH), keep_shape=self.centre_crop)
             kept = None if keep is None else keep(picture.pixels)
             colours = ops.walk_colours(picture.pixels, self.refine_grid) if self.refine else None
-            return PictureMaps(number, source, picture.size, kept, colours), self._prepare(picture.pixels)
+            return PictureMaps(number, source, picture.size, kept, colours, state=picture.state), self._prepare(picture.pixels)
         except ValueError as error:  # of which InputError is one
             return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:

@@ -3,6 +3,7 @@
 import numpy as np
 
 import ops
+from cam_base import InputError
 from cam_data import LARGEST_PICTURE
 from ops.lazy import kept_property
 from .boxes import RULES, to_picture
@@ -19,7 +20,7 @@ class Result:
 
     def __init__(self, localizer, maps, threshold, full_size=False, least=0.0, largest=LARGEST_PICTURE):
         self.source, self.size, self.error = maps.source, maps.size, maps.error
-        self._kept, self._largest, self._threshold = maps.kept, largest, threshold
+        self._kept, self._state, self._largest, self._threshold = maps.kept, maps.state, largest, threshold
         self.found = [] if maps.error is not None else [
             Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
@@ -45,8 +46,14 @@ class Result:
 
     @kept_property
     def picture(self):
-        """uint8 [H, W, 3], upright RGB: what was kept of it, or read again."""
-        return read(self.source, self._largest).pixels if self._kept is None else self._kept
+        """uint8 [H, W, 3], upright RGB: what was kept of it, or read again; InputError for a file that was written over since."""
+        if self._kept is not None:
+            return self._kept
+        again = read(self.source, self._largest)
+        if again.state != self._state:
+            raise InputError(f"{describe(self.source)}: was written over since it was looked at, so what was found is of another picture: "
+                             "look at it again")
+        return again.pixels
 
     def __iter__(self):
         return iter(self.found)

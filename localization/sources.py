@@ -10,10 +10,12 @@ from cam_data import LARGEST_PICTURE, on_white, pixels_of, read_reduced
 
 
 class Picture(NamedTuple):
-    """pixels uint8 [H, W, 3], RGB, upright; size (height, width) of the whole picture, which pixels may show smaller."""
+    """pixels uint8 [H, W, 3], RGB, upright; size (height, width) of the whole picture, which pixels may show smaller; state, of a
+    file, another when it was written since."""
 
     pixels: np.ndarray
     size: tuple
+    state: tuple | None = None
 
 
 def read(source, largest=LARGEST_PICTURE, reduce_to=None, keep_shape=False):
@@ -28,12 +30,21 @@ def read(source, largest=LARGEST_PICTURE, reduce_to=None, keep_shape=False):
     for a file that cannot be read, ValueError for an array that is no picture.
     """
     if isinstance(source, (str, os.PathLike)):
-        return Picture(*read_reduced(os.fspath(source), reduce_to, largest, keep_shape=keep_shape))
+        state = _state(source)
+        return Picture(*read_reduced(os.fspath(source), reduce_to, largest, keep_shape=keep_shape), state)
     if hasattr(source, "convert") and hasattr(source, "getexif"):
         pixels = _from_pillow(source)
     else:
         pixels = _from_array(source)
     return Picture(pixels, pixels.shape[:2])
+
+
+def _state(path):
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # its reader says why
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def describe(source):

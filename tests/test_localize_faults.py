@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cam_localization
 import localization
 import localize
 from cam_base import InputError, Preprocessing
@@ -126,6 +127,34 @@ def test_an_overlay_that_cannot_be_written_is_that_pictures_fault(colours, tmp_p
     assert len(entries(tmp_path / "out")) == 2 and (tmp_path / "out" / "b.jpg").is_file()
     said = capsys.readouterr().err
     assert "a.jpg could not be written (Is a directory)" in said and "of 1 of 2 pictures not everything could be written" in said
+
+
+def test_a_picture_that_was_written_over_since_is_not_drawn_on(colours, tmp_path, monkeypatch, capsys):
+    """In the call: InputError, unless its pixels were kept. In localize.py: that picture's fault."""
+    file = save(tmp_path / "p.png")
+    result, kept = colours(file), next(colours.stream([file], keep=lambda pixels: pixels))
+    before = kept.panels()
+    assert (result.panels() == before).all()
+    result = colours(file)
+    save(tmp_path / "p.png", (10, 20, 200))
+    for draw in (result[0].overlay, result.panels, lambda: result.picture, result._repr_png_):
+        with pytest.raises(InputError, match="p.png: was written over since it was looked at"):
+            draw()
+    assert (kept.panels() == before).all() and result[0].box == kept[0].box
+
+    monkeypatch.setattr("cam_localization.drawing.ENOUGH", 1)  # as a large picture, it is read again to be drawn
+    files, write = [save(tmp_path / name) for name in ("a.png", "b.png")], cam_localization.Outputs.write
+
+    def late(self, found, name):
+        if found.source == files[0]:
+            save(files[0], (10, 20, 200))
+        return write(self, found, name)
+
+    monkeypatch.setattr(cam_localization.Outputs, "write", late)
+    assert localize.main([*files, "--out", str(tmp_path / "out"), "--overlay", "full", "--report"]) == 2
+    said = capsys.readouterr().err
+    assert "overlays/1/a.jpg could not be drawn" in said and "of 1 of 2 pictures not everything could be written" in said
+    assert os.listdir(tmp_path / "out" / "overlays" / "1") == ["b.jpg"] and len(entries(tmp_path / "out")) == 2
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "\udcff"])
