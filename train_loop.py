@@ -218,7 +218,8 @@ def run_on(devices, device, settings, resumed, dry_run):
     with devices.strategy.scope():
         net = build(settings, training.categories, resumed)
         averaged = nets.build(settings.network, len(training.categories), None) if settings.average else None
-    trainer = cam_training.Trainer(net, settings, max(1, len(training) // settings.batch), description, averaged, devices)
+    class_weights = cam_training.balanced_weights(training) if settings.class_weights == "balanced" else None
+    trainer = cam_training.Trainer(net, settings, max(1, len(training) // settings.batch), description, averaged, devices, class_weights)
     if dry_run:
         introduce(settings, training, device)
         say(cam_training.rehearse(trainer, training, validation, data).in_words())
@@ -263,6 +264,8 @@ def introduce(settings, training, device):
     say(f"{counted(len(training), 'picture')} of {len(training.categories)} classes, {settings.precision} {device}, "
         f"run folder {settings.out}")
     say(f"Classes, and their pictures: {cam_training.class_counts(training)}")
+    for line in cam_training.uneven_classes(training, settings.class_weights == "balanced"):
+        warn(line)
     # Of a large set, it would take longer to walk through all folders than to begin.
     others = cam_data.in_words(cam_data.others_in_set(settings.data)) if len(training) < cam_data.LEAST_PICTURES else ""
     if others:

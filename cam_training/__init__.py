@@ -14,7 +14,7 @@ __getattr__ = exports(__name__, {
     "run_folder": "begin go_on holding refuse_lost write_settings",
     "run_log": "RunLog is_best schedule training_curves",
     "settings": "epochs_of parse",
-    "sources": "BrokenFiles Pictures class_counts open_data open_sources",
+    "sources": "BrokenFiles Pictures balanced_weights class_counts open_data open_sources uneven_classes",
     "stopping": "StopAfterStep",
     "trainer": "Trainer",
 })

@@ -19,7 +19,8 @@ from .presets import PRESETS, chosen
 GIVEN_BY_INIT = ("network", "variant", "depth", "width", "stem")
 OF_NETWORK = ("variant", "depth", "width", "stem", "output_stride", "head", "pooling")
 # Settings that runs of earlier versions lack; what they did is each one's default.
-NEWER = ("looking", "preset", "hold_out", "validate", "schedule", "average", "crop", "jitter", "cutout", "mixup", "cutmix", "mixed", "first_size")
+NEWER = ("looking", "preset", "hold_out", "validate", "schedule", "average", "crop", "jitter", "cutout", "mixup", "cutmix", "mixed", "first_size",
+         "class_weights")
 MAY_CHANGE = {"epochs", "out"}
 DATA, TRANSFER, TRAINING, NETWORK = "data and run", "transfer", "training", "network"
 # What is not given: from nothing, with --init, and with --freeze-features. Features that are there already want
@@ -72,6 +73,8 @@ class Common:
                                         kind=float, least=0, below=LARGE, group=TRAINING)
     label_smoothing: float = option(0.0, "may classify better, and localizes worse: see README", least=0, below=1,
                                     group=TRAINING)
+    class_weights: str = option("none", "balanced: the loss of a picture counts by 1 over how many pictures its class has, so that classes count "
+                                "alike", choices=("none", "balanced"), group=TRAINING)
     clip: float = option(0.0, "largest global norm of the gradient; 0: any", least=0, below=LARGE, group=TRAINING)
     crop: str = option("resized", "of each picture that is trained on: 35 to 100 %% of it, resized; or all of it, shifted by an eighth of a "
                        "side at most", choices=("resized", "padded", "none"), group=TRAINING)

@@ -9,11 +9,13 @@ import numpy as np
 
 import cam_data
 import nets
-from cam_base import InputError, Preprocessing
+from cam_base import InputError, Preprocessing, short_names
 from cam_base.files import is_utf8
 from cam_base.terminal import counted, warn
 from ops.quiet_tensorflow import tf
 
+# So many times as many pictures as another class has are said.
+UNBALANCED, NAMED = 10, 10
 GROWING, STEP_OF_SIZE = 2 / 3, 8  # of --first-size: the share of all epochs, and pixels
 
 
@@ -73,9 +75,30 @@ def held_out(pictures, count, seed):
 def class_counts(pictures, most=10):
     """"cat 120, dog 98": the first classes in their order, and how many there are besides."""
     counts = np.bincount(pictures.labels, minlength=len(pictures.categories))
-    shown = [f"{label.split(',')[0]} {count}" for (_, label), count in zip(pictures.categories, counts[:most])]
+    shown = [f"{name} {count}" for name, count in zip(short_names(pictures.categories), counts[:most])]
     rest = [f"and {len(counts) - most} more of {counts[most:].min()} to {counts[most:].max()}"] if len(counts) > most else []
     return ", ".join(shown + rest)
+
+
+def balanced_weights(pictures):
+    """float32 [classes]: weights of the loss by which classes count alike, whose mean over the pictures is 1; 0 for a class without any."""
+    counts = np.bincount(pictures.labels, minlength=len(pictures.categories))
+    return np.divide(len(pictures) / np.count_nonzero(counts), counts, out=np.zeros(len(counts), np.float32), where=counts > 0, casting="unsafe")
+
+
+def uneven_classes(pictures, weighted):
+    """Lines about classes that have no pictures to train on, or, unless the loss is weighted, far fewer than others."""
+    counts, said = np.bincount(pictures.labels, minlength=len(pictures.categories)), []
+    names = short_names(pictures.categories)
+    without = [name for name, count in zip(names, counts) if not count]
+    if without:
+        few = ", ".join(map(repr, without[:NAMED])) + f" and {len(without) - NAMED} more" * (len(without) > NAMED)
+        said.append(f"{counted(len(without), 'class')} without a training picture, of which nothing can be learnt: {few}")
+    least, most = (pick(np.flatnonzero(counts), key=counts.__getitem__) for pick in (min, max))
+    if counts[most] >= UNBALANCED * counts[least] and not weighted:
+        said.append(f"classes are unbalanced, from {counted(counts[least], 'picture')} of {names[least]!r} to {counts[most]:,} of "
+                    f"{names[most]!r}, and no weights are applied: a rare class may hardly be learnt; --class-weights balanced lets all count alike")
+    return said
 
 
 class Pictures:

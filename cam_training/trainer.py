@@ -21,11 +21,12 @@ class Trainer(tf.Module):
                  name that is not "net", by which `weights.load` knows it in a checkpoint
     description  what `weights.describe` says: by it `weights.load` reads a checkpoint
     devices      the Devices that share each batch; None: one. Both networks were made in its scope
+    weights      float32 [classes]: by what the loss of a class's pictures is multiplied; None: all count alike
     """
 
-    def __init__(self, net, settings, steps_per_epoch, description, averaged=None, devices=None):
+    def __init__(self, net, settings, steps_per_epoch, description, averaged=None, devices=None, weights=None):
         super().__init__()
-        self.net, self.settings, self.averaged = net, settings, averaged
+        self.net, self.settings, self.averaged, self.weights = net, settings, averaged, weights
         self.frozen = settings.freeze_features
         self.compute_dtype = tf.as_dtype(settings.precision)
         with devices.strategy.scope() if devices else contextlib.nullcontext():
@@ -166,10 +167,11 @@ class Trainer(tf.Module):
         self.totals.assign(tf.zeros(3))
 
     def _losses(self, logits, targets):
-        """Cross-entropy of each picture, with label smoothing (Szegedy et al., 2016, section 7)."""
+        """Cross-entropy of each picture, with label smoothing (Szegedy et al., 2016, section 7), times its class's weight."""
         smoothing = self.settings.label_smoothing
-        targets = targets * (1 - smoothing) + smoothing / logits.shape[1]
-        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+        smoothed = targets * (1 - smoothing) + smoothing / logits.shape[1]
+        losses = tf.nn.softmax_cross_entropy_with_logits(smoothed, logits)
+        return losses if self.weights is None else losses * tf.linalg.matvec(targets, self.weights)
 
     def learning_rate(self, step):
         """Of the step of this number, from 0: rising in the warm-up, then along a cosine, or a line, down to 0."""

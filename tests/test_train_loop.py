@@ -35,8 +35,8 @@ import train_loop
 import weights
 from cam_base import Category, InputError
 from cam_base.terminal import Stream
-from cam_data import synthetic
-from cam_training import Trainer
+from cam_data import PictureSet, synthetic
+from cam_training import Trainer, balanced_weights
 from cam_training.rehearsal import duration
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -120,6 +120,20 @@ def test_a_step_is_nesterov_with_decay_on_kernels_only():
         kernel, bias = (p - rate * (g + 0.9 * v) for p, g, v in zip((kernel, bias), gradients, velocity))
     np.testing.assert_allclose(net.kernel, kernel, rtol=1e-5)
     np.testing.assert_allclose(net.bias, bias, rtol=1e-5)
+
+
+def test_weights_of_classes_multiply_the_loss_of_their_pictures():
+    """Three pictures of class 0 and one of class 2, by hand: weights 4 / (2 * 3), 0 and 4 / 2, whose mean over the pictures is 1."""
+    pictures = PictureSet("some", [Category(None, name) for name in "abc"], np.array([0, 0, 2, 0], np.int32), list("wxyz"))
+    weights = balanced_weights(pictures)
+    np.testing.assert_allclose(weights, [2 / 3, 0, 2])
+    assert weights.dtype == np.float32
+    x, labels = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32), np.array([2, 0], np.int32)
+    net = OneLayer()
+    logits = x @ net.kernel.numpy() + net.bias.numpy()
+    losses = np.log(np.exp(logits).sum(1)) - logits[[0, 1], labels]
+    for given, wanted in ((weights, (2 * losses[0] + 2 / 3 * losses[1]) / 2), (None, losses.mean())):
+        assert float(Trainer(OneLayer(), settings_of_a_step(), 2, b"", weights=given).step(x, labels)) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_the_learning_rate_rises_then_falls():
