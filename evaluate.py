@@ -49,6 +49,10 @@ def main(arguments):
     names = [cam_evaluation.class_name(category) for category in judged.classes]
     metrics = cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class)
     cam_evaluation.show_figures(metrics)
+    if settings.centre_crop is not None:
+        say("no figure of localization: --centre-crop judges by classes alone")
+    elif not pictures.boxes and not pictures.masks:
+        say(f"no figure of localization: {pictures.name} has no boxes and no masks that are read; docs/formats.md says how they may be given")
     if judged.noticed:
         shown = cam_evaluation.keep_maps(settings.out, judged.noticed, judged.records, pictures)
     if settings.report:
@@ -70,7 +74,8 @@ def draw(settings, judged):
 def open_data(settings):
     """The PictureSet to judge by, or the part of it that was asked for."""
     if settings.kit:
-        pictures = cam_data.open_validation(settings.kit, settings.annotations, settings.data)
+        # Guesses are of the pictures as the kit's boxes are, whichever way up.
+        pictures = cam_data.open_validation(settings.kit, settings.annotations, None if settings.guesses else settings.data)
     elif settings.metadata:
         pictures = cam_data.open_metadata(settings.metadata, settings.data, settings.masks)
     else:

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
@@ -20,16 +21,21 @@ class Category(NamedTuple):
     label: str
 
 
+def folded(name):
+    """As names of classes and files are compared: composed (NFC), without case, and without blanks around it or twice within."""
+    return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).casefold().split()))
+
+
 def match_classes(ours, theirs):
     """For each category of a data set, the number of the weights' class, or -1 for none: int [len(theirs)].
 
     ours: the weights' categories; theirs: the data set's. Where both have
-    wnids these decide; else the whole label, then that whatever its case, then a synonym
+    wnids these decide; else the whole label, then that `folded`, then a synonym
     that both have, then the words alone ("001.Black_footed_Albatross", as CUB-200-2011's folders
     are called, is "Black footed Albatross"), each unless it stands twice.
     """
     by_wnid = {category.wnid: number for number, category in enumerate(ours) if category.wnid}
-    kinds = (lambda label: {label}, lambda label: {label.lower()}, _synonyms, lambda label: {_plain(re.sub(r"^[0-9]+\.", "", label))})
+    kinds = (lambda label: {label}, lambda label: {folded(label)}, _synonyms, lambda label: {_plain(re.sub(r"^[0-9]+\.", "", label))})
     numbers = [_numbers_by_name(ours, names_of) for names_of in kinds]
 
     def match(wnid, label):
@@ -55,7 +61,7 @@ def _numbers_by_name(classes, names_of):
 
 def _synonyms(label):
     """{"tabby", "tabby cat"} of "tabby, tabby cat"."""
-    return {part.strip().lower() for part in label.split(",") if part.strip()}
+    return {folded(part) for part in label.split(",") if part.strip()}
 
 
 def classes_called(classes, name):
@@ -117,4 +123,4 @@ def short_names(categories):
 
 def _plain(name):
     """As names are compared: without case, an underscore as a space."""
-    return " ".join(name.replace("_", " ").lower().split())
+    return folded(name.replace("_", " "))

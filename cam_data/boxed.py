@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cam_base import InputError, open_regular
+from cam_base import InputError
 from cam_base.terminal import counted, say
-from .headers import read_header
 from .layouts import CALLED, HOLD_OUT, is_held_out
 from .picture_set import PictureSet, cut_box
+from .upright import upright_boxes
 
 FARTHEST = 1 << 20  # pixels from the corner of a picture
 
@@ -44,10 +44,11 @@ def boxed_set(source, name, pictures, categories, outside="refuse"):
     raises      InputError for such a box, and where no picture has a box
     """
     files, labels, boxes, ids, sizes, clipped, lost = [], [], [], [], [], [], 0
-    for picture in pictures:
-        size = picture.size or (size_of(picture.file) if picture.objects else None)
+    upright = upright_boxes(source, [picture.file for picture in pictures], [picture.size for picture in pictures],
+                            [[box for _, box, _ in picture.objects] for picture in pictures])
+    for picture, of_picture, size in zip(pictures, *upright):
         inside = {}
-        for label, box, was_cut in picture.objects:
+        for (label, _, was_cut), box in zip(picture.objects, np.asarray(of_picture).tolist()):
             cut = cut_box(box, size)
             if cut is None and outside == "refuse":
                 raise InputError(f"{source}: the box {', '.join(map(str, box))} of {picture.name} lies outside of its "
@@ -61,7 +62,7 @@ def boxed_set(source, name, pictures, categories, outside="refuse"):
             boxes.append(np.array([box for box, _ in found], np.int32))
             clipped.append(sum(cut for _, cut in found))
             ids.append(picture.name if len(inside) == 1 else _with_class(picture.name, categories[label].label))
-            sizes.append(picture.size)
+            sizes.append(picture.size and size)
     empty = len(pictures) - len(set(files))
     if not files:
         raise InputError(f"{source}: none of its {counted(len(pictures), 'picture')} has a box")
@@ -74,15 +75,6 @@ def boxed_set(source, name, pictures, categories, outside="refuse"):
     known = np.array(sizes, np.int64)[:, ::-1] if all(sizes) else None
     return PictureSet(name, categories, np.array(labels, np.int32), files, boxes, ids=_different(ids), sizes=known,
                       clipped=np.array(clipped, np.int64))
-
-
-def size_of(file):
-    """(width, height) of the upright picture by its header; None where it has none that can be read, which its reader will say."""
-    try:
-        with open_regular(file) as opened:
-            return read_header(opened).size[::-1]
-    except (OSError, InputError):
-        return None
 
 
 def outward(x0, y0, x1, y1):

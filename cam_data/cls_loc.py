@@ -10,6 +10,7 @@ from .annotations import read_annotation
 from .folder_index import indexed
 from .ilsvrc import CLASSES, kit_wnids
 from .picture_set import PictureSet
+from .upright import upright_boxes
 from .walking import is_picture, walk_pictures
 
 PICTURES, ANNOTATIONS = os.path.join("Data", "CLS-LOC"), os.path.join("Annotations", "CLS-LOC", "val")
@@ -59,20 +60,23 @@ def _validation(base, wnids):
         files = sorted(entry.name for entry in os.scandir(folder) if is_picture(entry.name))
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; is the data set complete?") from None
-    labels, boxes, clipped = [], [], []
+    labels, boxes, sizes, clipped = [], [], [], []
     for file in files:
         path = os.path.join(base, ANNOTATIONS, os.path.splitext(file)[0] + ".xml")
-        objects = read_annotation(path).objects
+        objects, size = read_annotation(path)
         if not objects or objects[0][0] not in numbers:
             raise InputError(f"{path}: names no object of a class that train/ has a folder for")
         mine = [(box, cut) for wnid, box, cut in objects if wnid == objects[0][0]]
         labels.append(numbers[objects[0][0]])
         boxes.append(np.array([box for box, _ in mine], np.int32))
+        sizes.append(size)
         clipped.append(sum(cut for _, cut in mine))
     if not files:
         raise InputError(f"{folder}: no pictures in this folder")
-    return PictureSet("ILSVRC CLS-LOC/val", _categories(wnids), np.array(labels, np.int32), [os.path.join(folder, file) for file in files],
-                      boxes, ids=[os.path.splitext(file)[0] for file in files], clipped=np.array(clipped, np.int64))
+    ids, files = [os.path.splitext(file)[0] for file in files], [os.path.join(folder, file) for file in files]
+    boxes, _ = upright_boxes(folder, files, sizes, boxes)
+    return PictureSet("ILSVRC CLS-LOC/val", _categories(wnids), np.array(labels, np.int32), files, boxes, ids=ids,
+                      clipped=np.array(clipped, np.int64))
 
 
 def _categories(wnids):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from cam_base import Category, InputError, open_regular
 from cam_base.files import is_utf8
 from cam_base.terminal import counted, say
+from .alike import called
 from .boxed import Boxed, boxed_set, outward, part_called
 from .layouts import is_held_out
 from .paths import plain_path
@@ -157,7 +158,9 @@ def _categories(path, listed):
     order = sorted(names.keys() - roots, key=lambda key: (isinstance(key, str), key))
     if len({names[key] for key in order}) < len(order):
         raise InputError(f"{path}: two categories have the same name")
-    return [Category(None, names[key]) for key in order], {key: number for number, key in enumerate(order)}
+    classes = called(path, [names[key] for key in order])
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(classes.values()))}
+    return [Category(None, name) for name in numbers], {key: numbers[classes[names[key]]] for key in order}
 
 
 def _images(path, listed, folders):

@@ -1,77 +1,78 @@
-"""A list of pictures as people write it: labels.csv, `file,label` with or without `x0,y0,x1,y1` and `split`."""
+"""A list of pictures as people write it: labels.csv, `file,label` with or without boxes and `split`."""
 
 import csv
-import glob
 import io
 import os
+import re
 
 import numpy as np
 
-from cam_base import Category, InputError, open_regular
-from .boxed import outward, size_of
-from .layouts import CALLED, is_held_out
+from cam_base import Category, InputError, folded, open_regular
+from cam_base.terminal import counted, say
+from .alike import classes_of
+from .boxed import Boxed, boxed_set, outward, undivided
+from .layouts import CALLED, has_class_folders
+from .list_columns import ENDINGS, LARGEST, list_files, read_columns
 from .paths import plain_path
-from .picture_set import PictureSet, cut_box
+from .picture_set import PictureSet
+from .walking import is_picture
 
-LARGEST = 256 << 20  # bytes
-COLUMNS, BOX = ("file", "label"), ("x0", "y0", "x1", "y1")
-PLACES = ("", "images", "pictures")  # where the files lie, seen from the list
+PLACES = ("", "images", "pictures")  # where the files lie first, seen from the list
 
 
 def find_list(root):
-    """The one .csv file of a folder whose first line names the columns `file` and `label`, or the file itself; None where there is none."""
+    """The one list of a folder, or the file itself; None where there is none.
+
+    Its first line names the columns `file` and `label`; by their other names, it is a list where there are no folders of classes.
+    """
     if os.path.isfile(root):
-        return root if root.lower().endswith(".csv") else None
-    found = [path for path in sorted(glob.glob(os.path.join(glob.escape(root), "*.csv"))) if set(COLUMNS) <= set(_columns(path))]
+        return root if root.lower().endswith(ENDINGS) else None
+    lists = {path: columns for path in list_files(root) if (columns := read_columns(path)) and columns.file and columns.label}
+    own = [path for path, columns in lists.items() if (columns.file, columns.label) == ("file", "label")]
+    found = own or ([] if not lists or has_class_folders(root) else list(lists))
     if len(found) > 1:
         raise InputError(f"{root}: {' and '.join(map(os.path.basename, found))} are both lists of pictures: name one by --data")
     return found[0] if found else None
 
 
 def open_list(root, split, path):
-    """The `split` of a list. Boxes are half-open, x0 <= x < x1, in pixels of the upright picture, decimals rounded outward; several rows of one picture are
-    its boxes. Without a column `split`, a tenth of the pictures, by a checksum of their names, is "val".
+    """The `split` of a list as a PictureSet; one with boxes has a row for each picture and class.
+
+    Boxes are half-open, x0 <= x < x1, in pixels, decimals rounded outward. Several rows of one picture are its boxes.
+    Without a column `split`, a tenth of the pictures, by a checksum of their names, is "val".
     """
-    folder, rows = os.path.dirname(os.path.abspath(path)), _read(path)
-    boxed = all(name in rows[0][1] for name in BOX)
-    labels, boxes = {}, {}
-    for number, row in rows:
-        file, label = _plain(path, number, row["file"]), row["label"]
-        if not label or labels.setdefault(file, (label, row.get("split"))) != (label, row.get("split")):
-            raise InputError(f"{path}, line {number}: {file} has no label, or another one than before")
-        if boxed:
-            boxes.setdefault(file, []).append(_box(path, number, row))
-    names = sorted({label for label, _ in labels.values()})
-    numbers = {name: number for number, name in enumerate(names)}
-    parts = {file: _part_of(path, file, part) for file, (_, part) in labels.items()}
-    wanted = "test" if split == "val" and "val" not in parts.values() else split
-    chosen = [file for file, part in parts.items() if part == wanted]
-    if not chosen:
-        raise InputError(f"{path}: none of its {len(labels)} pictures is of the split {split!r}")
-    files = [_find(folder, file) for file in chosen]
-    found = PictureSet(f"{os.path.basename(folder)}/{split}", [Category(None, name) for name in names],
-                       np.array([numbers[labels[file][0]] for file in chosen], np.int32), files, ids=chosen)
-    return _with_boxes(path, found, [boxes[file] for file in chosen]) if boxed else found
-
-
-def _columns(path):
-    try:
-        with open_regular(path, LARGEST) as file:
-            first = file.readline(4096).decode("utf-8-sig")
-        return next(csv.reader([first]), [])
-    except (OSError, UnicodeDecodeError, InputError, csv.Error):
-        return []
+    folder, (columns, rows) = os.path.dirname(os.path.abspath(path)), _read(path)
+    if columns.not_read:
+        say(f"{path}: columns that are not read: {', '.join(columns.not_read)}")
+    names, numbers = classes_of(path, sorted({row[columns.label] for _, row in rows}))
+    _refuse_several(path, columns, rows, names)
+    if columns.box:
+        _refuse_fractions(path, columns, rows)
+    pictures, parts = _by_picture(path, columns, rows, numbers)
+    find = _Finder(path)
+    chosen = [pictures[file]._replace(file=find(file)) for file in _of_split(path, parts, split)]
+    name, categories = f"{os.path.basename(folder)}/{split}", [Category(None, name) for name in names]
+    if columns.box:
+        return boxed_set(path, name, chosen, categories)
+    if not any(os.path.exists(picture.file) for picture in chosen):
+        raise InputError(f"{chosen[0].file}: no such picture, nor any other of {path}")
+    return PictureSet(name, categories, np.array([picture.objects[0][0] for picture in chosen], np.int32),
+                      [picture.file for picture in chosen], ids=[picture.name for picture in chosen])
 
 
 def _read(path):
-    """(number of the line, {column: cell}) of each row."""
-    if not set(COLUMNS) <= set(_columns(path)):
-        raise InputError(f"{path}: its first line must name the columns file and label")
+    """(Columns, (number of the line, {column: cell}) of each row)."""
+    columns = read_columns(path)
+    if not columns or not columns.file or not columns.label:
+        there = f"; it names {', '.join(filter(None, columns.names))[:200]}" if columns and any(columns.names) else ""
+        raise InputError(f"{path}: its first line must name the columns file and label{there}")
     try:
         with open_regular(path, LARGEST) as file:
-            reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
-            if not set(COLUMNS) <= set(reader.fieldnames or ()):
-                raise InputError(f"{path}: its first line must name the columns file and label")
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            reader = csv.DictReader(text, delimiter=columns.delimiter, skipinitialspace=True)
+            if [name.strip() for name in reader.fieldnames or ()] != columns.names:
+                raise InputError(f"{path}: its first line must name the columns file and label, and end there")
+            reader.fieldnames = columns.names
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a list in UTF-8 with commas ({error})") from None
@@ -80,7 +81,37 @@ def _read(path):
     for number, row in rows:
         if None in row or None in row.values():
             raise InputError(f"{path}, line {number}: has another number of columns than the first line")
-    return rows
+        row[columns.file] = row[columns.file].strip()
+        if not row[columns.label].strip():
+            raise InputError(f"{path}, line {number}: {row[columns.file]} has no label")
+    return columns, rows
+
+
+def _by_picture(path, columns, rows, numbers):
+    """{file: Boxed, with labels, and boxes or None, but not found yet}, {file: what the list says of its split}."""
+    pictures, parts = {}, {}
+    for number, row in rows:
+        file, label = _plain(path, number, row[columns.file]), numbers[row[columns.label]]
+        part = row.get(columns.split)
+        if parts.setdefault(file, part) != part:
+            raise InputError(f"{path}, line {number}: {file} is of another split than before")
+        picture = pictures.setdefault(file, Boxed(file, file, [], _size(path, number, row, columns)))
+        if not columns.box and picture.objects and picture.objects[0][0] != label:
+            raise InputError(f"{path}, line {number}: {file} has another label than before: several labels of a picture are not "
+                             "supported, but for such as have boxes")
+        picture.objects.append((label, _box(path, number, row, columns) if columns.box else None, False))
+    return pictures, parts
+
+
+def _refuse_several(path, columns, rows, names):
+    """InputError for a label that is several, as "Cardiomegaly|Effusion" is."""
+    known = {folded(name) for name in names}
+    for number, row in rows:
+        label = row[columns.label]
+        parts = [folded(part) for part in re.split("[|;,]", label)]
+        if "|" in label or len(parts) > 1 and known.issuperset(parts):
+            raise InputError(f"{path}, line {number}: {label[:80]!r} are several labels, and a row has one: several labels of a picture "
+                             "are not supported, but for such as have boxes, in a row each")
 
 
 def _plain(path, number, file):
@@ -91,41 +122,107 @@ def _plain(path, number, file):
     return plain
 
 
-def _box(path, number, row):
+def _numbers(row, columns):
+    """The four numbers of a row's box; ValueError where they are none."""
+    cells = [row[name] for name in columns.box]
+    if len(cells) == 1:
+        cells = re.sub(r"[\[\](){},;]", " ", cells[0]).split()
+    values = [float(cell) for cell in cells]
+    if len(values) != 4:
+        raise ValueError
+    return values
+
+
+def _box(path, number, row, columns):
     try:
-        x0, y0, x1, y1 = outward(*(float(row[name]) for name in BOX))
+        x0, y0, x1, y1 = _numbers(row, columns)
+        x0, y0, x1, y1 = outward(x0, y0, x0 + x1, y0 + y1) if columns.sized else outward(x0, y0, x1, y1)
     except ValueError:  # far away, too
-        raise InputError(f"{path}, line {number}: {', '.join(row[name] for name in BOX)} are no box") from None
+        raise InputError(f"{path}, line {number}: {', '.join(row[name] for name in columns.box)[:80]} are no box") from None
     if not (x0 < x1 and y0 < y1):
         raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} is empty")
     return [x0, y0, x1, y1]
 
 
+def _refuse_fractions(path, columns, rows):
+    """InputError where boxes are shares of the picture's sides: as pixels, each would be the picture's first."""
+    values = []
+    for _, row in rows:
+        try:
+            values += _numbers(row, columns)
+        except ValueError:
+            return  # `_box` names the line
+    if all(0 <= value <= 1 for value in values) and any(value % 1 for value in values):
+        raise InputError(f"{path}: {', '.join(columns.box)} are fractions of the pictures' sides: write them in pixels")
+
+
+def _size(path, number, row, columns):
+    """(width, height) as the list says it; None where it has no columns of it."""
+    if not columns.size or not columns.box:
+        return None
+    cells = [row[name].strip() for name in columns.size]
+    if not all(re.fullmatch(r"0*[1-9][0-9]{0,5}(\.0+)?", cell) for cell in cells):
+        raise InputError(f"{path}, line {number}: {' x '.join(cells)[:40]} is no picture's size ({', '.join(columns.size)})")
+    return tuple(int(float(cell)) for cell in cells)
+
+
+def _of_split(path, parts, split):
+    """The files of a split; parts: {file: what the list says, None without a column of it}."""
+    if None in parts.values():
+        return undivided(path, parts, split)
+    parts = {file: _part_of(path, file, part) for file, part in parts.items()}
+    wanted = "test" if split == "val" and "val" not in parts.values() else split
+    found = [file for file, part in parts.items() if part == wanted]
+    if not found:
+        raise InputError(f"{path}: none of its {counted(len(parts), 'picture')} is of the split {split!r}")
+    return found
+
+
 def _part_of(path, file, part):
-    if part is None:
-        return "val" if is_held_out(file) else "train"
     for split, called in CALLED.items():
         if part.strip().casefold() in called:
             return split
     raise InputError(f"{path}: {file} is of the split {part!r}; known are train and val")
 
 
-def _find(folder, file):
-    for place in PLACES:
-        path = os.path.join(folder, place, file)
-        if os.path.exists(path):
-            return path
-    return os.path.join(folder, file)  # its reader says that it is missing
+class _Finder:
+    """Finds the pictures of a list: beside it, in `images` or `pictures`, or in another folder there, one that is called like the list first.
 
+    Their names may lack the ending, or differ in case or in the form of their letters.
+    """
 
-def _with_boxes(path, pictures, boxes):
-    """The set with true boxes, cut at the borders of their pictures."""
-    inside, clipped = [], []
-    for file, of_picture in zip(pictures.files, boxes):
-        size = size_of(file)
-        cut = [box if size is None else cut_box(box, size) for box in of_picture]
-        if None in cut:
-            raise InputError(f"{path}: a box of {file} lies outside of its {size[0]} x {size[1]} pixels")
-        inside.append(np.array(cut, np.int32))
-        clipped.append(sum(one != other for one, other in zip(cut, of_picture)))
-    return PictureSet(**{**vars(pictures), "boxes": inside, "clipped": np.array(clipped, np.int64)})
+    def __init__(self, path):
+        self.path, self.folder, self.listed = path, os.path.dirname(os.path.abspath(path)), {}
+        stem = os.path.splitext(os.path.basename(path))[0].casefold()
+        others = sorted(entry.name for entry in os.scandir(self.folder)
+                        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in PLACES)
+        self.places = (*PLACES, *(name for name in others if name.casefold().startswith(stem)))
+        self.others = [name for name in others if name not in self.places]
+
+    def __call__(self, file):
+        for look in (self._as_written, self._alike):
+            found = next(filter(None, (look(place, file) for place in self.places)), None)
+            if found:
+                return found
+            found = list(filter(None, (look(place, file) for place in self.others)))
+            if len(found) > 1:
+                first, second = (os.path.relpath(os.path.dirname(one), self.folder) for one in found[:2])
+                raise InputError(f"{self.path}: {file} is in {first} and in {second}: write its folder in front of it")
+            if found:
+                return found[0]
+        return os.path.join(self.folder, file)  # its reader says that it is missing
+
+    def _as_written(self, place, file):
+        path = os.path.join(self.folder, place, file)
+        return path if os.path.isfile(path) else None
+
+    def _alike(self, place, file):
+        folder, name = os.path.split(os.path.join(self.folder, place, file))
+        if folder not in self.listed:
+            self.listed[folder] = {}
+            for entry in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+                if is_picture(entry):
+                    for key in {folded(entry), folded(os.path.splitext(entry)[0])}:
+                        self.listed[folder].setdefault(key, []).append(entry)
+        found = self.listed[folder].get(folded(name), ())
+        return os.path.join(folder, found[0]) if len(found) == 1 else None

@@ -18,9 +18,9 @@ from cam_base.terminal import say
 from metrics.ilsvrc import GUESSES
 from weights.ilsvrc import categories
 from .annotations import read_annotation
-from .boxed import size_of
 from .picture_set import PictureSet, cut_box
 from .synsets import read_wnids
+from .upright import upright_boxes
 from .walking import pictures_below
 
 CLASSES = 1000
@@ -152,10 +152,14 @@ def open_validation(kit, annotations, folder=None):
             raise InputError(f"{folder}: has no picture called {truth.names[0]}, or like any other of the kit")
         files = [found.get(name, os.path.join(folder, file)) for name, file in zip(truth.names, files)]
     boxes, sizes, clipped = truth.boxes, truth.sizes, truth.clipped
-    if sizes is None and folder is not None:
-        # Lists say no sizes; the annotations, which do, are cut at the border when they are read.
-        boxes, clipped = zip(*map(_cut_in, files, boxes))
-        boxes, clipped = list(boxes), np.array(clipped, np.int64)
+    if folder is not None:
+        boxes, found = upright_boxes(folder, files, [None] * len(files) if sizes is None else list(map(tuple, sizes.tolist())), boxes)
+        if sizes is None:
+            # Lists say no sizes; the annotations, which do, are cut at the border when they are read.
+            boxes, clipped = zip(*map(_cut_in, boxes, found))
+            boxes, clipped = list(boxes), np.array(clipped, np.int64)
+        else:
+            sizes = np.array(found, np.int64)
     words = dict(categories(CLASSES))
     excluded = np.zeros(len(files), bool)
     excluded[truth.excluded] = True
@@ -164,9 +168,8 @@ def open_validation(kit, annotations, folder=None):
                       sizes=None if sizes is None else sizes[:, ::-1], clipped=clipped)
 
 
-def _cut_in(file, boxes):
-    """(boxes cut at the picture's border, how many were), as far as its header can be read; one that lies wholly outside is left to be refused."""
-    size = size_of(file)
+def _cut_in(boxes, size):
+    """(boxes cut at the picture's border, how many were), as far as its size is known; one that lies wholly outside is left to be refused."""
     cut = [cut_box(box, size) or box for box in boxes.tolist()]
     return np.array(cut, np.int32).reshape(-1, 4), sum(one != box for one, box in zip(cut, boxes.tolist()))
 

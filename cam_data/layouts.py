@@ -9,15 +9,21 @@ import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
 from cam_base.terminal import counted, say
+from .alike import classes_of
 from .decoding import read_picture
 from .folder_index import indexed
 from .picture_set import PictureSet, cut_box
+from .unread import masks_beside, unread_lists
 from .walking import ENDINGS, is_picture, walk_pictures
 
 SPLITS = ("train", "val")
 # What people call the parts of a data set, in any case: as classes they would be labels that mean nothing.
 CALLED = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 PARTS = {name for names in CALLED.values() for name in names}
+# And what they call folders of pictures of any class, and parts to be judged in turn.
+ROLES = re.compile(r"((train|val|valid|test)[-_ ]?)?"
+                   r"(images?|imgs?|pictures?|photos?|jpegimages|labels?|annotations?|masks?|ground[-_ ]?truth|gt|data)")
+FOLDS = re.compile(r"(.*images?[-_ ])?(fold|split|part|subset|batch|cv)[-_ ]?[0-9]+")
 # Folders that archives and editors leave behind.
 LEFT_BEHIND = {"__macosx"}
 BOX = re.compile(r"(-?[0-9]{1,6}\t){2}[0-9]{1,6}\t[0-9]{1,6}")  # what sticks out to the left or above is cut off
@@ -195,9 +201,13 @@ def _divided(root, split, name):
         raise InputError(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
                          f"for its split {split!r}")
     # A class without pictures in one split must not shift the numbers of those behind it.
-    classes = sorted({name for part in (train, validation) if part for name in _class_names(os.path.join(root, part))})
-    _refuse_parts(root, classes)
-    files, labels = _class_folders(os.path.join(root, folder), classes)
+    found = {part: _class_names(os.path.join(root, part)) for part in (train, validation) if part}
+    _refuse_parts(root, sorted(set().union(*found.values())))
+    classes, numbers = classes_of(root, [name for part in found.values() for name in part])
+    files, labels = _class_folders(os.path.join(root, folder), {name: numbers[name] for name in found[folder]})
+    if not files and any(names for _, names in walk_pictures(os.path.join(root, folder))):
+        raise InputError(f"{root}: the pictures of its folder {folder} are in no folders of classes, so nothing says what they are of"
+                         + "; train_loop.py does without them by --hold-out" * (split == "val") + unread_lists(root))
     if not files:
         raise _unknown_layout(root)
     return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files,
@@ -209,11 +219,11 @@ def is_held_out(name):
     return zlib.crc32(os.fsencode(name)) % HOLD_OUT == 0
 
 
-
 def _undivided(root, split, name):
-    classes = _class_names(root)
-    _refuse_parts(root, classes)
-    files, labels = _class_folders(root, classes)
+    found = _class_names(root)
+    _refuse_parts(root, found)
+    classes, numbers = classes_of(root, found)
+    files, labels = _class_folders(root, numbers)
     if not files:
         raise _unknown_layout(root)
     ids = _below(root, files)
@@ -225,11 +235,23 @@ def _undivided(root, split, name):
     return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files, ids=ids).rows(rows)
 
 
+def has_class_folders(root):
+    """Whether there are folders of two classes or more, divided or not."""
+    if not os.path.isdir(root):
+        return False
+    folders = [os.path.join(root, part) for part in map(lambda part: _part(root, part), CALLED) if part] or [root]
+    return any(len([name for name in _class_names(folder) if not _is_role(name)]) > 1 for folder in folders)
+
+
 def _class_names(folder):
     """Names of the folders that hold pictures, at any depth."""
     return sorted(entry.name for entry in os.scandir(folder)
                   if entry.is_dir() and not entry.name.startswith(".") and entry.name.casefold() not in LEFT_BEHIND
                   and any(names for _, names in walk_pictures(entry.path)))
+
+
+def _is_role(name):
+    return name.casefold() in PARTS or bool(ROLES.fullmatch(name.casefold()))
 
 
 def _refuse_parts(root, classes):
@@ -239,17 +261,27 @@ def _refuse_parts(root, classes):
     if parts and (len(parts) == len(classes) or [name.casefold() for name in parts] != ["train"]):
         raise InputError(f"{root}: {' and '.join(map(repr, parts))} would be taken for the name of a class: there must "
                          "be folders train/ and val/ with one folder in each for every class")
+    if classes and all(map(_is_role, classes)):
+        raise InputError(f"{root}: {' and '.join(map(repr, classes))} would be taken for the name of a class: there must be a folder "
+                         f"for each class, or a list that says what pictures are of{unread_lists(root)}")
+    if classes and all(FOLDS.fullmatch(name.casefold()) for name in classes):
+        few = " and ".join(map(repr, classes[:3])) + " ..." * (len(classes) > 3)
+        raise InputError(f"{root}: {few} would be taken for names of classes, and look like parts to be judged in turn: make folders "
+                         "train/ and val/ of them, with a folder in each for every class")
 
 
-def _class_folders(folder, classes):
-    """Files and labels of the pictures anywhere below folder/<class>."""
-    files, labels = [], []
-    for label, category in enumerate(classes):
-        for path, names in sorted(walk_pictures(os.path.join(folder, category))):
-            inside = os.path.join(path, "")
-            found = [inside + name for name in names]
-            files += found
-            labels += [label] * len(found)
+def _class_folders(folder, numbers):
+    """Files and labels of the pictures anywhere below folder/<class>, but for masks beside them; numbers: {name of the folder: label}."""
+    files, labels, left = [], [], []
+    for category, label in numbers.items():
+        found = [(path, name) for path, names in sorted(walk_pictures(os.path.join(folder, category))) for name in names]
+        masks = masks_beside(os.path.join(folder, category), found)
+        left += sorted(masks)
+        found = [f"{path}{os.sep}{name}" for path, name in found if (path, name) not in masks]  # a million calls of join take seconds
+        files += found
+        labels += [label] * len(found)
+    if left:
+        say(f"{folder}: left out {counted(len(left), 'mask')} beside the pictures, such as {os.path.relpath(os.path.join(*left[0]), folder)}")
     return files, labels
 
 
@@ -262,4 +294,4 @@ def _below(folder, files):
 def _unknown_layout(root):
     return InputError(
         f"{root} has no known layout: looked for wnids.txt (Tiny ImageNet), for train/ and val/ "
-        f"with a folder for each class, and for folders of pictures ({', '.join(ENDINGS)})")
+        f"with a folder for each class, and for folders of pictures ({', '.join(ENDINGS)}){unread_lists(root)}")

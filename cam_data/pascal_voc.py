@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cam_base import WNID, Category, InputError, text_lines
 from weights.ilsvrc import categories
+from .alike import classes_of
 from .annotations import read_annotation
 from .boxed import Boxed, boxed_set, part_called, undivided
 from .walking import is_picture
@@ -52,9 +53,8 @@ def open_voc(root, split, found):
     if divided[split] is None:
         raise InputError(f"{found.root}: has no part for the split {split!r} (looked for {' and '.join(LISTS[split])})")
     annotated = {part: _annotated(found, names) for part, names in divided.items() if names}
-    classes = sorted({label for rows in annotated.values() for row in rows for label, *_ in row.objects})
+    classes, numbers = classes_of(found.root, sorted({label for rows in annotated.values() for row in rows for label, *_ in row.objects}))
     words = dict(categories(1000)) if any(map(WNID.fullmatch, classes)) else {}
-    numbers = {label: number for number, label in enumerate(classes)}
     rows = [row._replace(objects=[(numbers[label], *rest) for label, *rest in row.objects]) for row in annotated.get(split, [])]
     return boxed_set(found.root, f"{os.path.basename(os.path.abspath(found.root))}/{split}", rows,
                      [Category(label, words.get(label, label)) if WNID.fullmatch(label) else Category(None, label) for label in classes])

@@ -19,6 +19,7 @@ from weights.ilsvrc import categories
 from .decoding import read_values
 from .paths import plain_path
 from .picture_set import PictureSet, cut_box
+from .upright import upright_boxes
 from .walking import pictures_below
 
 LARGEST = 256 << 20  # bytes of a metadata file
@@ -94,9 +95,12 @@ def open_metadata(folder, pictures=None, masks=None, labels_will_do=False):
     """
     metadata = read_metadata(folder, labels_will_do)
     name = os.path.join(*os.path.abspath(folder).split(os.sep)[-2:])
+    files, boxes = _files(pictures, metadata.image_ids), metadata.boxes
     sizes = None if metadata.sizes is None else metadata.sizes[:, ::-1]
-    return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32),
-                      _files(pictures, metadata.image_ids), metadata.boxes, ids=metadata.image_ids, sizes=sizes,
+    if boxes and pictures:
+        boxes, found = upright_boxes(folder, files, list(map(tuple, metadata.sizes.tolist())), boxes)
+        sizes = np.array(found)[:, ::-1]
+    return PictureSet(name, _categories(folder, metadata), metadata.labels.astype(np.int32), files, boxes, ids=metadata.image_ids, sizes=sizes,
                       masks=metadata.masks and _mask_reader(metadata.masks, masks or pictures),
                       clipped=metadata.clipped)
 

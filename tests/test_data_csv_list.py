@@ -1,12 +1,16 @@
 """Lists of pictures: file,label, with boxes and splits or without."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from cam_base import InputError
 from cam_data import open_set
+from cam_data.layouts import is_held_out
 
+from coloured import colour_weights, evaluate, paint
 from small_sets import class_folders
 
 
@@ -53,11 +57,15 @@ def test_decimals_of_a_box_are_rounded_outward(tmp_path):
 @pytest.mark.parametrize("text, message", [
     ("file,label\n", "lists no pictures"), ("file,label\na.png\n", "line 2: has another number of columns"),
     ("file,label\na.png,cat,3\n", "line 2: has another number"), ("file,label\n../a.png,cat\n", "not a file below the list's folder"),
-    ("file,label\n/etc/passwd,cat\n", "not a file below"), ("file,label\nC:\\pictures\\a.png,cat\n", "not a file below"), ("file,label\na.png,cat\na.png,dog\n", "line 3: a.png has no label, or another one"),
+    ("file,label\n/etc/passwd,cat\n", "not a file below"), ("file,label\nC:\\pictures\\a.png,cat\n", "not a file below"), ("file,label\na.png,cat\na.png,dog\n", "line 3: a.png has another label than before: several labels of a picture are not supported"),
     ("file,label\na.png,\n", "no label"), ("file,label,x0,y0,x1,y1\na.png,cat,5,5,5,9\n", "is empty"),
     ("file,label,x0,y0,x1,y1\na.png,cat,a,5,5,9\n", "are no box"), ("file,label,x0,y0,x1,y1\na.png,cat,nan,5,5,9\n", "are no box"),
     ("file,label,split\na.png,cat,whatever\n", "of the split 'whatever'"), ("file,label,x0,y0,x1,y1,split\n00.png,cat,90,90,99,99,train\n", "lies outside of its 40 x 30"),
-    ("file," + "a" * 4085 + ",labels\na.png,b,cat\n", "must name the columns file and label"), ("name,class\na.png,cat\n", "must name the columns file and label")])
+    ("file," + "a" * 4085 + ",labels\na.png,b,cat\n", "must name the columns file and label"), ("file,breed\na.png,cat\n", "must name the columns file and label; it names file, breed"),
+    ("file,label,xmin,ymin,xmax,ymax\na.png,cat,0.1,0.2,0.5,1\n", "xmin, ymin, xmax, ymax are fractions of the pictures' sides"),
+    ("file,label,bbox\na.png,cat,1 2 3\n", "1 2 3 are no box"), ("file,label,x,y,w,h\na.png,cat,1,2,0,4\n", "is empty"),
+    ("file,label,x0,y0,x1,y1,width,height\na.png,cat,1,2,3,4,a,5\n", "a x 5 is no picture's size"),
+    ("file,label,split\na.png,cat,train\na.png,cat,val\n", "line 3: a.png is of another split"), ("name,class\na.png,cat\n", "must name the columns file and label")])
 def test_damaged_lists_are_one_line(tmp_path, text, message):
     pictures(tmp_path / "set", 1)
     (tmp_path / "set" / "list.csv").write_text(text)
@@ -85,3 +93,94 @@ def test_two_lists_are_refused(tmp_path):
         (tmp_path / "set" / f"{name}.csv").write_text("file,label\n00.png,cat\n")
     with pytest.raises(InputError, match="a.csv and b.csv are both lists of pictures"):
         open_set(str(tmp_path / "set"), "train")
+
+
+@pytest.mark.parametrize("head, cells", [
+    ("file,label,x0,y0,x1,y1", "1,2,10,20"), ("file,label,xmin,ymin,xmax,ymax", "1,2,10,20"), ("file,label,x1,y1,x2,y2", "1,2,10,20"),
+    ("filename,width,height,class,XMin,XMax,YMin,YMax", None), ("image_path,class_name,left,top,right,bottom", "1,2,10,20"),
+    ("file,label,x,y,w,h", "1,2,9,18"), ("file,label,x1,y1,w,h", "1,2,9,18"), ("file,label,x,y,width,height", "1,2,9,18"),
+    ("Image Index,Finding Label,Bbox [x,y,w,h]", "1,2,9,18"), ("image_id,category,bbox", '"[1.0, 2.0, 9.0, 18.0]"'),
+    ("Filename;ClassId;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2", "1;2;10;20"), ("file\tlabel\tbbox_x1\tbbox_y1\tbbox_x2\tbbox_y2", "1\t2\t10\t20"),
+    ("file, label, bbox_left, bbox_top, bbox_width, bbox_height", "1, 2, 9, 18")])
+def test_boxes_by_every_name_that_their_columns_are_known_by(tmp_path, capsys, head, cells):
+    pictures(tmp_path / "set", 1)
+    between = next(one for one in ";\t," if one in head)
+    row = between.join(["00.png", "cat", cells]) if cells else "00.png,40,30,cat,1,10,2,20"
+    (tmp_path / "set" / "boxes.csv").write_text(f"{head}\n{row}\n")
+    found = open_set(str(tmp_path / "set"), "train")
+    assert [box.tolist() for box in found.boxes] == [[[1, 2, 10, 20]]] and found.ids == ["00.png"] and found.categories[0].label == "cat"
+    assert "not read" not in capsys.readouterr().out
+
+
+def test_other_columns_are_named_and_an_index_is_none(tmp_path, capsys):
+    pictures(tmp_path / "set", 1)
+    (tmp_path / "set" / "list.csv").write_text(",Unnamed: 0,file,label,x_center,y_centre\n0,0,00.png,cat,3,4\n")
+    assert open_set(str(tmp_path / "set"), "train").boxes is None
+    assert f"{tmp_path / 'set' / 'list.csv'}: columns that are not read: x_center, y_centre\n" == capsys.readouterr().out
+
+
+def test_a_list_with_boxes_has_a_row_for_each_picture_and_class(tmp_path):
+    pictures(tmp_path / "set", 2)
+    (tmp_path / "set" / "list.csv").write_text("filename,class,xmin,ymin,xmax,ymax,split\n00.png,dog,1,2,3,4,val\n00.png,cat,5,6,7,8,val\n"
+                                               "00.png,dog,0,0,40,30,val\n01.png,cat,0,0,1,1,val\n")
+    found = open_set(str(tmp_path / "set"), "val")
+    assert {name: (found.categories[label].label, box.tolist()) for name, label, box in zip(found.ids, found.labels, found.boxes)} == {
+        "00#cat.png": ("cat", [[5, 6, 7, 8]]), "00#dog.png": ("dog", [[1, 2, 3, 4], [0, 0, 40, 30]]), "01.png": ("cat", [[0, 0, 1, 1]])}
+
+
+@pytest.mark.parametrize("label, others, several", [
+    ("Cardiomegaly|Effusion", [], True), ("cat;dog", ["cat", "dog"], True), ("cat, dog", ["Cat", "dog"], True),
+    ("tabby, tabby cat", ["tabby"], False), ("cat;dog", ["cat"], False), ("hot dog", ["hot", "dog"], False)])
+def test_several_labels_of_a_picture_are_not_one_class(tmp_path, label, others, several):
+    pictures(tmp_path / "set", 4)
+    (tmp_path / "set" / "list.csv").write_text("file,label,split\n" + "".join(
+        f'{number:02}.png,"{name}",train\n' for number, name in enumerate([*others, label])))
+    if several:
+        with pytest.raises(InputError, match=f"line {len(others) + 2}: .* are several labels, and a row has one: several labels of a picture are not supported"):
+            open_set(str(tmp_path / "set"), "train")
+    else:
+        assert [name for _, name in open_set(str(tmp_path / "set"), "train").categories] == sorted([*others, label])
+
+
+@pytest.mark.parametrize("place", ["", "train_images", "images"])
+@pytest.mark.parametrize("listed, file", [("p1", "p1.jpg"), ("P1.JPG", "p1.jpg"), (unicodedata.normalize("NFC", "Müller 1.jpg"), unicodedata.normalize("NFD", "Müller 1.jpg"))])
+def test_pictures_are_found_without_their_ending_in_other_case_and_form(tmp_path, place, listed, file):
+    folder = tmp_path / "set" / place
+    folder.mkdir(parents=True)
+    (tmp_path / "set" / "test_images").mkdir()
+    for where in (folder, tmp_path / "set" / "test_images"):
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(where / file)
+    (tmp_path / "set" / "train.csv").write_text(f"image_id,label\n{listed},cat\n")
+    found = open_set(str(tmp_path / "set" / "train.csv"), "train" if not is_held_out(listed) else "val")
+    assert found.files == [str(folder / file)] and found.ids == [listed]
+
+
+def test_a_picture_in_two_folders_and_one_in_none_are_named(tmp_path):
+    for name in ("a", "b"):
+        pictures(tmp_path / "set" / name, 1)
+    (tmp_path / "set" / "list.csv").write_text("file,label,split\n00.png,cat,train\n")
+    with pytest.raises(InputError, match="00.png is in a and in b: write its folder"):
+        open_set(str(tmp_path / "set"), "train")
+    (tmp_path / "set" / "list.csv").write_text("file,label,split\nx.png,cat,train\n")
+    with pytest.raises(InputError, match="x.png: no such picture, nor any other of"):
+        open_set(str(tmp_path / "set"), "train")
+
+
+def test_a_list_by_other_names_goes_behind_folders_of_classes(tmp_path):
+    class_folders(tmp_path / "set" / "train", {"cat": 2, "dog": 1})
+    (tmp_path / "set" / "birds.csv").write_text("filepaths,labels\ntrain/cat/cat-0.png,bird\n")
+    assert [label for _, label in open_set(str(tmp_path / "set"), "train").categories] == ["cat", "dog"]
+
+
+def test_an_evaluation_without_boxes_says_why_it_has_no_figure_of_localization(tmp_path, monkeypatch, capsys):
+    for number in range(4):
+        paint(str(tmp_path / "set" / f"{number}.png"), red=(4, 4, 40, 30))
+    rows = "".join(f"{number}.png,red thing,{{}},val\n" for number in range(4))
+    weights = colour_weights(monkeypatch, tmp_path)
+    for columns, cells, judged in (("xcentre,ycentre", "9,9", False), ("xmin,ymin,xmax,ymax", "4,4,40,30", True)):
+        (tmp_path / "set" / "list.csv").write_text(f"file,label,{columns},split\n" + rows.format(*[cells] * 4))
+        found = evaluate(tmp_path / "out", "--data", tmp_path / "set", "--weights", weights)
+        assert (found.get("gt_known_localization") == 1) == judged
+        said = capsys.readouterr().out
+        assert ("no figure of localization: set/val has no boxes and no masks that are read" in said) != judged
+        assert ("columns that are not read: xcentre, ycentre" in said) != judged
