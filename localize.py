@@ -99,7 +99,7 @@ def serve(settings):
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = asked_classes(localizer, settings.classes)
     localizer(np.zeros((64, 64, 3), np.uint8), settings.top, classes)  # compiles: nobody waits for it later
-    about = cam_report.About(rules=[settings.boxes], commands=[shlex.join(sys.argv)],
+    about = cam_report.About(rules=[settings.rule], commands=[shlex.join(sys.argv)],
                              settings=[("weights", weights.resolve(settings.weights)), ("classes", len(localizer.classes)), ("device", device)])
     page = cam_localization.page_to_serve("Where a network sees its classes", about)
     cam_localization.serve(cam_localization.Server(
@@ -117,7 +117,7 @@ def report_page(settings, pictures, names):
 def about_page(settings, localizer, run):
     """What that page says besides its pictures."""
     options = run["options"]
-    return cam_report.About(rules=[settings.boxes], commands=[shlex.join(sys.argv)],
+    return cam_report.About(rules=[settings.rule], commands=[shlex.join(sys.argv)],
                             settings=[(name, value) for name, value in (run | options).items() if name != "options"])
 
 

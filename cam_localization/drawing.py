@@ -113,11 +113,14 @@ class Outputs:
             return cam_report.Shown(name, result.size, b"", error=str(error))
 
     def _strip(self, result):
-        return result.strip(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
+        return result.strip(*self._drawing(), caption=not self.settings.no_caption)
 
     def _full(self, found):
-        overlay = found.overlay(self.settings.alpha, self.settings.colormap, self.settings.all_boxes)
-        return ops.captioned(overlay, f"{found.name} {found.probability:.0%}")
+        overlay = found.overlay(*self._drawing())
+        return overlay if self.settings.no_caption else ops.captioned(overlay, found.caption)
+
+    def _drawing(self):
+        return self.settings.alpha, self.settings.colormap, self.settings.all_boxes, self.settings.boxes != "none"
 
     def _encoded(self, overlay):
         return (ops.encode_png if self.settings.overlay_format == "png" else ops.encode_jpeg)(overlay, comment=OWN_MARK)

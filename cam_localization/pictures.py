@@ -75,8 +75,9 @@ class FileNames:
         for ending, folders in places.items():
             folders = set(map(os.path.realpath, folders))
             self.taken |= {_key(os.path.basename(picture)) for picture in pictures if parents[os.path.dirname(picture)] in folders}
-            self.taken |= {_key(name) for folder in folders for name in names_in(folder) if name.lower().endswith(ending) and cam_data.is_picture(name)
-                           and os.path.isfile(os.path.join(folder, name)) and not is_own(os.path.join(folder, name))}
+            there = {os.path.join(folder, name): name for folder in folders for name in names_in(folder)
+                     if name.lower().endswith(ending) and cam_data.is_picture(name)}
+            self.taken |= {_key(name) for path, name in there.items() if os.path.isfile(path) and not is_own(path)}
         files = {_key(name): name for name in map(os.path.basename, pictures)}.values()
         stems = Counter(_key(os.path.splitext(name)[0]) for name in files)
         self.alike = {stem for stem, count in stems.items() if count > 1}

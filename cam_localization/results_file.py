@@ -133,7 +133,8 @@ def holding(settings):
         places.append((os.path.join(folder, f".{name}.lock"), settings.json, "--json"))
     with contextlib.ExitStack() as held:
         for path, place, name in places:
-            held.enter_context(locked(path, f"{place}: another localize.py writes there; wait for its end, or choose another {name}", stays=False))
+            taken = f"{place}: another localize.py writes there; wait for its end, or choose another {name}"
+            held.enter_context(locked(path, taken, stays=False))
         yield
 
 
@@ -150,7 +151,8 @@ def of_other_calls(settings, written):
         return []
     beside = {CSV: not settings.csv, REPORT: not settings.report, JSON: settings.json is not None}
     found = [name for name, is_others in beside.items() if is_others and os.path.isfile(os.path.join(settings.out, name))]
-    places = [f"{folder}/{name}/" for folder in FOLDERS.values() for name in names_in(os.path.join(settings.out, folder)) if name.isdecimal()]
+    places = [f"{folder}/{name}/" for folder in FOLDERS.values() for name in names_in(os.path.join(settings.out, folder))
+              if name.isdecimal()]
     for place in ("", *sorted(places)):
         left = [name for name in names_in(os.path.join(settings.out, place)) if place + name not in written]
         found += [place + name for name in sorted(left) if is_picture(name) and is_own(os.path.join(settings.out, place, name))

@@ -3,28 +3,29 @@
 from dataclasses import dataclass
 
 from cam_base.settings import option, parse
-from localization.settings import MERGE, Looking, refuse
+from localization.settings import BOXES, MERGE, RULES_OF_BOXES, Looking, refuse
 
 JSON = "localizations.json"
 STANDARD_OUTPUT = "-"
 # How the result was made, not what it is: a run may go on with others.
 NOT_OF_THE_RESULT = {"pictures", "list_classes", "resume", "out", "classes", "weights", "report", "report_pictures", "serve", "host", "allow_host"}
 
-WRITTEN = {"overlay", "colormap", "alpha", "overlay_format", "all_boxes", "maps", "masks", "json", "csv", "report", "report_pictures",
-           "resume", "out"}
+WRITTEN = {"overlay", "colormap", "alpha", "overlay_format", "no_caption", "all_boxes", "maps", "masks", "json", "csv", "report",
+           "report_pictures", "resume", "out"}
 
 
 @dataclass
 class LocalizeSettings(Looking):
     pictures: list = option([], "files, folders or globs (none: the sample photos)", positional=True, values="*")
     top: int = option(3, "show so many classes of each picture", least=1)
-    classes: list = option([], "show this class, by name, number or wnid, or all that a word stands for, such as cat; may be given several times", name="--class",
-                           metavar="NAME")
+    classes: list = option([], "show this class, by name, number or wnid, or all that a word stands for, such as cat; may be given several "
+                           "times", name="--class", metavar="NAME")
     min_probability: float = option(0.0, "leave out classes of which the network is less sure than this", kind=float,
                                     least=0, below=1)
     list_classes: str = option(None, "list the network's classes, or those that --class WORD would show, and do nothing else",
                                values="?", metavar="WORD", bare="")
     merge: str = option("smooth", **MERGE)
+    boxes: str = option("paper", f"{RULES_OF_BOXES}; none: as paper, but not drawn", choices=(*BOXES, "none"))
     serve: int = option(None, "show a page on which pictures are dropped, instead of looking at files; on this port, 0: any that is free",
                         kind=int, values="?", bare=8765, least=0, below=65536, metavar="PORT", group="a page to drop pictures on")
     host: str = option("127.0.0.1", "address to serve on: this machine's own only; 0.0.0.0: whoever can reach it",
@@ -39,6 +40,7 @@ class LocalizeSettings(Looking):
     alpha: float = option(0.5, "opacity of the heat maps over the picture, 0 to 1", kind=float, group="what is written to --out")
     overlay_format: str = option("jpg", "of the overlays; png: without loss, five times as large, and slower",
                                  choices=("jpg", "png"), group="what is written to --out")
+    no_caption: bool = option(False, "draw overlays without the line of text below", group="what is written to --out")
     all_boxes: bool = option(False, "not only the one box of a class but one around every segment above the threshold, each with "
                              "its peak, in the overlays, too", group="what is written to --out")
     maps: str = option(None, "also write each class's map; npy: unscaled, on the network's grid or that of --refine, in the form that evaluate.py "
@@ -56,6 +58,14 @@ class LocalizeSettings(Looking):
     resume: bool = option(False, "go on where an earlier call with the same pictures and options was stopped",
                           group="what is written to --out")
 
+    @property
+    def rule(self):
+        """By which boxes are made, drawn or not."""
+        return "paper" if self.boxes == "none" else self.boxes
+
+    def localizer_options(self):
+        return super().localizer_options() | {"boxes": self.rule}
+
 
 def parse_localize(arguments):
     """The LocalizeSettings of a command line; InputError for what does not go together."""
@@ -71,6 +81,7 @@ def parse_localize(arguments):
         (settings.serve is not None, "--serve", WRITTEN | {"pictures", "batch", "min_probability"}),
         (settings.serve is None, "no --serve", {"host", "allow_host"}),
         (not settings.report, "no --report", {"report_pictures"}),
-        (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha"}),
+        (settings.overlay == "none", "--overlay none", {"overlay_format", "colormap", "alpha", "no_caption"}),
+        (settings.boxes == "none", "--boxes none", {"all_boxes"}),
         (settings.refine == 0, "--refine 0", {"refine_grid"})))
     return settings

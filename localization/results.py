@@ -68,18 +68,19 @@ class Result:
         what = ", ".join(map(str, self.found)) if self.error is None else self.error
         return f"Result({describe(self.source)}: {what})"
 
-    def panels(self, opacity=0.5, colour_map="jet", all_boxes=False):
+    def panels(self, opacity=0.5, colour_map="jet", all_boxes=False, box=True, caption=True):
         """uint8 [h, w, 3]: the picture, and beside it each class's heat map, box and caption.
 
-        all_boxes  also every other segment's box, and each segment's peak
+        all_boxes     also every other segment's box, and each segment's peak
+        box, caption  whether these are drawn
         """
-        return np.asarray(self.strip(opacity, colour_map, all_boxes))
+        return np.asarray(self.strip(opacity, colour_map, all_boxes, box, caption))
 
-    def strip(self, opacity=0.5, colour_map="jet", all_boxes=False):
+    def strip(self, opacity=0.5, colour_map="jet", all_boxes=False, box=True, caption=True):
         """The same as an image of Pillow."""
         return ops.strip(self.picture, [one.input_heat_map for one in self.found],
-                         self.in_picture([one.box for one in self.found]),
-                         [f"{one.name} {one.probability:.0%}" for one in self.found], opacity, colour_map,
+                         self.in_picture([one.box for one in self.found]) if box else None,
+                         [one.caption for one in self.found] if caption else None, opacity, colour_map,
                          [one.segments_in_picture() for one in self.found] if all_boxes else None)
 
     def in_picture(self, points):
@@ -131,6 +132,11 @@ class Prediction:
         return self._localizer.names[self.number]
 
     @property
+    def caption(self):
+        """Name and probability, as they are written below a picture."""
+        return f"{self.name} {self.probability:.0%}"
+
+    @property
     def input_heat_map(self):
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
         return self._result._input_heat_maps[self._place]
@@ -180,12 +186,12 @@ class Prediction:
         heat_map = self.full_heat_map
         return heat_map > self.threshold * heat_map.max()
 
-    def overlay(self, opacity=0.5, colour_map="jet", all_boxes=False):
-        """uint8 [H, W, 3]: the picture with the heat map over it and the box around it; `all_boxes` as of `Result.panels`."""
+    def overlay(self, opacity=0.5, colour_map="jet", all_boxes=False, box=True):
+        """uint8 [H, W, 3]: the picture with the heat map over it and the box around it; `all_boxes` and `box` as of `Result.panels`."""
         over = ops.overlay(self._result.picture, self.input_heat_map, opacity, colour_map)
         if all_boxes:
             over = ops.draw_segments(over, self.segments_in_picture())
-        return ops.draw_box(over, self._result.in_picture(self.box))
+        return ops.draw_box(over, self._result.in_picture(self.box)) if box else over
 
     def segments_in_picture(self):
         """`boxes`, in pixels of the result's `picture`."""

@@ -9,6 +9,9 @@ from cam_base.settings import option
 PAPER_THRESHOLD = 0.2
 METHODS = ("cam",)
 SCALES = ("min-max", "max")
+BOXES = ("paper", "peak", "authors")
+RULES_OF_BOXES = ("paper: around the largest segment above the threshold, which the peak may lie outside of; peak: "
+                  "around the segment that holds it; authors: as the program that the publication's authors released")
 # How the maps of ten crops become one; the default is another for looking than for judging.
 MERGE = {"help": "maps of --crops 10: authors: as the publication's did, with seams; smooth: without", "choices": ("authors", "smooth")}
 
@@ -19,9 +22,7 @@ class Looking(Given):
 
     weights: str = option(None, "a file of weights, a training run's folder, or a published name "
                           "(python -m weights list); none: efficientnet-lite1")
-    boxes: str = option("paper", "paper: around the largest segment above the threshold, which the peak may lie outside of; peak: "
-                        "around the segment that holds it; authors: as the program that the publication's authors released",
-                        choices=("paper", "peak", "authors"))
+    boxes: str = option("paper", RULES_OF_BOXES, choices=BOXES)
     threshold: float = option(None, "of the box, as a share of the map's maximum; none: the weights' own, else the "
                               "publication's 0.2", kind=float, least=0, below=1)
     scale: str = option(None, "of maps, by minimum and maximum, or with negative values cut off by the maximum alone; "

@@ -22,8 +22,8 @@ def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", s
 
     picture    uint8 [H, W, 3], RGB
     heat_maps  [k, h, w] in [0, 1], of any size: they cover the whole picture
-    boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open
-    captions   k strings
+    boxes      [k, 4]: x0, y0, x1, y1 in pixels of the picture, half-open; None: none is drawn
+    captions   k strings; None: there is no line for them
     opacity    of the heat maps, in [0, 1]
     colour_map a name that matplotlib knows
     segments   k lists of what `draw_segments` takes, in pixels of the picture, or None
@@ -37,12 +37,14 @@ def panels(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", s
 
 def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", segments=None, true_boxes=()):
     """As `panels`, as an image of Pillow, which `encode_jpeg` takes without another copy."""
-    picture, captions, opacity = rgb(picture), listed(captions, "captions"), share_of_one(opacity, "opacity")
+    picture, opacity = rgb(picture), share_of_one(opacity, "opacity")
     palette(colour_map)  # which may be unknown
     heat_maps = [unit_map(heat_map, f"heat_maps[{number}]")
                  for number, heat_map in enumerate(listed(heat_maps, "heat_maps"))]
-    boxes, true_boxes = _boxes(boxes, "boxes"), _boxes(true_boxes, "true_boxes")
-    if not all(isinstance(caption, str) for caption in captions):
+    nothing, line = [None] * len(heat_maps), GAP if captions is None else LINE
+    boxes, true_boxes = nothing if boxes is None else _boxes(boxes, "boxes"), _boxes(true_boxes, "true_boxes")
+    captions = nothing if captions is None else listed(captions, "captions")
+    if captions is not nothing and not all(isinstance(caption, str) for caption in captions):
         raise ValueError("captions must be strings")
     segments = [()] * len(boxes) if segments is None else listed(segments, "segments")
     if len(segments) != len(boxes):
@@ -51,7 +53,7 @@ def strip(picture, heat_maps, boxes, captions, opacity=0.5, colour_map="jet", se
     if not len(heat_maps) == len(boxes) == len(captions):
         raise ValueError(f"{len(heat_maps)} heat maps, {len(boxes)} boxes and "
                          f"{len(captions)} captions do not belong together")
-    return _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes)
+    return _drawn(picture, heat_maps, boxes, captions, line, opacity, colour_map, segments, true_boxes)
 
 
 def _boxes(values, name):
@@ -63,7 +65,7 @@ def _boxes(values, name):
     return boxes
 
 
-def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, true_boxes):
+def _drawn(picture, heat_maps, boxes, captions, line, opacity, colour_map, segments, true_boxes):
     from PIL import Image, ImageChops, ImageDraw
     height, width = picture.shape[:2]
     small, share = panel(picture), round(WHOLE * opacity)
@@ -71,10 +73,10 @@ def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, t
     panel_width = shrunk.width
     columns = min(1 + len(boxes), COLUMNS)
     rows = -(-(1 + len(boxes)) // columns)
-    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + LINE) * rows), LIGHT)
+    strip = Image.new("RGB", ((panel_width + GAP) * columns - GAP, (PANEL_HEIGHT + line) * rows - (GAP if line == GAP else 0)), LIGHT)
     scale = np.array([panel_width / width, PANEL_HEIGHT / height])
     box_scale = np.tile(scale, 2)
-    true_boxes, boxes = true_boxes * box_scale, boxes * box_scale
+    true_boxes = true_boxes * box_scale
     outline_truth(ImageDraw.Draw(shrunk), true_boxes)
     strip.paste(shrunk, (0, 0))
     pen = ImageDraw.Draw(strip)
@@ -85,11 +87,13 @@ def _drawn(picture, heat_maps, boxes, captions, opacity, colour_map, segments, t
         over = ImageDraw.Draw(drawn)
         mark_segments(over, parts[0] * box_scale, parts[1] * scale)
         outline_truth(over, true_boxes)
-        outline(over, box, drawn.size)
+        if box is not None:
+            outline(over, box * box_scale, drawn.size)
         row, column = divmod(number, columns)
-        left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + LINE)
+        left, top = column * (panel_width + GAP), row * (PANEL_HEIGHT + line)
         strip.paste(drawn, (left, top))
-        _write(pen, (left + 2, top + PANEL_HEIGHT + 2), _fit(caption, LETTERS, panel_width), LETTERS)
+        if caption is not None:
+            _write(pen, (left + 2, top + PANEL_HEIGHT + 2), _fit(caption, LETTERS, panel_width), LETTERS)
     return strip
 
 

@@ -132,6 +132,27 @@ def test_full_overlays_are_as_large_as_the_picture_with_a_caption_below(colours,
         assert (first == pixels).all(-1).mean() > 0.95  # all but the frame
 
 
+def test_an_overlay_has_no_box_and_no_caption_where_none_is_wanted(colours, tmp_path):
+    """At full size that is the picture itself where the map is transparent; what is said of it is the same."""
+    file = str(tmp_path / "p.png")
+    paint(file, (320, 240), red=(20, 20, 200, 200))
+    options = [file, "--weights", colours, "--top", "1", "--overlay-format", "png", "--alpha", "0"]
+    pixels, said = cam_data.read_picture(file), run(tmp_path / "plain", *options)["pictures"]
+    for overlay, place in (("full", "overlays/1/p.png"), ("strip", "p.png")):
+        bare = run(tmp_path / overlay, *options, "--overlay", overlay, "--boxes", "none", "--no-caption")["pictures"]
+        drawn = cam_data.read_picture(str(tmp_path / overlay / place))
+        np.testing.assert_array_equal(drawn[:, -320:], pixels)
+        assert [found["box"] for found in bare[0]["predictions"]] == [found["box"] for found in said[0]["predictions"]]
+        for others, height in ((["--boxes", "none"], 1.1 * 240), (["--no-caption"], 240)):
+            run(tmp_path / overlay, *options, "--overlay", overlay, *others)
+            one = cam_data.read_picture(str(tmp_path / overlay / place))
+            assert (len(one) > height - 1) and ((one[:240, -320:] == pixels).all() == (others[0] == "--boxes"))
+    for others, message in ((["--overlay", "none", "--no-caption"], "--no-caption does not go with --overlay none"),
+                            (["--boxes", "none", "--all-boxes"], "--all-boxes does not go with --boxes none")):
+        with pytest.raises(InputError, match=message):
+            run(tmp_path / "bad", file, "--weights", colours, *others)
+
+
 def test_a_box_of_the_whole_picture_is_no_frame(colours, tmp_path):
     """Dashes: along its border there are light and dark pixels, not one line of each."""
     paint(str(tmp_path / "whole.png"), red=(0, 0, SIDE, SIDE))

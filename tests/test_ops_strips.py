@@ -43,6 +43,24 @@ def test_the_box_is_drawn_where_it_is():
     assert [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] == [60, 120, 180, 180]
 
 
+def test_without_boxes_and_captions_there_is_the_picture_alone():
+    picture = np.random.default_rng(0).integers(0, 255, (240, 300, 3), np.uint8)
+    for count in (2, 9):
+        maps = np.zeros((count, 8, 8), np.float32)
+        plain = ops.panels(picture, maps, None, None, opacity=0)
+        rows, columns = -(-(count + 1) // 8), min(count + 1, 8)
+        assert plain.shape == (246 * rows - 6, 306 * columns - 6, 3)
+        for number in range(count + 1):
+            row, column = divmod(number, 8)
+            np.testing.assert_array_equal(plain[246 * row:246 * row + 240, 306 * column:306 * column + 300], picture)
+        boxed = ops.panels(picture, maps, [[0, 0, 9, 9]] * count, None, opacity=0)
+        captioned = ops.panels(picture, maps, None, ["x"] * count, opacity=0)
+        assert boxed.shape == plain.shape and (boxed != plain).any() and captioned.shape[0] == 272 * rows
+        np.testing.assert_array_equal(captioned[:240], plain[:240])
+    with pytest.raises(ValueError, match="2 heat maps, 1 boxes"):
+        ops.panels(picture, maps[:2], [[0, 0, 9, 9]], None)
+
+
 def test_a_long_caption_is_cut():
     np.testing.assert_array_equal(strip(64, 64, [[0, 0, 9, 9]], ["word " * 400]).shape,
                                   strip(64, 64, [[0, 0, 9, 9]], ["w"]).shape)
