@@ -49,10 +49,8 @@ def main(arguments):
     names = [cam_evaluation.class_name(category) for category in judged.classes]
     metrics = cam_evaluation.write_report(settings.out, judged.records, about, names, settings.per_class)
     cam_evaluation.show_figures(metrics)
-    if settings.centre_crop is not None:
-        say("no figure of localization: --centre-crop judges by classes alone")
-    elif not pictures.boxes and not pictures.masks:
-        say(f"no figure of localization: {pictures.name} has no boxes and no masks that are read; docs/formats.md says how they may be given")
+    if not pictures.boxes and not pictures.masks:
+        say(f"no figure of localization: {without_places(settings, pictures)}")
     if judged.noticed:
         shown = cam_evaluation.keep_maps(settings.out, judged.noticed, judged.records, pictures)
     if settings.report:
@@ -94,6 +92,15 @@ def others_left_out(settings):
     if others:
         say(f"{settings.data}: not taken for pictures or lists: {cam_data.in_words(others)}")
     return {"left_out_files": others} if others else {}
+
+
+def without_places(settings, pictures):
+    """Why nothing says where the objects on the pictures are."""
+    if settings.centre_crop is not None:
+        return "--centre-crop judges by classes alone"
+    lists = cam_data.lists_of_boxes(settings.data)
+    return (f"{pictures.name} has no boxes and no masks that are read; docs/formats.md says how they may be given"
+            + "".join(f"; {name} has boxes: name it by --data" for name in lists))
 
 
 class Judged(NamedTuple):

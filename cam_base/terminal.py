@@ -21,6 +21,9 @@ TERMINATED = 143   # and for SIGTERM
 console = Console(width=None if sys.stdout and sys.stdout.isatty() else 1000, markup=False, emoji=False, highlight=False)
 
 
+_said = set()
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Says the default of an option that has one."""
 
@@ -95,6 +98,13 @@ def counted(count, what):
 def say(text):
     """A line on standard output."""
     print(printable(text), flush=True)
+
+
+def say_once(text):
+    """A line on standard output, unless this process has said it: of a set whose splits are opened one by one."""
+    if text not in _said:
+        _said.add(text)
+        say(text)
 
 
 def warn(text):

@@ -17,6 +17,7 @@ __getattr__ = exports(__name__, {
     "pipeline": "broken_files epoch_order share_of training_batches viewing_batches",
     "preparation": "prepare prepare_centre_crop",
     "synthetic": "open_synthetic",
+    "unread": "lists_of_boxes",
     "walking": "is_picture walk_pictures",
     "wsol_metadata": "open_metadata",
 })

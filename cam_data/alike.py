@@ -1,7 +1,7 @@
 """Names of classes as people type them: what differs by case, by blanks or by the form of its letters alone is one class."""
 
 from cam_base import folded
-from cam_base.terminal import say
+from cam_base.terminal import say_once
 
 
 def called(source, names):
@@ -11,7 +11,8 @@ def called(source, names):
         alike.setdefault(folded(name), {})[name] = None
     for same in alike.values():
         if len(same) > 1:
-            say(f"{source}: {' and '.join(map(repr, same))} are taken for one class: they differ by case, blanks or the form of letters alone")
+            say_once(f"{source}: {' and '.join(map(repr, same))} are taken for one class: they differ by case, blanks or "
+                     "the form of letters alone")
     return {name: next(iter(same)) for same in alike.values() for name in same}
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from cam_base import Category, InputError, folded, open_regular
-from cam_base.terminal import counted, say
+from cam_base.terminal import counted, say_once
 from .alike import classes_of
 from .boxed import Boxed, boxed_set, outward, undivided
 from .layouts import CALLED, has_class_folders
@@ -43,7 +43,7 @@ def open_list(root, split, path):
     """
     folder, (columns, rows) = os.path.dirname(os.path.abspath(path)), _read(path)
     if columns.not_read:
-        say(f"{path}: columns that are not read: {', '.join(columns.not_read)}")
+        say_once(f"{path}: columns that are not read: {', '.join(columns.not_read)}")
     names, numbers = classes_of(path, sorted({row[columns.label] for _, row in rows}))
     _refuse_several(path, columns, rows, names)
     if columns.box:
@@ -65,7 +65,7 @@ def _read(path):
     columns = read_columns(path)
     if not columns or not columns.file or not columns.label:
         there = f"; it names {', '.join(filter(None, columns.names))[:200]}" if columns and any(columns.names) else ""
-        raise InputError(f"{path}: its first line must name the columns file and label{there}")
+        raise InputError(f"{path}: its first line must name the columns file and label{there or ', in UTF-8'}")
     try:
         with open_regular(path, LARGEST) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
@@ -75,7 +75,7 @@ def _read(path):
             reader.fieldnames = columns.names
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a list in UTF-8 with commas ({error})") from None
+        raise InputError(f"{path}: not a list in UTF-8 that can be read ({error})") from None
     if not rows:
         raise InputError(f"{path}: lists no pictures")
     for number, row in rows:
@@ -186,7 +186,7 @@ def _part_of(path, file, part):
 
 
 class _Finder:
-    """Finds the pictures of a list: beside it, in `images` or `pictures`, or in another folder there, one that is called like the list first.
+    """Finds the pictures of a list: beside it, in `images` or `pictures`, or in another folder there, first one called like the list.
 
     Their names may lack the ending, or differ in case or in the form of their letters.
     """

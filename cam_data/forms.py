@@ -101,6 +101,6 @@ def _open_kit(root, split, found):
 FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit),
          (find_cls_loc, open_cls_loc), (find_cub, open_cub), (find_coco, open_coco), (find_voc, open_voc)]
 # Endings of the lists that each reads.
-READ = {open_list: (".csv",), open_cifar: (".bin", ".txt", ".html"), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"),
+READ = {open_list: (".csv", ".tsv"), open_cifar: (".bin", ".txt", ".html"), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"),
         open_cls_loc: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",), open_voc: (".xml", ".txt")}
 LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")

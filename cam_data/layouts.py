@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from cam_base import WNID, Category, InputError, open_regular
-from cam_base.terminal import counted, say
+from cam_base.terminal import counted, say_once
 from .alike import classes_of
 from .decoding import read_picture
 from .folder_index import indexed
@@ -70,7 +70,7 @@ def _unwrapped(root):
     inside = folders[0].path
     if not os.path.exists(os.path.join(inside, "wnids.txt")) and not _is_divided(inside) and len(_class_names(inside)) < 2:
         return root
-    say(f"{root}: the data set is the folder {folders[0].name} within it")
+    say_once(f"{root}: the data set is the folder {folders[0].name} within it")
     return inside
 
 
@@ -281,7 +281,7 @@ def _class_folders(folder, numbers):
         files += found
         labels += [label] * len(found)
     if left:
-        say(f"{folder}: left out {counted(len(left), 'mask')} beside the pictures, such as {os.path.relpath(os.path.join(*left[0]), folder)}")
+        say_once(f"{folder}: left out {counted(len(left), 'mask')} beside the pictures, such as {os.path.relpath(os.path.join(*left[0]), folder)}")
     return files, labels
 
 

@@ -12,10 +12,10 @@ LARGEST = 256 << 20  # bytes
 LONGEST = 4096  # bytes of the first line
 ENDINGS, DELIMITERS = (".csv", ".tsv"), ",;\t|"
 # What columns are called, in any case, whatever blanks, `_`, `-` and `.` stand in their names; the first that is there counts.
-FILE = ("file", "filename", "filepath", "filepaths", "path", "image", "imagefile", "imagename", "imagepath", "imageindex", "imageid", "img",
-        "imgname", "imgpath", "picture", "photo", "id")
-LABEL = ("label", "class", "classname", "labelname", "category", "categoryname", "target", "labels", "classes", "findinglabels", "findinglabel",
-         "classid", "labelid", "categoryid")
+FILE = ("file", "filename", "filepath", "filepaths", "path", "image", "imagefile", "imagename", "imagepath", "imageindex", "imageid",
+        "img", "imgname", "imgpath", "picture", "photo", "id")
+LABEL = ("label", "class", "classname", "labelname", "category", "categoryname", "target", "labels", "classes", "findinglabels",
+         "findinglabel", "classid", "labelid", "categoryid")
 SPLIT = ("split", "subset", "partition")
 # Without a "bbox", "box" or "roi" in front of them.
 CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"))

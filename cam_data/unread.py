@@ -2,6 +2,7 @@
 
 import glob
 import json
+import math
 import os
 import re
 
@@ -10,9 +11,8 @@ from cam_base.terminal import counted
 from .list_columns import list_files, read_columns
 from .walking import is_picture
 
-MASK = re.compile(r"(?P<of>.+?)[-_. ](masks?|seg|segm|segmentations?|groundtruth|ground[-_ ]truth|gt|labels?)([-_. ]?[0-9]+)?", re.IGNORECASE)
-MASKS = re.compile(r"masks?|segmentations?|segmentationclass|groundtruth|ground[-_ ]truth|gt|annotations?|labels?", re.IGNORECASE)
-YOLO = re.compile(rb"[0-9]{1,6}([ \t]+-?[0-9]*\.?[0-9]+(e-?[0-9]+)?){4,}\s*", re.IGNORECASE)
+MASK = re.compile(r"(?P<of>.+?)[-_. ](masks?|seg|segm|segmentations?|ground[-_ ]?truth|gt|labels?)([-_. ]?[0-9]+)?", re.IGNORECASE)
+MASKS = re.compile(r"masks?|segmentations?|segmentationclass|ground[-_ ]?truth|gt|annotations?|labels?", re.IGNORECASE)
 LARGEST = 16 << 20  # bytes of a JSON
 SEVERAL = 100  # files that are looked into
 
@@ -40,7 +40,9 @@ def unread_lists(root):
     entries = sorted((entry for entry in os.scandir(root) if not entry.name.startswith(".")), key=lambda entry: entry.name)
     folders = [root, *(entry.path for entry in entries if entry.is_dir())]
     loose = [entry.name for entry in entries if is_picture(entry.name)]
-    found = [f"{counted(len(loose), 'picture')} such as {loose[0]} lie in the folder itself, and not in one of their class"] if loose else []
+    found = []
+    if loose:
+        found.append(f"{counted(len(loose), 'picture')} such as {loose[0]} lie in the folder itself, and not in one of their class")
     yolo = _first(folders, ("*.txt", "labels/*.txt", "labels/*/*.txt"), _is_yolo)
     if yolo:
         found.append(f"{os.path.relpath(yolo, root)} is YOLO's, whose text files are not read: export COCO or Pascal VOC instead")
@@ -57,16 +59,24 @@ def unread_lists(root):
     return "".join(f"; {one}" for one in found)
 
 
+def lists_of_boxes(root):
+    """Names of the lists in a folder that have boxes; none of what is no folder."""
+    found = [path for path in list_files(root) if (columns := read_columns(path)) and columns.file and columns.box]
+    return list(map(os.path.basename, found))
+
+
 def _first(folders, patterns, is_it):
-    paths = (path for folder in folders for pattern in patterns for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))[:SEVERAL])
-    return next(filter(is_it, paths), None)
+    places = (os.path.join(glob.escape(folder), pattern) for folder in folders for pattern in patterns)
+    return next((path for place in places for path in sorted(glob.glob(place))[:SEVERAL] if is_it(path)), None)
 
 
 def _is_yolo(path):
+    """Whether the first line is a class's number and four numbers or more: a box, or an outline."""
     try:
         with open_regular(path) as file:
-            return bool(YOLO.fullmatch(file.readline(1024)))
-    except (OSError, InputError):
+            cells = file.readline(1024).split()
+        return len(cells) > 4 and cells[0].isdigit() and all(math.isfinite(float(cell)) for cell in cells)
+    except (OSError, ValueError, InputError):
         return False
 
 

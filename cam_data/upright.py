@@ -9,6 +9,7 @@ from .picture_set import cut_box
 
 # Orientations of EXIF: from TRANSPOSED on, rows become columns; then these are mirrored along x and y.
 TRANSPOSED, MIRRORED_X, MIRRORED_Y = 5, (2, 3, 6, 7), (3, 4, 7, 8)
+MOST = 1 << 20  # pixels of a side
 
 
 def upright_boxes(source, files, sizes, boxes):
@@ -40,12 +41,13 @@ def upright_boxes(source, files, sizes, boxes):
 
 
 def header_of(file):
-    """The Header of a picture file; None where it has none that can be read, which its reader will say."""
+    """The Header of a picture file; None where it has none that can be read, or of no real picture, which its reader will say."""
     try:
         with open_regular(file) as opened:
-            return read_header(opened)
+            header = read_header(opened)
     except (OSError, InputError):
         return None
+    return header if max(header.size) <= MOST else None
 
 
 def turned_boxes(boxes, size, orientation):

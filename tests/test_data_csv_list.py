@@ -155,6 +155,15 @@ def test_pictures_are_found_without_their_ending_in_other_case_and_form(tmp_path
     assert found.files == [str(folder / file)] and found.ids == [listed]
 
 
+@pytest.mark.parametrize("encoding, message", [
+    ("utf-16", "must name the columns file and label, in UTF-8"), ("cp1252", "not a list in UTF-8 that can be read")])
+def test_a_list_in_another_encoding_is_said_to_be(tmp_path, encoding, message):
+    pictures(tmp_path / "set", 1)
+    (tmp_path / "set" / "list.csv").write_text("file;label\n00.png;K\xe4fer\n", encoding=encoding)
+    with pytest.raises(InputError, match=message):
+        open_set(str(tmp_path / "set" / "list.csv"), "train")
+
+
 def test_a_picture_in_two_folders_and_one_in_none_are_named(tmp_path):
     for name in ("a", "b"):
         pictures(tmp_path / "set" / name, 1)
@@ -184,3 +193,9 @@ def test_an_evaluation_without_boxes_says_why_it_has_no_figure_of_localization(t
         said = capsys.readouterr().out
         assert ("no figure of localization: set/val has no boxes and no masks that are read" in said) != judged
         assert ("columns that are not read: xcentre, ycentre" in said) != judged
+    (tmp_path / "set" / "list.csv").rename(tmp_path / "set" / "boxes.csv")
+    for name in ("red thing", "green thing"):
+        paint(str(tmp_path / "set" / "val" / name / "0.png"), red=(4, 4, 40, 30))
+    (tmp_path / "set" / "boxes.csv").write_text("image,class,xmin,ymin,xmax,ymax\n0.png,red thing,4,4,40,30\n")
+    evaluate(tmp_path / "out", "--data", tmp_path / "set", "--weights", weights)
+    assert "says how they may be given; boxes.csv has boxes: name it by --data\n" in capsys.readouterr().out

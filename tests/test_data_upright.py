@@ -129,6 +129,17 @@ def test_boxes_of_ilsvrcs_annotations(tmp_path):
     assert [box.tolist() for box in judged.boxes] == [[[30, 2, 45, 12]], [[20, 30, 30, 45]], [[3, 20, 18, 30]]]
 
 
+def test_a_picture_that_says_it_is_too_large_to_be_one_turns_no_box(tmp_path):
+    """Sides of 2^32 - 1, upside down."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 3
+    chunks = b"".join(len(body).to_bytes(4, "big") + kind + body + b"\0\0\0\0" for kind, body in (
+        (b"IHDR", b"\xff" * 8 + b"\x08\2\0\0\0"), (b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))))
+    (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    (tmp_path / "list.csv").write_text("file,label,split,x0,y0,x1,y1\n0.png,cup,val,1,2,3,4\n")
+    assert open_set(str(tmp_path), "val").boxes[0].tolist() == [[1, 2, 3, 4]]
+
+
 @pytest.mark.parametrize("write", FORMS)
 def test_score_maps_of_upright_pictures_find_boxes_that_were_drawn_as_stored(tmp_path, write):
     pictures, right = opened(tmp_path / "set", write, range(1, 9), True)
