@@ -3,8 +3,9 @@
 from ops.lazy import exports
 
 __getattr__ = exports(__name__, {
+    "as_seen": "on_white pixels_of",
     "augmentation": "Augmentation",
-    "decoding": "on_white pixels_of read_picture read_reduced read_values",
+    "decoding": "read_picture read_reduced read_values turn_upright",
     "folder_index": "LEAST_PICTURES",
     "forms": "others_in_set",
     "frozen": "FrozenMaps frozen_maps",

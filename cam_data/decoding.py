@@ -8,8 +8,9 @@ import threading
 import numpy as np
 
 from cam_base import InputError, first_line, open_regular
-from cam_base.terminal import warn
 from ops.quiet_tensorflow import tf
+from . import tiff_pixels
+from .as_seen import of_numbers, of_page, pixels_of, say_of
 from .headers import LARGEST_PICTURE, count_scans, open_with_pillow, read_header
 
 # From so many pixels on a picture is large: it is read reduced where its reader has no use for all of them, and
@@ -22,11 +23,8 @@ BYTES_OF_PIXEL, BYTES_BESIDES = 8, 32_000_000
 MOST_DECODED = 1 << 29
 # A progressive JPEG has about ten; each of them takes as long as a decoding.
 MOST_SCANS = 100
+JPEGS_END = b"\xff\xd9"
 BLOCK = 1 << 20
-_saying, _said = threading.Lock(), set()
-# Modes of Pillow: greys of more than 8 bits, and what has an alpha channel.
-DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
-TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 class LargeAlone:
@@ -46,7 +44,8 @@ _large_alone = LargeAlone()
 
 
 def read_picture(source, largest=LARGEST_PICTURE):
-    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or JPEG 2000: all of its pixels. See `read_reduced`."""
+    """Upright RGB, uint8 [H, W, 3], of a JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, JPEG 2000 or, where pillow-heif is installed, HEIC:
+    all of its pixels. See `read_reduced`."""
     return read_reduced(source, None, largest)[0]
 
 
@@ -55,12 +54,13 @@ def read_values(source, largest=LARGEST_PICTURE):
     return read_reduced(source, None, largest, as_seen=False)[0]
 
 
-def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True, keep_shape=False):
+def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True, keep_shape=False, name="these bytes"):
     """A picture as large as its reader needs it, and its full size.
 
-    Grey becomes RGB, that of 16 bits from its least to its largest value; CMYK is converted; what is
-    transparent is seen on white; and of an animation the first frame is taken. The name's ending does not matter. It is
-    turned upright as its EXIF says.
+    Grey becomes RGB; CMYK is converted; what is transparent is seen on white. Greys of more than 8 bits are shown from their least to
+    their largest value, colours too where they use less than half of their range, all channels together; hot pixels and what
+    stands for no data do not count (`display_range`). Of an animation or a stack the first frame is taken, of a TIFF or DNG with
+    previews in front the largest page, which is said. The name's ending does not matter. The picture is turned upright as its EXIF says.
 
     A picture of 16 megapixels or more, and only such a one, is reduced so that
     none of its sides is longer than `reduce_to`, each side by its own factor:
@@ -76,24 +76,25 @@ def read_reduced(source, reduce_to, largest=LARGEST_PICTURE, as_seen=True, keep_
     largest     most pixels that the picture may have
     keep_shape  reduce both sides by one factor, so that the shorter one has `reduce_to` pixels
     as_seen     False: a PNG's alpha is dropped, and of its 16 bits the upper 8 are taken
+    name        of bytes, in errors
     returns     (pixels uint8 [h, w, 3], upright; (H, W), the upright picture's full size)
     raises      InputError, in one line, for what is no regular file (nothing else is read), no picture, or
                 larger: as its header says, before any of its pixels are read
     """
-    name = "these bytes" if isinstance(source, bytes) else os.fspath(source)
+    name = name if isinstance(source, bytes) else os.fspath(source)
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
             header = _checked_header(file, name, largest)
             if not as_seen and header.kind == "PNG":
-                header = header._replace(by_pillow=False)
+                header = header._replace(by_pillow=False, deep=False)
             with _large_alone(header.height * header.width) as large:
                 pixels = _decode(file, header, name, reduce_to if large else None, keep_shape)
     except FileNotFoundError:
         raise InputError(f"{name}: no such file") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read as a picture ({error.strerror or error})") from None
-    except tf.errors.OpError as error:
-        raise InputError(f"{name}: cannot be read as a picture ({first_line(error.message)})") from None
+    if header.remark:
+        say_of(name, header.remark)
     return pixels, header.size
 
 
@@ -118,7 +119,7 @@ def _checked_header(file, name, largest):
 def _decode(file, header, name, reduce_to, keep_shape):
     """The upright pixels, reduced as `read_reduced` says, or all of them where `reduce_to` is None."""
     file.seek(0)
-    if header.by_pillow:
+    if header.by_pillow and not header.deep:
         return _by_pillow_reduced(file, header, name, reduce_to, keep_shape)
     contents = file.read() if header.needed is None else file.read(header.needed) + b";"
     # Each scan has two bytes by which it starts. That they are counted first saves nearly all files the search for markers.
@@ -130,19 +131,31 @@ def _decode(file, header, name, reduce_to, keep_shape):
         return _by_pillow_reduced(io.BytesIO(contents), header, name, reduce_to, keep_shape)
     with tf.device("CPU:0"):
         # The only copy from here on. Of plain bytes TensorFlow would make four on its way.
-        contents = tf.constant(np.array(contents, dtype=object))
-        if header.kind == "JPEG":
-            # TensorFlow's default method is faster by a hair, and up to 16 of 255 away from what Pillow and the
-            # published networks' origins see.
-            pixels = tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE",
-                                       acceptable_fraction=1.0)  # for its default, a whole number, TensorFlow goes a longer way
-        else:
-            pixels = tf.io.decode_image(contents, channels=3, expand_animations=False)
+        data = tf.constant(np.array(contents, dtype=object))
+        try:
+            if header.kind == "JPEG":
+                # TensorFlow's default method is faster by a hair, and up to 16 of 255 away from what Pillow and the
+                # published networks' origins see.
+                pixels = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE",
+                                           acceptable_fraction=1.0)  # for its default, a whole number, TensorFlow goes a longer way
+            elif header.deep:
+                pixels = tf.constant(of_numbers(tf.io.decode_png(data, dtype=tf.uint16).numpy(), name))
+            else:
+                pixels = tf.io.decode_image(data, channels=3, expand_animations=False)
+        except tf.errors.OpError:
+            raise InputError(f"{name}: cannot be read as a picture ({_damage(header, contents)})") from None
         if tuple(pixels.shape) != (height, width, 3):
             raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
         if reduce_to:
             pixels = _shrink(pixels, reduce_to, keep_shape)
-    return _turn_upright(np.asarray(pixels), header.orientation)
+    return turn_upright(np.asarray(pixels), header.orientation)
+
+
+def _damage(header, contents):
+    """What is wrong with a file that TensorFlow does not decode."""
+    if header.kind == "JPEG" and contents.find(JPEGS_END, header.scans) < 0:
+        return "it is cut off: the end of its pixels is missing"
+    return f"its {header.kind} data are damaged or cut off"
 
 
 def _starts_of_scans(contents):
@@ -164,59 +177,34 @@ def _ratio(header, reduce_to):
 
 def _by_pillow_reduced(file, header, name, reduce_to, keep_shape):
     pixels = by_pillow(file, header, name)
-    return _turn_upright(np.asarray(_shrink(pixels, reduce_to, keep_shape)) if reduce_to else pixels, header.orientation)
+    return turn_upright(np.asarray(_shrink(pixels, reduce_to, keep_shape)) if reduce_to else pixels, header.orientation)
 
 
 def by_pillow(file, header, name):
-    """uint8 [H, W, 3] as a person sees the picture: what is transparent on white, greys of 16 bits from their least to their largest value."""
+    """uint8 [H, W, 3] as a person sees the picture, not turned: what is transparent on white, greys of 16 bits by their own range."""
     try:
-        image = open_with_pillow(file, header.kind)
-        # The first frame. PNG's orientation is ours to undo, and Pillow leaves it alone.
-        image.load()
-        pixels = pixels_of(image)
+        if header.page and header.page.as_numbers:
+            return of_page(header.page, name)
+        # The first frame. Its orientation is ours to undo, and Pillow leaves it alone.
+        moved = header.page and not header.page.is_plain
+        pixels = pixels_of(open_with_pillow(tiff_pixels.alone(header.page) if moved else file, header.kind), name)
     except MemoryError:
         raise
+    except InputError as error:
+        raise InputError(f"{name}: cannot be read as a picture ({error})") from None
     except Exception as error:  # Pillow has many kinds for damaged files
-        raise InputError(f"{name}: cannot be read as a picture ({first_line(str(error) or type(error).__name__)})") from None
+        raise InputError(f"{name}: cannot be read as a picture ({_damage_by_pillow(header, error)})") from None
     if pixels.shape[:2] != (header.height, header.width):
         raise InputError(f"{name}: cannot be read as a picture (its header contradicts its pixels)")
     return pixels
 
 
-def pixels_of(image):
-    """uint8 [H, W, 3] of an image of Pillow, as `by_pillow` says; its EXIF is not asked."""
-    if image.mode in DEEP:
-        return _stretched(np.asarray(image))
-    if image.mode in TRANSPARENT or "transparency" in image.info:
-        return on_white(image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
-
-
-def _stretched(values):
-    """uint8 [H, W, 3] of greys of more than 8 bits: an X-ray of 12 bits in a file of 16 would be black."""
-    _say_once("greys of 16 bits are shown from their least to their largest value")
-    values = np.nan_to_num(values.astype(np.float32))
-    low, high = values.min(), values.max()
-    grey = np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def on_white(image):
-    """uint8 [H, W, 3] of an RGBA image of Pillow, as it is seen on white paper."""
-    from PIL import Image
-    if image.getextrema()[3][0] < 255:
-        _say_once("what is transparent is shown on white")
-    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    white.alpha_composite(image)
-    return np.asarray(white.convert("RGB"))
-
-
-def _say_once(text):
-    """On standard error, once in a process."""
-    with _saying:
-        if text not in _said:
-            _said.add(text)
-            warn(f"pictures: {text}")
+def _damage_by_pillow(header, error):
+    if "truncated" in str(error):
+        return "it is cut off"
+    if header.page:
+        return f"its TIFF data are damaged, or of a kind that is not read: {header.page.in_words()}"
+    return first_line(str(error) or type(error).__name__)
 
 
 def _shrink(pixels, reduce_to, keep_shape):
@@ -230,7 +218,7 @@ def _shrink(pixels, reduce_to, keep_shape):
     return tf.cast(tf.round(means), tf.uint8)
 
 
-def _turn_upright(picture, orientation):
+def turn_upright(picture, orientation):
     """Undo EXIF orientation 1-8 (Exif 2.32, 4.6.4 A): 5 to 8 are transposed, then both may be mirrored."""
     if orientation >= 5:
         picture = picture.transpose(1, 0, 2)

@@ -3,7 +3,8 @@
 Decoders take memory for whatever a file claims to be, so this is read first, in plain
 Python, and no more of the file than it takes.
 Sources: ITU-T T.81, annex B (JPEG); the W3C's PNG specification; CompuServe's GIF89a;
-Exif 2.32, 4.6; XMP, part 1, for the orientation that Pillow takes where there is no EXIF.
+Exif 2.32, 4.6; XMP, part 1, for the orientation that Pillow takes where there is no EXIF; ISO/IEC 14496-12 and
+23008-12 for the brands of HEIC, AVIF and videos.
 """
 
 import itertools
@@ -15,6 +16,8 @@ import zlib
 from typing import NamedTuple
 
 from cam_base import InputError, first_line
+
+from .tiff import Page, find_page
 
 LARGEST_PICTURE = 150_000_000  # pixels of a picture that is read; --largest-picture sets another limit
 # Chunks, segments or blocks that are looked through, and bytes between them or in one of them.
@@ -31,13 +34,16 @@ GIF_PIXELS = 16_000_000
 
 # What Pillow decodes, by its own names, and by what such files begin with.
 PILLOWS = {"WEBP": lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP",
-           "TIFF": lambda start: start[:4] in (b"II*\0", b"MM\0*"),
-           "AVIF": lambda start: start[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1"),
            "JPEG2000": lambda start: start == b"\0\0\0\x0cjP  \r\n\x87\n" or start[:4] == b"\xff\x4f\xff\x51"}
-
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two are BigTIFF
+# In files that begin with a box "ftyp": brands of pictures. Any other is a video's.
+BRANDS = {"AVIF": {b"avif", b"avis"}, "HEIF": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}}
+CANONS_RAW = b"crx "
+VIDEOS = (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"0&\xb2u\x8ef\xcf\x11")  # Matroska, MPEG (twice), Flash, Windows Media
+QUICKTIME = (b"moov", b"mdat", b"wide", b"pnot")  # boxes that old ones begin with
 
 # Those that Pillow reads whole before it says their size.
-WHOLE, MOST_WHOLE = ("WEBP", "AVIF"), 256 << 20
+WHOLE, MOST_WHOLE = ("WEBP", "AVIF", "HEIF"), 256 << 20
 
 
 class Header(NamedTuple):
@@ -48,7 +54,10 @@ class Header(NamedTuple):
     orientation    by EXIF, 1 to 8
     needed         how many bytes of the file are needed; None: all
     scans          of a JPEG, where the first of its scans begins
-    by_pillow      whether Pillow has to decode it: it is one of PILLOWS, or a PNG with alpha or grey of 16 bits
+    by_pillow      whether Pillow has to decode it: it is one of PILLOWS, HEIC or AVIF, a TIFF, or a PNG with alpha
+    deep           of a PNG: 16 bits
+    page           of a TIFF: the `tiff.Page` that is read
+    remark         what people should know: "frame 1 of 12"; or ""
     """
 
     kind: str
@@ -58,6 +67,9 @@ class Header(NamedTuple):
     needed: int | None = None
     scans: int = 0
     by_pillow: bool = False
+    deep: bool = False
+    page: Page | None = None
+    remark: str = ""
 
     @property
     def size(self):
@@ -76,10 +88,36 @@ def read_header(file):
             if header.height < 1 or header.width < 1:
                 raise InputError("it says that it has no pixels")
             return header
+    if start[:4] in TIFFS:
+        page, remark = find_page(file)
+        return Header("TIFF", page.height, page.width, page.orientation, page.stored, by_pillow=True, page=page, remark=remark)
     for kind, is_it in PILLOWS.items():
         if is_it(start):
             return _ask_pillow(file, kind)
-    raise InputError("it is no JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or JPEG 2000")
+    if start[4:8] == b"ftyp":
+        brands = _brands(file, start)
+        for kind, known in BRANDS.items():
+            if brands & known:
+                return _ask_pillow(file, kind)
+        if CANONS_RAW in brands:
+            raise InputError("it is a camera's raw file (CR3), which is not read: save it as JPEG or TIFF")
+    if _is_video(file, start):
+        raise InputError("it is a video: take pictures out of it first, for example by ffmpeg -i VIDEO -r 1 %05d.jpg")
+    raise InputError("it is no JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, HEIC or JPEG 2000" if start else "it is empty")
+
+
+def _brands(file, start):
+    """What a file is compatible with, by its first box."""
+    file.seek(8)
+    body = file.read(max(0, min(int.from_bytes(start[:4], "big"), 4096) - 8))
+    return {body[:4], *(body[place:place + 4] for place in range(8, len(body), 4))}
+
+
+def _is_video(file, start):
+    if start[4:8] == b"ftyp" or start[4:8] in QUICKTIME or start.startswith(VIDEOS) or start[:4] == b"RIFF" and start[8:] == b"AVI ":
+        return True
+    file.seek(0)
+    return file.read(3 * 188)[::188] == b"GGG"  # packets of MPEG's transport stream
 
 
 def _ask_pillow(file, kind):
@@ -90,13 +128,19 @@ def _ask_pillow(file, kind):
     try:
         image = open_with_pillow(file, kind)
         width, height = image.size
-        # A TIFF is turned upright by Pillow itself, its size with it.
-        found = 1 if kind == "TIFF" else image.getexif().get(ORIENTATION, 1)
+        found, frames = image.getexif().get(ORIENTATION, 1), getattr(image, "n_frames", 1)
+    except InputError:
+        raise
     except Exception as error:  # Pillow has many kinds for damaged files
         raise InputError(f"its {kind} header is damaged ({first_line(str(error) or type(error).__name__)})") from None
     if height < 1 or width < 1:
         raise InputError("it says that it has no pixels")
-    return Header(kind, height, width, found if isinstance(found, int) and 1 <= found <= 8 else 1, by_pillow=True)
+    return Header(kind, height, width, found if isinstance(found, int) and 1 <= found <= 8 else 1, by_pillow=True,
+                  remark=_frame(image.tell() + 1, frames))
+
+
+def _frame(number, frames, more=False):
+    return f"frame {number} of {frames}" + " or more" * more if frames > 1 else ""
 
 
 def open_with_pillow(file, kind):
@@ -106,7 +150,15 @@ def open_with_pillow(file, kind):
     file.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Image.OPEN[kind][0](file, "")
+        return _heif_reader()(file, "") if kind == "HEIF" else Image.OPEN[kind][0](file, "")
+
+
+def _heif_reader():
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise InputError("it is HEIC, as iPhones save pictures: pip install pillow-heif, or save it as JPEG") from None
+    return HeifImageFile
 
 
 def _take(file, count):
@@ -131,7 +183,9 @@ def _read_jpeg(file):
             length = int.from_bytes(_take(file, 2), "big") - 2
             end = file.tell() + length
             if marker in FRAMES and size is None:
-                size = struct.unpack(">xHH", _take(file, 5))
+                bits, *size = struct.unpack(">BHH", _take(file, 5))
+                if bits != 8:
+                    raise InputError(f"it is a JPEG of {bits} bits a channel; of JPEG, those of 8 are read")
             elif marker == APP1:
                 body = _take(file, max(0, length))
                 if exif is None and body.startswith(b"Exif\0\0"):
@@ -142,7 +196,7 @@ def _read_jpeg(file):
                 break
             file.seek(end)
     except InputError:
-        if size is None:  # else the decoder will say what is wrong behind it
+        if size is None or bits != 8:  # else the decoder will say what is wrong behind it
             raise
     if size is None:
         raise InputError("it does not say its size")
@@ -176,9 +230,9 @@ def _read_png(file):
     if kind != b"IHDR" or length != 13:
         raise InputError("it does not begin with its size")
     depth, colours = _take(file, 2)
-    by_pillow = colours in (4, 6) or colours == 0 and depth == 16
+    by_pillow = colours in (4, 6)
     file.seek(8 + 12 + 13)
-    exif, xmp, seen = None, None, set()
+    exif, xmp, seen, frames = None, None, set(), 1
     for _ in range(MOST_PARTS):
         begin = file.read(8)
         length, kind = int.from_bytes(begin[:4], "big"), begin[4:]
@@ -186,7 +240,9 @@ def _read_png(file):
             break
         end = file.tell() + length + 4
         by_pillow |= kind == b"tRNS"
-        if kind == b"eXIf" and exif is None:
+        if kind == b"acTL":
+            frames = int.from_bytes(file.read(4), "big")
+        elif kind == b"eXIf" and exif is None:
             exif = file.read(min(length, MOST_BYTES))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             body = file.read(min(length, MOST_BYTES))
@@ -199,7 +255,7 @@ def _read_png(file):
                 elif name == XMP_OF_PNG:
                     xmp = text
         file.seek(end)
-    return Header("PNG", height, width, _orientation(exif, xmp), by_pillow=by_pillow)
+    return Header("PNG", height, width, _orientation(exif, xmp), by_pillow=by_pillow, deep=depth == 16, remark=_frame(1, frames))
 
 
 def _text(kind, body):
@@ -232,13 +288,15 @@ def _read_gif(file):
     """The size is that of the largest of the frames that are decoded, as the decoder has it; not the screen's."""
     file.seek(10)
     _pass_colours(file, _take(file, 3)[0])
-    height = width = pixels = 0
-    needed = None
+    height = width = pixels = frames = 0
+    needed, more = None, False
     for _ in range(MOST_PARTS):
         kind = file.read(1)
         if kind == b",":
             *_, w, h, flags = struct.unpack("<HHHHB", _take(file, 9))
-            if pixels and pixels + w * h > GIF_PIXELS:
+            more = pixels > 0 and pixels + w * h > GIF_PIXELS
+            frames += 1
+            if more:
                 break
             height, width, pixels = max(height, h), max(width, w), pixels + w * h
             _pass_colours(file, flags)
@@ -250,7 +308,7 @@ def _read_gif(file):
             needed = None
             break
         needed = file.tell()
-    return Header("GIF", height, width, 1, needed)
+    return Header("GIF", height, width, 1, needed, remark=_frame(1, frames, more))
 
 
 def _pass_colours(file, flags):

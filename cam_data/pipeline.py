@@ -268,8 +268,8 @@ def _sides(contents):
         # Both sides are big-endian, behind the signature and the first chunk's length and name.
         width, height = (tf.bitcast(tf.reverse(head[place:place + 4], [0]), tf.int32) for place in (16, 20))
         depth, colours = head[24], head[25]
-        # Transparency, and greys of 16 bits, are Pillow's (`Header.by_pillow`).
-        plain = ((colours == 0) & (depth <= 8) | (colours == 2) | (colours == 3)) & ~_has_letters(every, b"tRNS")
+        # Transparency, and 16 bits, are `read_reduced`'s (`Header.by_pillow`, `Header.deep`).
+        plain = ((colours == 0) | (colours == 2) | (colours == 3)) & (depth <= 8) & ~_has_letters(every, b"tRNS")
         return tf.where(plain, tf.stack([height, width]), 0)
 
     return tf.cond(

@@ -17,7 +17,7 @@ from .boxes import RULES
 from .methods import METHODS
 from .one_logit import OneLogit
 from .results import Result
-from .sources import describe, read
+from .sources import describe, read, take
 from .views import Views
 
 BATCH = 32
@@ -38,6 +38,7 @@ class ClassMaps(NamedTuple):
 class PictureMaps(NamedTuple):
     """One picture's share of ClassMaps. Of one that cannot be read only the error.
 
+    taken    the source as it was when it was taken, for `sources.read`
     kept     what was kept of its pixels for the caller
     state    of its file when it was read (`sources.Picture`)
     colours  uint8 [side, side, 3] for the refinement of its maps, where there is one
@@ -45,6 +46,7 @@ class PictureMaps(NamedTuple):
 
     number: int
     source: object
+    taken: object = None
     size: tuple | None = None
     kept: np.ndarray | None = None
     colours: np.ndarray | None = None
@@ -127,7 +129,8 @@ class Localizer:
     def __call__(self, picture, top=3, classes=None, *, threshold=None, method=None, full_size=False):
         """The Result of one picture: a list of Predictions, most probable first, or in the order of `classes`.
 
-        picture    a path, a PIL image, or an array: uint8, or float in [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]
+        picture    a path, the bytes of a file, a file that is open for reading bytes, a PIL image, or an array: uint8, or float in
+                   [0, 1]; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]. RGB: OpenCV's arrays are BGR, and want `array[..., ::-1]`
         top        how many of the most probable classes
         classes    instead: names (a class may be called "281"), numbers, wnids; all classes that a name stands for
                    (`class_numbers`)
@@ -142,24 +145,31 @@ class Localizer:
         return result
 
     def stream(self, pictures, batch=BATCH, top=3, classes=None, *, threshold=None, method=None, full_size=False,
-               keep=None, largest=LARGEST_PICTURE, min_probability=0.0):
+               keep=None, largest=LARGEST_PICTURE, min_probability=0.0, ahead=None):
         """One Result for each picture, in order, while the next ones are being decoded and looked at. Memory is constant:
         of four batches at most, three that are looked at or waiting and one that is decoded.
 
-        pictures  any iterable of what `localizer(...)` takes; it is read a little ahead
+        pictures  any iterable of what `localizer(...)` takes; it is read a little ahead. What it gives is copied when it is taken: it may
+                  be one buffer that is filled again and again, or `PIL.ImageSequence.Iterator(image)`, the frames of a stack
+        ahead     how many pictures, at most, are taken before an earlier one is answered. 0: none, for a live source; each is answered
+                  before the next one is asked for, in a batch of its own. None: about four batches
         batch     how many pictures the network sees at once; the last batch is filled up
         keep      a function of a picture's pixels, uint8 [H, W, 3], to what Result.picture is to
                   be, computed while others are decoded; a very large picture's are fewer, at least 1920
-                  a side. None: a file is read again when it is asked for
+                  a side. None: a file is read again when it is asked for, of others the copy is kept
         largest   most pixels of a picture
         min_probability  classes of which the network is less sure are left out; it may leave none
         others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
         """
-        if isinstance(pictures, (str, os.PathLike)) or hasattr(pictures, "getexif") or getattr(pictures, "ndim", 4) < 4:
-            raise ValueError("stream takes several pictures: a list of them, or an array [N, H, W, 3]; one is localizer(picture)'s")
+        if (isinstance(pictures, (str, os.PathLike, bytes, bytearray, memoryview)) or getattr(pictures, "ndim", 4) < 4
+                or hasattr(pictures, "getexif") or hasattr(pictures, "readline")):
+            raise ValueError("stream takes several pictures: a list of them, or an array [N, H, W, 3]; one is localizer(picture)'s"
+                             + ", and its frames are PIL.ImageSequence.Iterator(image)'s" * (getattr(pictures, "n_frames", 1) > 1))
         numbers = None if classes is None else self.class_numbers(_listed(classes))
-        count = min(_positive("top", top), len(self.classes))
-        _positive("batch", batch)
+        count = min(_whole("top", top), len(self.classes))
+        _whole("batch", batch)
+        if ahead is not None:
+            _whole("ahead", ahead, 0)
         if not 0 <= min_probability < 1:
             raise ValueError(f"min_probability is {min_probability}; it must be at least 0 and less than 1")
         threshold = self.threshold if threshold is None else check_threshold(threshold)
@@ -172,7 +182,7 @@ class Localizer:
             return np.tile(np.array(numbers, np.int32), (len(probabilities), 1))
 
         return (Result(self, maps, threshold, full_size, min_probability, largest)
-                for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest))
+                for maps in self.class_maps_of(pictures, choose, batch, method, keep, largest, ahead))
 
     def class_numbers(self, names):
         """The numbers of the classes that numbers, wnids and names stand for. A name may stand for several (`cam_base.classes_called`:
@@ -188,7 +198,7 @@ class Localizer:
 
     # ------------------------------------------------------------ the pipeline
 
-    def class_maps_of(self, pictures, choose, batch=BATCH, method=None, keep=None, largest=LARGEST_PICTURE):
+    def class_maps_of(self, pictures, choose, batch=BATCH, method=None, keep=None, largest=LARGEST_PICTURE, ahead=None):
         """PictureMaps of each picture, in order: decoding, the network and the caller's work overlap.
 
         choose  a function of probabilities [n, K] and the pictures' numbers, int [n], to classes [n, k]
@@ -210,21 +220,28 @@ class Localizer:
                     probabilities=found.probabilities[place], classes=found.classes[place], maps=found.maps[place])
             return results
 
-        decoded = in_order(lambda pair: self._decode(*pair, keep, largest), enumerate(pictures), READERS, batch + READERS)
         # Two at a time: while one batch is stacked, or its classes are chosen, the other's network has all cores; and one
         # more is ready, since none is begun while the caller works on what was found. A GPU's memory is for one.
-        workers = 1 if tf.config.list_physical_devices("GPU") else 2
-        for group in in_order(look, grouped(decoded, batch), workers, ahead=workers):
+        workers = groups = 1 if tf.config.list_physical_devices("GPU") else 2
+        reading = batch + READERS
+        if ahead is not None:
+            batch = min(batch, ahead + 1)
+            groups = min(groups, (ahead + 1) // batch - 1)
+            reading = min(reading, ahead + 1 - (groups + 1) * batch)
+        decoded = in_order(lambda one: self._decode(*one, keep, largest), _taken(pictures, largest), READERS, reading)
+        for group in in_order(look, grouped(decoded, batch), workers, groups):
             yield from group
 
-    def _decode(self, number, source, keep, largest):
+    def _decode(self, number, source, taken, keep, largest):
         """(PictureMaps without maps, the network's input)."""
+        if isinstance(taken, ValueError):
+            return PictureMaps(number, source, error=taken), None
         try:
             # A crop is cut out of the picture's own shape; the whole of it takes any.
-            picture = read(source, largest, max(2 * self.viewing.size, ENOUGH), keep_shape=self.centre_crop)
+            picture = read(taken, largest, max(2 * self.viewing.size, ENOUGH), keep_shape=self.centre_crop)
             kept = None if keep is None else keep(picture.pixels)
             colours = ops.walk_colours(picture.pixels, self.refine_grid) if self.refine else None
-            return PictureMaps(number, source, picture.size, kept, colours, state=picture.state), self._prepare(picture.pixels)
+            return PictureMaps(number, source, taken, picture.size, kept, colours, state=picture.state), self._prepare(picture.pixels)
         except ValueError as error:  # of which InputError is one
             return PictureMaps(number, source, error=error), None
         except tf.errors.OpError as error:
@@ -291,9 +308,20 @@ def check_threshold(threshold):
     return float(threshold)
 
 
-def _positive(name, value):
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+def _taken(pictures, largest):
+    """(number, source, what `take` makes of it, or why it cannot), taken and copied by the thread that asks: the next picture may be
+    the same object with other contents."""
+    for number, source in enumerate(pictures):
+        try:
+            taken = take(source, largest)
+        except ValueError as error:  # of which InputError is one
+            taken = error
+        yield number, source, taken
+
+
+def _whole(name, value, least=1):
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
     return int(value)
 
 

@@ -20,7 +20,8 @@ class Result:
 
     def __init__(self, localizer, maps, threshold, full_size=False, least=0.0, largest=LARGEST_PICTURE):
         self.source, self.size, self.error = maps.source, maps.size, maps.error
-        self._kept, self._state, self._largest, self._threshold = maps.kept, maps.state, largest, threshold
+        self._taken, self._kept, self._state = maps.taken, maps.kept, maps.state
+        self._largest, self._threshold = largest, threshold
         self.found = [] if maps.error is not None else [
             Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
@@ -49,7 +50,7 @@ class Result:
         """uint8 [H, W, 3], upright RGB: what was kept of it, or read again; InputError for a file that was written over since."""
         if self._kept is not None:
             return self._kept
-        again = read(self.source, self._largest)
+        again = read(self._taken, self._largest)
         if again.state != self._state:
             raise InputError(f"{describe(self.source)}: was written over since it was looked at, so what was found is of another picture: "
                              "look at it again")

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps, PngImagePlugin
 
 from cam_base import InputError
-from cam_data import read_picture
+from cam_data import is_picture, read_picture
 
 ORIENTATION = 0x0112
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -306,6 +307,58 @@ def test_a_broken_file_is_named_in_one_line(kind, tmp_path):
     message = str(caught.value)
     assert message.startswith(f"{path}: cannot be read as a picture (") and "\n" not in message
     assert "{{" not in message and "[Op:" not in message and len(message) < len(path) + 170
+
+
+@pytest.mark.parametrize("kind, words", [
+    ("empty", "it is empty"), ("truncated JPEG", "it is cut off: the end of its pixels is missing"),
+    ("truncated PNG", "its PNG data are damaged or cut off"),
+    ("text", "it is no JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, HEIC or JPEG 2000")])
+def test_what_is_wrong_is_said_in_plain_words(kind, words):
+    with pytest.raises(InputError) as caught:
+        read_picture(BROKEN[kind])
+    assert str(caught.value) == f"these bytes: cannot be read as a picture ({words})"
+
+
+def test_a_jpeg_of_12_bits_is_named():
+    contents = saved(picture(), "JPEG")
+    place = contents.index(b"\xff\xc0") + 4
+    with pytest.raises(InputError, match="it is a JPEG of 12 bits a channel"):
+        read_picture(contents[:place] + b"\x0c" + contents[place + 1:])
+
+
+VIDEOS = {"MP4": b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "MOV": b"\0\0\0\x14ftypqt  \0\0\0\0qt  ",
+          "old MOV": b"\0\0\0\x08wide\0\0\1\0mdat", "WebM": b"\x1aE\xdf\xa3\1\0\0\0", "AVI": b"RIFF\x24\0\0\0AVI LIST", "MPEG": b"\0\0\1\xba!\0", "TS": (b"G" + bytes(187)) * 3,
+          "WMV": b"0&\xb2u\x8ef\xcf\x11\xa6\xd9"}
+
+
+@pytest.mark.parametrize("kind", VIDEOS)
+def test_a_video_is_called_one(kind):
+    with pytest.raises(InputError, match="it is a video: take pictures out of it first"):
+        read_picture(VIDEOS[kind] + bytes(100))
+
+
+def heic(image, **options):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=95, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_where_pillow_heif_is_installed(orientation):
+    image = picture(size=(128, 96))
+    wanted = image if orientation == 1 else image.transpose(Image.ROTATE_270)
+    found = read_picture(heic(image, exif=exif(orientation).tobytes()))
+    assert found.shape == np.asarray(wanted).shape and np.abs(found.astype(int) - np.asarray(wanted)).mean() < 4
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heix"])
+def test_heic_says_what_is_missing(brands, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "IMG_0001.HEIC").write_bytes(struct.pack(">I4s", 8 + len(brands), b"ftyp") + brands + bytes(400))
+    assert is_picture("IMG_0001.HEIC")  # in a folder it is named, and not passed over
+    with pytest.raises(InputError, match=r"IMG_0001.HEIC: cannot be .* \(it is HEIC, as iPhones save pictures: pip install pillow-heif"):
+        read_picture(tmp_path / "IMG_0001.HEIC")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

