@@ -90,7 +90,7 @@ class Examples:
             views = [view(category, None, localizer.scaled(one)[0], localizer.heat_maps(one)[0], f"epoch {epoch}", localizer.threshold)
                      for epoch, one in refined.items()]
             boxes = self.pictures.boxes[row] if self.pictures.boxes else []
-            name = f"{os.path.basename(self.pictures.files[row])} over time"
+            name = f"{self.pictures.names[row]} over time"
             shown.append(Shown(name, pixels.shape[:2], small_picture(pixels), views, boxes, true=category))
         return shown
 

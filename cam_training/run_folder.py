@@ -7,11 +7,15 @@ import shlex
 import shutil
 
 from cam_base import InputError, locked, open_regular, replacing
+from cam_base.terminal import say
+from .checkpoints import FILE
 from .fingerprint import difference
 
-LOCK, SETTINGS, DATA = ".lock", "settings.json", "data.json"
-# By any of these a folder is known to hold a run.
-TRACES = (SETTINGS, "checkpoints", "weights.npz", "log.jsonl")
+LOCK, SETTINGS, DATA, CHECKPOINTS = ".lock", "settings.json", "data.json", "checkpoints"
+RESULTS = ("weights.npz", "log.jsonl")  # of a run that was trained
+# By any of these a folder is known to hold a run; by those behind the first one, that it came to its first checkpoint.
+TRACES = (SETTINGS, CHECKPOINTS, *RESULTS, "best.npz", "examples")
+MOST_BYTES = 1 << 28  # of a JSON file that may be a run's
 # What `replacing` and TensorFlow call what they have not finished.
 LEFTOVERS = (".unfinished-*", "checkpoints/.unfinished-*", "checkpoints/*_temp*", "checkpoints/*.tmp*",
              "checkpoints/*.tempstate*")
@@ -24,30 +28,40 @@ def holding(folder):
 
 
 def begin(settings, data):
-    """Make the folder of a new run; InputError where there is a run already.
+    """Make the folder of a new run; InputError where there is a run already, unless it never came to a checkpoint.
 
     data  its fingerprint
     """
-    _refuse_taken(settings.out, data, f"go on with it by --resume {shlex.quote(settings.out)}, or choose another folder by --out")
+    _refuse_taken(settings, data, f"go on with it by --resume {shlex.quote(settings.out)}, or choose another folder by --out")
+    if os.path.lexists(os.path.join(settings.out, SETTINGS)):
+        say(f"{settings.out}: a run that was begun here has no checkpoint; it is begun again")
+        _clear(settings.out)
     _write_json(os.path.join(settings.out, DATA), data)
     # The last one: a folder with settings.json is a run.
     write_settings(settings)
 
 
-def _refuse_taken(out, data, advice):
+def _refuse_taken(settings, data, advice):
     """InputError where there is a run already, or a file of somebody else that is called like one of a run's."""
-    for name in TRACES:
-        if os.path.lexists(os.path.join(out, name)):
-            raise InputError(f"{out} already holds a run ({name}): {advice}")
-    path = os.path.join(out, DATA)
-    if os.path.lexists(path) and not _is_fingerprint(path, data):
-        raise InputError(f"{path} is of somebody else, and is not written over: choose another folder by --out")
+    out, traces = settings.out, _traces(settings.out)
+    if traces and traces != [SETTINGS]:
+        raise InputError(f"{out} already holds a run ({traces[0]}): {advice}")
+    for path, content in ((os.path.join(out, SETTINGS), vars(settings)), (os.path.join(out, DATA), data)):
+        if os.path.lexists(path) and not _holds_such(path, content):
+            raise InputError(f"{path} is of somebody else, and is not written over: choose another folder by --out")
 
 
-def _is_fingerprint(path, like):
-    """Whether a file is what a run that was killed at its start left."""
+def _traces(out):
+    """Which of the TRACES are there; a folder for checkpoints without one is none."""
+    folder = os.path.join(out, CHECKPOINTS)
+    return [name for name in TRACES if os.path.lexists(os.path.join(out, name))
+            and (name != CHECKPOINTS or not os.path.isdir(folder) or any(map(FILE.fullmatch, os.listdir(folder))))]
+
+
+def _holds_such(path, like):
+    """Whether a file is what a run that never came to a checkpoint left: a dictionary with these keys."""
     try:
-        with open_regular(path) as file:
+        with open_regular(path, MOST_BYTES) as file:
             return set(json.load(file)) == set(like)
     except (OSError, ValueError, TypeError, RecursionError):
         return False
@@ -68,15 +82,19 @@ def go_on(settings, data, source):
         raise InputError(f"{settings.data} is not what {source} was trained on: {said}; "
                          "put it back as it was, or start a new run")
     if not os.path.samefile(source, settings.out):
-        _copy(source, settings.out, data)
+        _copy(source, settings, data)
+    _clear(settings.out)
+
+
+def _clear(folder):
     for pattern in LEFTOVERS:
-        for path in glob.glob(os.path.join(glob.escape(settings.out), pattern)):
+        for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def refuse_lost(folder):
     """InputError where a run that has no checkpoint was trained already: to begin again would undo it."""
-    for name in TRACES[2:]:
+    for name in RESULTS:
         if os.path.lexists(os.path.join(folder, name)):
             raise InputError(f"{folder} has {name} but no checkpoint: it cannot be gone on with; "
                              "start a new run, with its weights.npz by --init")
@@ -93,9 +111,10 @@ def _changed_data(run, data):
                          "whether the data are still the same; start a new run, with its weights by --init") from None
 
 
-def _copy(run, out, data):
-    """The run again in another folder, where no run is yet."""
-    _refuse_taken(out, data, "choose another folder by --out")
+def _copy(run, settings, data):
+    """The run again in the folder settings.out, where no run is yet."""
+    out = settings.out
+    _refuse_taken(settings, data, "choose another folder by --out")
     left_out = shutil.ignore_patterns(LOCK, SETTINGS, ".unfinished-*")
     with holding(run):
         shutil.copytree(run, out, dirs_exist_ok=True, ignore=left_out)

@@ -220,6 +220,49 @@ def test_a_new_run_is_not_begun_over_what_is_left_of_another(run, left):
     assert held(run) == before
 
 
+@pytest.mark.parametrize("left", ["best.npz", "examples"])
+def test_what_only_a_run_with_a_checkpoint_has_is_a_run(run, left):
+    (run / "examples").mkdir(exist_ok=True)
+    data = json.loads((run / "settings.json").read_text())["data"]
+    for name in {"settings.json", "weights.npz", "log.jsonl", "checkpoints", "best.npz", "examples"} - {left}:
+        shutil.rmtree(run / name) if name in ("checkpoints", "examples") else (run / name).unlink()
+    refused(["--data", data, "--network", "alexnet", "--out", run], f"already holds a run .{left}")
+
+
+def test_a_run_that_failed_at_its_first_step_may_be_begun_again(tmp_path, finished, monkeypatch, capsys):
+    """With the same command, when the pictures are mended; also with another one; and it ends as if nothing had been there."""
+    use_tiny_network(monkeypatch)
+    data, run = json.loads(open(os.path.join(finished, "settings.json")).read())["data"], tmp_path / "run"
+
+    def fail(*_):
+        raise InputError("no first step")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_loop, "train_epoch", fail)
+        for options in ([], ["--learning-rate", "0.01"]):
+            with pytest.raises(InputError, match="no first step"):
+                train(data, run, *options)
+    assert {"settings.json", "data.json", "tensorboard"} <= set(os.listdir(run)) and not (run / "weights.npz").exists()
+    assert json.loads((run / "settings.json").read_text())["learning_rate"] == 0.01
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "ckpt-1_temp").write_bytes(b"half")
+    capsys.readouterr()
+    assert train(data, run) == 0
+    assert f"{run}: a run that was begun here has no checkpoint; it is begun again" in capsys.readouterr().out
+    assert_same_end(run, finished)
+    refused(["--data", data, "--network", "alexnet", "--out", run], "already holds a run .settings.json.")
+
+
+@pytest.mark.parametrize("content", ['{"theme": "dark"}', "[1]", "no JSON", "[" * 100_000])
+def test_settings_of_somebody_else_are_not_written_over(tmp_path, monkeypatch, content):
+    use_tiny_network(monkeypatch)
+    data = picture_folders(tmp_path / "pictures")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text(content)
+    refused(["--data", data, "--network", "alexnet", "--out", tmp_path / "out"], "settings.json is of somebody else, and is not written over")
+    assert (tmp_path / "out" / "settings.json").read_text() == content
+
+
 # ---------------------------------------------------------------- other data
 
 @pytest.fixture
