@@ -233,15 +233,18 @@ def compare(settings, first, second):
         # An error is better where it is smaller.
         better = "A" if (difference.value < 0) == cam_evaluation.is_error(name) else "B"
         rows.append((name, f"{ours:.4f}", f"{theirs:.4f}", f"{difference.value:+.4f}",
-                     f"{difference.low:+.4f} to {difference.high:+.4f}",
+                     cam_evaluation.interval_text(difference.low, difference.high, difference.by, "+"),
                      f"yes, {better} is better" if difference.beyond_chance else "no"))
     table = Table("figure", "A", "B", "A - B", "95 % interval", "beyond chance")
     for row in rows:
         table.add(*row)
     show(table)
+    notes = ["beyond chance: 0 lies outside of the interval",
+             *cam_evaluation.notes(found, [difference.by for _, _, difference in found.values()])]
+    say("\n".join(notes))
     if settings.report:
         check_folder(settings.out)
-        say("report: " + cam_evaluation.write_comparison(settings.out, first, second, rows, others, settings.report_pictures))
+        say("report: " + cam_evaluation.write_comparison(settings.out, first, second, rows, notes, others, settings.report_pictures))
     return 0
 
 

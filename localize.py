@@ -14,6 +14,7 @@ import nets
 import ops
 import weights
 from cam_base import InputError, classes_called, nearest_names
+from cam_base.settings import without_defaults
 from cam_base.terminal import Table, Terminated, counted, progress, run_program, say, show, warn
 from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
@@ -118,7 +119,7 @@ def about_page(settings, localizer, run):
     """What that page says besides its pictures."""
     options = run["options"]
     return cam_report.About(rules=[settings.rule], commands=[shlex.join(sys.argv)],
-                            settings=[(name, value) for name, value in (run | options).items() if name != "options"])
+                            settings=list(without_defaults({name: value for name, value in (run | options).items() if name != "options"}, type(settings)).items()))
 
 
 def write_all(results_file, outputs, results, tally, earlier=(), page=None):

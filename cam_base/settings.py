@@ -12,7 +12,7 @@ takes several values: at once where `values` says how many, else one each time i
 
 import argparse
 import math
-from dataclasses import field, fields
+from dataclasses import asdict, field, fields
 
 from .errors import InputError
 from .terminal import Parser
@@ -64,6 +64,12 @@ def chosen_of(namespace, settings):
     for entry in fields(settings):
         check_bounds(entry, getattr(chosen, entry.name))
     return chosen
+
+
+def without_defaults(values, settings):
+    """{name: value} of those that say something: neither None nor what a settings class has where nothing is given."""
+    plain = asdict(settings())
+    return {name: value for name, value in values.items() if value is not None and value != plain.get(name)}
 
 
 def flag(entry):

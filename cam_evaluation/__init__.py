@@ -13,6 +13,6 @@ __getattr__ = exports(__name__, {
     "page": "REPORT keep_maps notice_network notice_scores write_comparison write_page",
     "records": "Records read_records write_records",
     "report": "write_json write_report",
-    "showing": "show_figures",
+    "showing": "interval_text notes show_figures",
     "threshold": "best_box_threshold",
 })

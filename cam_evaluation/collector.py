@@ -59,8 +59,11 @@ class Collector:
         """Keep the true class, its rank, and the guesses [g] with as many boxes (or None), of the picture last added."""
         self.guessed.append((rank, truth, guesses, boxes))
 
-    def records(self, warnings=()):
-        """Records of the pictures added; InputError when there are none, with the first of `warnings` that says why."""
+    def records(self, warnings=(), classes=None):
+        """Records of the pictures added; InputError when there are none, with the first of `warnings` that says why.
+
+        classes  of how many the guesses are
+        """
         if not self.rows:
             why = next((f": {warning.removeprefix('skipped ')}" for warning in warnings if warning.startswith("skipped ")), "")
             raise InputError(f"{self.pictures.name}: none of its pictures could be judged{why}")
@@ -70,7 +73,7 @@ class Collector:
             ranks, truth, guesses, boxes = zip(*self.guessed)
             guesses = np.array(guesses)
             boxes = None if boxes[0] is None else np.stack([some[:guesses.shape[1]] for some in boxes])
-            found = {"rank": np.array(ranks), "guesses": guesses} | guess_records(guesses, boxes, truth, kept.boxes)
+            found = {"rank": np.array(ranks), "guesses": guesses, "classes": None if classes is None else np.array(classes)} | guess_records(guesses, boxes, truth, kept.boxes)
         if kept.boxes:
             found |= {"known_iou": np.array([row.known_iou for row in self.rows]),
                       "baseline": centre_box_hits(kept.boxes, [row.size for row in self.rows])}

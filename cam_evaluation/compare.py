@@ -7,7 +7,7 @@ import numpy as np
 
 from cam_base import InputError, open_regular
 from cam_base.terminal import say
-from metrics.bootstrap import compare
+from metrics.intervals import compare
 from .records import read_records
 from .report import METRICS_FILE
 from .statistics import statistics
@@ -38,11 +38,11 @@ def settings_of(folder):
     if not isinstance(held, dict):
         return None
     return {name: value for name, value in held.items() if f"{name}_interval" not in held
-            and not name.endswith(("_interval", "_threshold", "_thresholds"))}
+            and not name.endswith(("_interval", "_interval_by", "_threshold", "_thresholds"))}
 
 
 def compare_folders(first, second):
-    """{figure: (value in first, value in second, Difference first - second)}, by paired bootstrap.
+    """{figure: (value in first, value in second, Difference first - second)}, of pairs (`metrics.intervals.compare`).
 
     Where a figure takes the best threshold, each sample takes its own. Raises
     InputError when the folders are not evaluations of the same pictures.

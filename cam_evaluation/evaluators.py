@@ -73,7 +73,7 @@ def evaluate_network(localizer, pictures, *, batch=BATCH, thresholds=THRESHOLDS,
             collector.add(found[0])
             collector.add_guesses(*found[1:])
             noticed += [seen] if notice else []
-    return collector.records(warnings), warnings, noticed
+    return collector.records(warnings, len(localizer.classes)), warnings, noticed
 
 
 def sources(pictures):
@@ -128,7 +128,7 @@ def evaluate_guesses(path, pictures):
     """
     classes, boxes = cam_data.read_submission(path, len(pictures), len(pictures.categories))
     return Records(pictures.ids, [class_name(pictures.categories[label]) for label in pictures.labels], THRESHOLDS,
-                   excluded=pictures.excluded, guesses=classes - 1,
+                   excluded=pictures.excluded, guesses=classes - 1, classes=np.array(len(pictures.categories)),
                    **guess_records(classes - 1, boxes, pictures.labels, pictures.boxes))
 
 

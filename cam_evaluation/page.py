@@ -8,12 +8,13 @@ from collections import Counter
 from dataclasses import replace
 
 from cam_base import InputError, short_names
+from cam_base.terminal import counted
 from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
 from .collector import class_name
 from .compare import settings_of
 from .report import curves_of
-from .showing import figure_rows, setting_rows
+from .showing import figure_notes, figure_rows, setting_rows
 from .statistics import IOU, per_class
 
 REPORT = "report.html"
@@ -88,11 +89,15 @@ def about_evaluation(shown, records, pictures, metrics):
     every = {class_name(category): category for category in [*pictures.categories, *(one.true for one in shown)]}
     labels = dict(zip(every, short_names(every.values())))
     rows = per_class(records)
-    tables = [{"title": "Classes, worst first", "columns": list(rows[0]), "filter": "search",
+    box = "the first guess" if records.known_iou is None else "the true class"
+    note = ["classification_accuracy: of the first guess"] * ("classification_accuracy" in rows[0]) + [
+        f"localization_accuracy: share of pictures whose box of {box} has an IoU of at least 1/2"] * ("localization_accuracy" in rows[0])
+    tables = [{"title": "Classes, worst first", "columns": list(rows[0]), "filter": "search", "note": "; ".join([*note, "a class chooses its pictures"]),
                "rows": [[labels.get(row["class"], row["class"]), *list(row.values())[1:]] for row in rows]}]
-    if records.guesses is not None:
-        tables.append(_confusions(shown))
-    return About(rules=[metrics.get("boxes")], figures=figure_rows(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
+    confused = _confusions(shown)
+    if confused["rows"]:
+        tables.append(confused)
+    return About(rules=[metrics.get("boxes")], figures=figure_rows(metrics), figure_notes=figure_notes(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
                  settings=setting_rows(metrics), commands=[shlex.join(sys.argv)])
 
 
@@ -103,19 +108,20 @@ def curves_to_show(panels):
             for name, (columns, rows) in panels.items()]
 
 
-def write_comparison(folder, first, second, differences, settings, where="auto"):
+def write_comparison(folder, first, second, differences, notes, settings, where="auto"):
     """Write report.html of two evaluations, whose folders hold maps.npz. Each side has a slider, which begins at its own threshold.
 
-    differences  rows of the table of figures
+    differences  rows of the table of figures, and notes, lines below it
     settings     {setting: (in first, in second)} of those that differ
     """
     ours, theirs = read_kept(first), {shown.name: shown for shown in read_kept(second)}
     shown = [_beside(one, theirs[one.name]) for one in ours if one.name in theirs]
     changed = [one for one in shown if one.change is not None and (one.iou >= IOU) != (one.iou - one.change >= IOU)]
     rows = [[one.name, one.iou, one.iou - one.change, one.change] for one in sorted(changed, key=lambda one: -abs(one.change))]
-    tables = [{"title": f"{len(changed)} pictures whose box is right in one only", "columns": ["picture", "IoU A", "IoU B", "A - B"],
-               "rows": rows[:MOST_ROWS], "filter": "picture"}]
-    about = About(RUNS, [(settings_of(folder) or {}).get("boxes") for folder in (first, second)], figures=differences, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
+    tables = [{"title": f"{counted(len(changed), 'picture')} whose box is right in one only", "columns": ["picture", "IoU A", "IoU B", "A - B"],
+               "rows": rows[:MOST_ROWS], "filter": "picture", "note": "right: the true class's box, at the threshold of its evaluation, has an IoU "
+               f"of at least 1/2 with a true box; the largest changes first, at most {MOST_ROWS}; a name opens its picture"}]
+    about = About(RUNS, [(settings_of(folder) or {}).get("boxes") for folder in (first, second)], figures=differences, figure_notes=notes, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
                   figures_title="Differences", tables=tables, commands=[shlex.join(sys.argv)],
                   settings=[("A", first), ("B", second), *((name, f"{a}   and   {b}") for name, (a, b) in settings.items())])
     return save_page(os.path.join(folder, REPORT), f"{first} and {second}", shown, about, where)
@@ -133,6 +139,7 @@ def _confusions(shown):
     seen = list(dict.fromkeys(category for pair in pairs for category in pair))
     called = dict(zip(seen, short_names(seen)))
     return {"title": "Taken for another class", "columns": ["true class", "guess", "pictures"], "filter": "search",
+            "note": f"the first guess of pictures whose true class is another, at most {MOST_ROWS}; a class chooses its pictures",
             "rows": [[called[true], called[guess], count] for (true, guess), count in pairs.most_common(MOST_ROWS)]}
 
 

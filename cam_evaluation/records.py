@@ -33,6 +33,7 @@ class Records:
     baseline     bool [n, 400]: the centred boxes that are right
     excluded     bool [n]: left out of ILSVRC's localization error
     picture      int [n]: which picture each row is of, from 0; None where each is of its own
+    classes      int []: of how many classes the guesses are
     metric_arrays  {array: [n, ...]} of each metric in `metrics.METRICS` that was evaluated, as its `shapes` say
 
     What there are no guesses or boxes for is None.
@@ -51,6 +52,7 @@ class Records:
     baseline: np.ndarray | None = None
     excluded: np.ndarray | None = None
     picture: np.ndarray | None = None
+    classes: np.ndarray | None = None
     metric_arrays: dict = field(default_factory=dict)
 
     def __len__(self):
@@ -61,14 +63,14 @@ class Records:
         # Numbers go on from 0, whichever pictures are left.
         picture = None if self.picture is None else np.unique(self.picture[rows], return_inverse=True)[1]
         picked = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "truth")}
-        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in ("thresholds", "picture", *self.metric_arrays)}
+        of_each = {name: array[rows] for name, array in self.arrays().items() if name not in (*OF_ALL, "picture", *self.metric_arrays)}
         return replace(self, **picked, **of_each, picture=picture, metric_arrays={name: array[rows] for name, array in self.metric_arrays.items()})
 
     def joined(self, other):
         """The records of these pictures and, behind them, of others that were evaluated in the same way."""
         mine, theirs = self.arrays(), other.arrays()
         numbers = [np.arange(len(one)) if one.picture is None else one.picture for one in (self, other)]
-        both = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name not in ("thresholds", "picture")}
+        both = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name not in (*OF_ALL, "picture")}
         if self.picture is not None or other.picture is not None:
             both["picture"] = np.concatenate([numbers[0], numbers[1] + numbers[0].max() + 1])
         metric_arrays = {name: both.pop(name) for name in self.metric_arrays}
@@ -86,7 +88,8 @@ class Records:
 # Kinds of NumPy dtypes, and shapes, in which the same letter is the same number everywhere.
 ARRAYS = {"thresholds": ("f", ("t",)), "rank": ("iu", ("n",)), "guesses": ("i", ("n", "g")), "right": ("b", ("n", 5)),
           "guess_boxes": ("iuf", ("n", "g", 4)), "guess_iou": ("f", ("n", "g")), "located": ("b", ("n", 5)),
-          "known_iou": ("f", ("n",)), "baseline": ("b", ("n", 400)), "excluded": ("b", ("n",)), "picture": ("iu", ("n",))}
+          "known_iou": ("f", ("n",)), "baseline": ("b", ("n", 400)), "excluded": ("b", ("n",)), "picture": ("iu", ("n",)), "classes": ("iu", ())}
+OF_ALL = "thresholds", "classes"  # of all pictures together
 # What is only there together.
 TOGETHER = ({"guesses", "right"}, {"guess_boxes", "guess_iou", "located"}, {"baseline", "known_iou"})
 

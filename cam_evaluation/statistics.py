@@ -2,14 +2,15 @@
 
 Each figure is a statistic of `metrics.bootstrap`: a function of how often each
 picture counts. On the pictures as they are it gives the value, on resampled
-ones the interval. docs/evaluation.md defines them.
+ones, or by `metrics.intervals` where they are few, the interval. docs/evaluation.md defines them.
 """
 
 import numpy as np
 
 from metrics import METRICS
-from metrics.bootstrap import best_accuracy_of, bootstrap, interval, mean_of
-from metrics.ilsvrc import ilsvrc_errors
+from metrics.bootstrap import Statistic, best_accuracy_of, mean_of
+from metrics.ilsvrc import GUESSES, ilsvrc_errors
+from metrics.intervals import interval_of
 
 IOU = 0.5  # with a true box, for a box to be right (ILSVRC)
 
@@ -35,13 +36,15 @@ def evaluated_metrics(records):
 
 
 def _ilsvrc(records):
-    """ILSVRC's errors of one guess and of five; without boxes, those of classification."""
+    """ILSVRC's errors of one guess and, of more classes than that, of five; without boxes, those of classification."""
     located = np.zeros_like(records.right) if records.located is None else records.located
     kept = np.ones(len(records), bool) if records.excluded is None else ~records.excluded
 
     def error(kind, guesses):
-        return lambda counts: getattr(ilsvrc_errors(
-            records.right, located, np.flatnonzero(~kept) if kept.any() else (), counts), kind)[:, guesses - 1]
+        wrong = ~(records.right if kind == "classification" else located)[:, guesses - 1]
+        return Statistic(lambda counts: getattr(ilsvrc_errors(
+            records.right, located, np.flatnonzero(~kept) if kept.any() else (), counts), kind)[:, guesses - 1],
+            len(records), "right", np.where(kept | (kind != "localization"), wrong, np.nan))
 
     names = {"classification": "classification_error"}
     if records.located is not None and kept.any():
@@ -49,16 +52,17 @@ def _ilsvrc(records):
     if records.located is not None and records.excluded is not None:
         # The kit's figure leaves pictures out; the one over all is given beside it.
         names["localization_of_all"] = "localization_error_of_all"
-    return {f"top{guesses}_{name}": error(kind, guesses) for kind, name in names.items() for guesses in (1, 5)}
+    return {f"top{guesses}_{name}": error(kind, guesses) for kind, name in names.items()
+            for guesses in ((1,) if records.classes is not None and records.classes <= GUESSES else (1, GUESSES))}
 
 
 def figures(records):
-    """metrics.json's numbers: each figure, its interval, and the thresholds that were chosen."""
+    """metrics.json's numbers: each figure, its interval and what that is by, and the thresholds that were chosen."""
     found = {"pictures": len(records)}
     everyone = np.ones((1, len(records)), np.float32)
     for name, statistic in statistics(records).items():
         found[name] = float(statistic(everyone)[0])
-        found[f"{name}_interval"] = list(interval(bootstrap(statistic, len(records), numbers=records.picture)))
+        *found[f"{name}_interval"], found[f"{name}_interval_by"] = interval_of(statistic, len(records), numbers=records.picture)
     for metric, arrays in evaluated_metrics(records):
         found |= metric.details(arrays, records.thresholds)
     return found

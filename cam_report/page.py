@@ -33,9 +33,10 @@ class About:
 
     runs            names of the two runs that the views of a picture are of, to be seen side by side, each with a slider; [] where there is one run
     rules           by which the boxes of each of them, or of the one run, were drawn: names in `localization.boxes.RULES`
-    figures         rows of the table `figures_title`, with `figure_columns`
+    figures         rows of the table `figures_title`, with `figure_columns`; figure_notes: lines below it that say what is not plain
     curves          dictionaries of title, axis, x, lines {name: values}, slider (whether x is a threshold)
-    tables          dictionaries of title, columns, rows and filter: what a row's first cell chooses, "search", "picture" or None
+    tables          dictionaries of title, columns, rows, note (the line below it) and filter: what a row's first cell chooses,
+                    "search", "picture" or None
     settings        rows (name, value); commands: lines
     """
 
@@ -44,6 +45,7 @@ class About:
     figures_title: str = "Figures"
     figure_columns: list = field(default_factory=lambda: ["figure", "value", "95 % interval", "better"])
     figures: list = field(default_factory=list)
+    figure_notes: list = field(default_factory=list)
     curves: list = field(default_factory=list)
     tables: list = field(default_factory=list)
     settings: list = field(default_factory=list)
@@ -88,7 +90,7 @@ class PageWriter:
         """Write what is known last; `serve`: of a page that asks its server about pictures (`cam_localization.server`), most bytes of one."""
         report = {"steps": STEPS, "runs": about.runs, "rules": about.rules, "names": self.encoder.names, "items": self.items,
                   "palettes": {name: base64.b64encode(palette(name)).decode() for name in PALETTES},
-                  "figures": about.figures, "figures_title": about.figures_title, "figure_columns": about.figure_columns,
+                  "figures": about.figures, "figures_title": about.figures_title, "figure_columns": about.figure_columns, "figure_notes": about.figure_notes,
                   "curves": about.curves, "tables": about.tables, "settings": [[name, str(value)] for name, value in about.settings],
                   "commands": about.commands, "serve": serve}
         self.file.write(string.Template(self.behind).substitute(report=within_html(report).decode()).encode())

@@ -9,6 +9,7 @@ import numpy as np
 import cam_data
 import ops
 from cam_base import Preprocessing, open_regular, replacing
+from cam_base.settings import without_defaults
 from cam_evaluation.page import REPORT, about_evaluation, completed, curves_to_show, notice_network, save_page
 from cam_report import Shown, small_picture, view
 from ops.quiet_tensorflow import tf
@@ -120,7 +121,7 @@ def write_training_page(settings, localizer, examples, curves, records, noticed,
     sample = completed(noticed, records, judged)
     about = about_evaluation(sample, records, judged, metrics)
     about.curves = curves_to_show(curves) + about.curves
-    about.settings = [*about.settings, *((name, value) for name, value in vars(settings).items())]
+    about.settings = [*about.settings, *without_defaults(vars(settings), type(settings)).items()]
     about.commands += next_commands(settings)
     return save_page(os.path.join(settings.out, REPORT), f"Training: {settings.out}", [*sample, *examples.shown(localizer)], about)
 

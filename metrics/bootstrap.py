@@ -6,10 +6,9 @@ the figure takes the best threshold, each sample takes its own best.
 
     samples = bootstrap(mean_of(correct), len(correct))
     low, high = interval(samples)
-    compare(best_accuracy_of(hits_a), best_accuracy_of(hits_b), pictures)
-"""
 
-from typing import NamedTuple
+`metrics.intervals` takes it where it holds.
+"""
 
 import numpy as np
 
@@ -18,6 +17,25 @@ from .areas import area_under_curve
 
 RESAMPLES = 1000
 BLOCK = 1 << 22  # counts held in memory at a time
+
+
+class Statistic:
+    """A figure over pictures as a function of how often each counts: float32 [r, pictures] to [r].
+
+    of_counts  that function
+    pictures   how many there are, and `name` of what they were given by: ValueError for counts of others
+    values     float [pictures] from 0 to 1, NaN where one is left out, whose mean the figure is on the pictures as they
+               are; None where it is no such mean
+    """
+
+    def __init__(self, of_counts, pictures, name, values=None):
+        self.of_counts, self.pictures, self.name, self.values = of_counts, pictures, name, values
+
+    def __call__(self, counts):
+        if np.ndim(counts) != 2 or np.shape(counts)[1] != self.pictures:
+            raise ValueError(f"{self.name} are of {self.pictures} pictures, and the counts, [r, pictures], "
+                             f"are of another shape: {np.shape(counts)}")
+        return self.of_counts(counts)
 
 
 def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0, numbers=None):
@@ -37,8 +55,8 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0, numbers=None):
     pictures, resamples, seed = whole(pictures, "pictures", 0), whole(resamples, "resamples"), whole(seed, "seed", 0)
     if pictures < 1:
         raise ValueError("there are no pictures to draw from")
-    _check_statistic(statistic, "statistic")
-    numbers = None if numbers is None else _picture_numbers(numbers, pictures)
+    check_statistic(statistic, "statistic")
+    numbers = None if numbers is None else picture_numbers(numbers, pictures)
     pictures = pictures if numbers is None else int(numbers.max()) + 1
     rng = np.random.default_rng(seed)
     samples = []
@@ -48,18 +66,19 @@ def bootstrap(statistic, pictures, resamples=RESAMPLES, seed=0, numbers=None):
         drawn += pictures * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * pictures)
         counts = counts.reshape(rows, pictures).astype(np.float32)
-        samples.append(_figures(statistic, counts if numbers is None else counts[:, numbers], "statistic"))
+        samples.append(figures_of(statistic, counts if numbers is None else counts[:, numbers], "statistic"))
     return np.concatenate(samples).astype(np.float64)
 
 
-def _picture_numbers(numbers, rows):
+def picture_numbers(numbers, rows):
+    """The numbers of `bootstrap`, checked."""
     numbers = real_array(numbers, "numbers")
     if numbers.shape != (rows,) or numbers.dtype.kind not in "iu" or not np.array_equal(np.unique(numbers), np.arange(numbers.max() + 1)):
         raise ValueError(f"numbers must be [{rows}], each picture's from 0 on; they are {numbers.dtype} {numbers.shape}")
     return numbers
 
 
-def _figures(statistic, counts, name):
+def figures_of(statistic, counts, name):
     """What a statistic gives for counts, [r, pictures]: [r]."""
     figures = real_array(statistic(counts), name)
     if figures.shape != counts.shape[:1]:
@@ -67,7 +86,8 @@ def _figures(statistic, counts, name):
     return figures
 
 
-def _check_statistic(statistic, name):
+def check_statistic(statistic, name):
+    """ValueError for what is no function."""
     if not callable(statistic):
         raise ValueError(f"{name} must be a function of counts, such as mean_of(...); it is {shown(statistic)}")
 
@@ -97,7 +117,8 @@ def mean_of(values):
     values = real_array(values, "values").astype(np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(f"values must be [pictures], finite; their shape is {values.shape}")
-    return _of_pictures(len(values), "values", lambda counts: counts @ values / counts.sum(axis=1, dtype=np.float64))
+    shares = values if len(values) and values.min() >= 0 and values.max() <= 1 else None
+    return Statistic(lambda counts: counts @ values / counts.sum(axis=1, dtype=np.float64), len(values), "values", shares)
 
 
 def best_accuracy_of(hits):
@@ -115,8 +136,9 @@ def best_accuracy_of(hits):
     # Most thresholds fall on the same 8-bit level as the one before.
     hits = [np.concatenate([h[:, :1], h[:, 1:][:, (h[:, 1:] != h[:, :-1]).any(axis=0)]], axis=1)
             .astype(np.float32) for h in hits]
-    return _of_pictures(len(hits[0]), "hits", lambda counts: np.mean(
-        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / counts.sum(axis=1, dtype=np.float64))
+    at_best = np.mean([h[:, h.sum(axis=0).argmax()] for h in hits], axis=0, dtype=np.float64)
+    return Statistic(lambda counts: np.mean(
+        [(counts @ h).max(axis=1) for h in hits], axis=0, dtype=np.float64) / counts.sum(axis=1, dtype=np.float64), len(at_best), "hits", at_best)
 
 
 def pxap_of(histograms):
@@ -127,48 +149,5 @@ def pxap_of(histograms):
     if not (histograms.min() >= 0 and histograms.max() < np.inf):
         raise ValueError("histograms must be finite and not negative")
     background, found = histograms
-    return _of_pictures(len(found), "histograms", lambda counts: np.array(
-        [area_under_curve([row @ background, row @ found])[0] for row in counts.astype(np.float64)]))
-
-
-def _of_pictures(number, name, statistic):
-    """The statistic, of counts of as many pictures alone."""
-    def checked(counts):
-        if np.ndim(counts) != 2 or np.shape(counts)[1] != number:
-            raise ValueError(f"{name} are of {number} pictures, and the counts, [r, pictures], "
-                             f"are of another shape: {np.shape(counts)}")
-        return statistic(counts)
-
-    return checked
-
-
-class Difference(NamedTuple):
-    """value: a - b on all pictures; low, high: its 95 % interval; beyond_chance:
-    whether 0 lies outside the interval."""
-
-    value: float
-    low: float
-    high: float
-    beyond_chance: bool
-
-
-def compare(a, b, pictures, resamples=RESAMPLES, seed=0, numbers=None):
-    """The difference of a figure between two evaluations of the same pictures.
-
-    Both are computed on the same samples: what makes a picture hard for both
-    does not blur their difference.
-
-    a, b      statistics, see `bootstrap`
-    pictures, numbers  see `bootstrap`; in the same order in both
-    returns   Difference
-    raises    ValueError as `bootstrap` does
-    """
-    _check_statistic(a, "a")
-    _check_statistic(b, "b")
-
-    def difference(counts):
-        return _figures(a, counts, "a") - _figures(b, counts, "b")
-
-    low, high = interval(bootstrap(difference, pictures, resamples, seed, numbers))
-    value = float(difference(np.ones((1, pictures), np.float32))[0])
-    return Difference(value, low, high, not low <= 0 <= high)
+    return Statistic(lambda counts: np.array(
+        [area_under_curve([row @ background, row @ found])[0] for row in counts.astype(np.float64)]), len(found), "histograms")

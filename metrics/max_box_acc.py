@@ -35,6 +35,7 @@ class MaxBoxAcc(Metric):
     resample of the pictures follows (`metrics.bootstrap.best_accuracy_of`).
     """
 
+    meaning = "GT-known localization at the best of all thresholds, chosen on these very pictures"
     name, shapes, curve_file = "max_box_acc", {"hits": ("b", ("n", "t"))}, "accuracy"
 
     def evaluate(self, class_map, true_boxes, size=None):
@@ -71,6 +72,7 @@ class MaxBoxAccV2(Metric):
     of the three IoUs, which contain each other, are reached.
     """
 
+    meaning = "the mean of that at IoUs of 0.3, 0.5 and 0.7, of the best of all boxes of a map"
     name, shapes, curve_file = "max_box_acc_v2", {"reached": ("u", ("n", "t"))}, "accuracy"
     IOUS = 0.3, 0.5, 0.7
 

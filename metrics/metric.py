@@ -24,10 +24,11 @@ class Metric:
     name    of its figure in metrics.json
     truth   what it judges by: "boxes" or "masks"
     shapes  {array: (kinds of NumPy's dtype, shape)}; n is pictures, t thresholds, the same letter the same number
+    meaning  what the figure is, in words, for the line below a table; "": its name says it
     curve_file  where its curve belongs: metrics whose curves have one axis share a file; None: it has none
     """
 
-    name, truth, shapes, curve_file = "", "boxes", {}, None
+    name, meaning, truth, shapes, curve_file = "", "", "boxes", {}, None
 
     def __init__(self, thresholds=THRESHOLDS):
         self.thresholds = rising(thresholds)

@@ -23,6 +23,7 @@ class PxAP(Metric):
     which the metric of any subset of the pictures follows.
     """
 
+    meaning = "average precision of the pixels of all pictures, against their masks"
     name, truth, shapes, curve_file = "pxap", "masks", {"masks": ("u", ("n", 2, "t + 1"))}, "precision"
 
     def __init__(self, thresholds=THRESHOLDS):

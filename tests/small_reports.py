@@ -57,7 +57,7 @@ def save_report(folder, count, linked=False, names=()):
     thresholds = [step / 100 for step in range(100)]
     about = About(figures=[("gt_known_localization", "0.5000", "0.4000 to 0.6000", "higher")],
                   curves=[{"title": "accuracy", "axis": "threshold", "x": thresholds, "lines": {"max_box_acc": thresholds[::-1]}, "slider": True}],
-                  tables=[{"title": "Classes, worst first", "columns": ["class", "pictures"], "rows": [["tench", 3]], "filter": "search"}],
+                  tables=[{"title": "Classes, worst first", "columns": ["class", "pictures"], "rows": [["tench", 3]], "filter": "search", "note": "a class chooses its pictures"}],
                   settings=[("weights", "<script>alert(2)</script>")], commands=["python evaluate.py"])
     with PageWriter(path, "A <report> & more", linked) as page:
         for one in every:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import metrics
 import ops
-from metrics import bootstrap
+from metrics import bootstrap, intervals
 from metrics.areas import area_under_curve
 from metrics.max_box_acc import best_threshold
 
@@ -78,8 +78,10 @@ GOOD = {
     best_threshold: {"hits": RIGHT, "thresholds": [0, 0.1, 0.2, 0.3, 0.4]},
     bootstrap.best_accuracy_of: {"hits": RIGHT},
     bootstrap.bootstrap: {"statistic": MEAN, "pictures": 2, "resamples": 3, "seed": 0},
-    bootstrap.compare: {"a": MEAN, "b": MEAN, "pictures": 2, "resamples": 3, "seed": 0},
+    intervals.compare: {"a": MEAN, "b": MEAN, "pictures": 2, "resamples": 3, "seed": 0},
     bootstrap.interval: {"samples": [1.0, 2.0, 3.0], "level": 0.9},
+    intervals.interval_of: {"statistic": MEAN, "pictures": 2, "resamples": 3, "seed": 0},
+    intervals.wilson: {"share": 0.5, "pictures": 2},
     bootstrap.mean_of: {"values": [1.0, 2.0]},
     bootstrap.pxap_of: {"histograms": np.ones((2, 3, 4))},
 }

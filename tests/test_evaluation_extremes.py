@@ -88,8 +88,18 @@ def test_figures_stand_apart_from_settings_and_say_which_way_is_better(boxed, ca
     rows = {cells[0].strip(): cells[-1].strip() for cells in (line.strip("│").split("│") for line in table.splitlines() if line.startswith("│"))}
     assert rows["top1_localization_error"] == rows["top1_classification_error"] == "lower"
     assert rows["gt_known_localization"] == rows["max_box_acc"] == "higher" and "threshold" not in rows and "pictures" not in rows
-    told = dict(line.split(None, 1) for line in settings[1:] if line.strip())
-    assert told["threshold"] == "0.3" and told["pictures"] == "4" and told["scales"] == "none" and told["data"].endswith("metadata")
+    notes = [line for line in settings[1:] if ": " in line]
+    told = dict(line.split(None, 1) for line in settings[1:] if line.strip() and line not in notes)
+    assert told["threshold"] == "0.3" and told["pictures"] == "4"  and told["data"].endswith("metadata")
+    # What nobody touched is not listed; what is not plain has a line, what is plain none.
+    assert not {"scales", "crops", "merge", "align", "precision", "method", "boxes", "map_scale", "refine", "refine_grid", "left_out"} & set(told)
+    about = dict(line.split(": ", 1) for line in notes)
+    assert "a fixed box in the middle; below it nothing is localized" in about["centre_box_baseline"]
+    assert set(about) == {*rows, "Wilson"} - {"figure", "top1_classification_error"}
+    evaluate(folder / "out", *data, *network, "--crops", "2", "--map-scale", "max", "--refine", "3")
+    said = capsys.readouterr().out
+    told = dict(line.split(None, 1) for line in said[said.rindex("┘"):].splitlines()[1:] if line.strip())
+    assert [told[name] for name in ("crops", "map_scale", "refine", "refine_grid")] == ["2", "max", "3", "56"]
 
 
 def test_an_error_is_told_by_its_name():

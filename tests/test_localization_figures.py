@@ -13,7 +13,8 @@ import evaluate as program
 from cam_base import InputError
 from cam_evaluation.records import Records, known_arrays, read_records, write_records
 from cam_evaluation.statistics import statistics
-from metrics.bootstrap import compare
+from metrics import intervals
+from metrics.intervals import compare
 
 THRESHOLDS = np.arange(0, 1, 0.25)
 
@@ -30,7 +31,7 @@ def random_records(pictures, seed, skill=0.5):
         known_iou=rng.random(pictures) * skill * 2, metric_arrays={
             "hits": rng.random((pictures, 4)) < skill, "reached": rng.integers(0, 4, (pictures, 4)).astype(np.uint8),
             "masks": rng.integers(0, 9, (pictures, 2, 5)).astype(np.uint32)},
-        baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3, picture=np.arange(pictures))
+        baseline=rng.random((pictures, 400)) < 0.1, excluded=rng.random(pictures) < 0.3, picture=np.arange(pictures), classes=np.array(9))
 
 
 def slow_figures(records, rows):
@@ -73,8 +74,9 @@ def test_figures_equal_their_definitions(pictures, seed):
     assert len(found["max_box_acc_v2_thresholds"]) == 3
 
 
-def test_intervals_are_those_of_resampled_pictures():
+def test_intervals_are_those_of_resampled_pictures(monkeypatch):
     """A thousand samples by the published seed, each figure computed anew with its own best threshold."""
+    monkeypatch.setattr(intervals, "FEW", 0)  # else nine would be
     records = random_records(9, 3)
     found = cam_evaluation.figures(records)
     samples = [slow_figures(records, rows) for rows in np.random.default_rng(0).integers(9, size=(1000, 9)).tolist()]
@@ -83,12 +85,31 @@ def test_intervals_are_those_of_resampled_pictures():
         assert found[f"{name}_interval"] == pytest.approx([low, high], abs=1e-6), name
 
 
+@pytest.mark.parametrize("classes, expected", [(2, (1,)), (5, (1,)), (6, (1, 5)), (None, (1, 5))])
+def test_of_five_classes_and_fewer_the_first_five_are_no_figure(classes, expected):
+    records = replace(random_records(20, 1), classes=None if classes is None else np.array(classes))
+    found = cam_evaluation.figures(records)
+    assert {int(name[3]) for name in found if name.startswith("top")} == set(expected)
+
+
+@pytest.mark.parametrize("wrong, interval, by", [(0, (0, 0.1546), "Wilson"), (21, (0.8454, 1), "Wilson"), (10, (0.2857, 0.6667), "bootstrap")])
+def test_no_errors_of_21_pictures_have_an_interval(wrong, interval, by):
+    right = np.repeat(np.arange(21)[:, None] >= wrong, 5, axis=1)
+    found = cam_evaluation.figures(replace(random_records(21, 1), right=right))
+    assert found["top1_classification_error_interval"] == pytest.approx(interval, abs=0.05 if by == "bootstrap" else 1e-4)
+    assert found["top1_classification_error_interval_by"] == by
+    # A localization error is over the pictures that are not excluded alone.
+    located = np.ones((21, 5), bool)
+    found = cam_evaluation.figures(replace(random_records(21, 1), right=right, located=located, excluded=np.arange(21) % 2 == 1))
+    assert found["top1_localization_error_interval"] == pytest.approx((0, 1.959964**2 / (11 + 1.959964**2)), abs=1e-6)
+
+
 def test_figures_of_what_was_judged_only():
     records = random_records(6, 1)
     bare = Records(records.ids, records.truth, THRESHOLDS, rank=records.rank, guesses=records.guesses,
                    right=records.right)
     assert set(cam_evaluation.figures(bare)) == {
-        "pictures", *(f"top{k}_classification_error{suffix}" for k in (1, 5) for suffix in ("", "_interval"))}
+        "pictures", *(f"top{k}_classification_error{suffix}" for k in (1, 5) for suffix in ("", "_interval", "_interval_by"))}
     no_object = replace(records, metric_arrays=records.metric_arrays | {"masks": records.metric_arrays["masks"] * np.array([1, 0], np.uint32)[:, None]})
     assert cam_evaluation.figures(no_object)["pxap"] == 0
 
@@ -144,9 +165,11 @@ def test_what_is_beyond_chance(tmp_path, capsys):
     assert difference.beyond_chance and 0 < difference.low < difference.value < difference.high
     assert difference.value == pytest.approx(ours - theirs)
     assert not cam_evaluation.compare_folders(folders[0], folders[1])["max_box_acc"][2].beyond_chance
-    # The same pictures in another order: no difference in any sample.
-    for ours, theirs, difference in cam_evaluation.compare_folders(folders[0], folders[3]).values():
-        assert difference == pytest.approx((0, 0, 0, False), abs=1e-6)
+    # The same pictures in another order: no difference, as far as 300 pictures can tell.
+    for name, (ours, theirs, difference) in cam_evaluation.compare_folders(folders[0], folders[3]).items():
+        if name not in ("pxap", "gt_known_mean_iou"):  # which are no means of what is between 0 and 1: these IoUs are not
+            assert difference.by == "Agresti-Min" and -0.01 < difference.low < 0 < difference.high < 0.01
+        assert difference.value == 0 and not difference.beyond_chance
     assert program.main(["--compare", folders[0], folders[2]]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "max_box_acc " in line]
     assert shown in line and "yes, A is better" in line

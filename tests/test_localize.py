@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -311,7 +312,8 @@ def test_a_data_set_is_judged_as_ilsvrc_does(redness, tmp_path):
                                pictures.boxes[:1] + [np.array([far, red])] + pictures.boxes[2:])
     records, warnings, _ = cam_evaluation.evaluate_network(redness, pictures)
     assert warnings == ["left out, since the weights do not know them: moon"]
-    found = cam_evaluation.figures(records)
+    assert records.classes == len(CLASSES)
+    found = cam_evaluation.figures(replace(records, classes=None))  # of so few, the first five guesses would be no figure
     assert found["pictures"] == 3  # no class of the network is called moon
     assert found["top1_classification_error"] == pytest.approx(1 / 3)
     assert found["top5_classification_error"] == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metrics.areas import area_under_curve
-from metrics.bootstrap import best_accuracy_of, bootstrap, compare, interval, mean_of, pxap_of
+from metrics.bootstrap import best_accuracy_of, bootstrap, interval, mean_of, pxap_of
 from metrics.pxap import PxAP
 
 
@@ -62,22 +62,6 @@ def test_a_seed_draws_the_same_pictures_in_blocks_of_any_size(monkeypatch):
     assert not np.array_equal(samples, bootstrap(mean_of(values), 50, 40, seed=5))
     monkeypatch.setattr("metrics.bootstrap.BLOCK", 50 * 7)
     np.testing.assert_array_equal(bootstrap(mean_of(values), 50, 40, seed=4), samples)
-
-
-def test_a_paired_difference_is_sharper_than_two_intervals():
-    rng = np.random.default_rng(6)
-    hard = rng.random(500)
-    a, b = hard + 0.02 + 0.01 * rng.normal(size=500), hard + 0.01 * rng.normal(size=500)
-    found = compare(mean_of(a), mean_of(b), 500)
-    assert found.value == pytest.approx((a - b).mean())
-    assert found.beyond_chance and 0.015 < found.low < found.value < found.high < 0.025
-    assert interval(bootstrap(mean_of(a), 500))[0] < interval(bootstrap(mean_of(b), 500))[1]
-
-
-def test_no_difference_is_not_beyond_chance():
-    hits = np.random.default_rng(7).random((80, 30)) < 0.5
-    same = compare(best_accuracy_of(hits), best_accuracy_of(hits), 80)
-    assert same == (0, 0, 0, False)
 
 
 def test_thresholds_are_chosen_again_in_each_sample():

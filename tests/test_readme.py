@@ -74,7 +74,7 @@ def exists(name):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_what_docstrings_name_is_there(package):
     """`package.name` and, in a package, `module.name`."""
-    assert exists("metrics.bootstrap.compare") and not exists("metrics.bootstrap.best_threshold_samples")
+    assert exists("metrics.intervals.compare") and not exists("metrics.bootstrap.best_threshold_samples")
     files = [name for name in os.listdir(os.path.join(ROOT, package)) if name.endswith(".py")]
     for file in files:
         for name in re.findall(r"`((?:\w+\.)+\w+)`", read(package, file)):

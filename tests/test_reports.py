@@ -180,7 +180,7 @@ def test_two_evaluations_beside_each_other_need_neither_network_nor_pictures(box
         assert item["change"] == pytest.approx(ious["low"][item["name"]] - ious["high"][item["name"]], abs=1e-4)
         assert of["picture"].startswith("data:image/jpeg")
     (changed,) = report["tables"]
-    assert changed["title"].startswith("1 pictures whose box is right in one only") and [row[0] for row in changed["rows"]] == [f"{RED}/a.png"]
+    assert changed["title"].startswith("1 picture whose box is right in one only") and [row[0] for row in changed["rows"]] == [f"{RED}/a.png"]
     assert changed["rows"][0][1:] == pytest.approx([ious["low"][f"{RED}/a.png"], ious["high"][f"{RED}/a.png"],
                                                     ious["low"][f"{RED}/a.png"] - ious["high"][f"{RED}/a.png"]], abs=1e-4)
     assert {row[0] for row in report["figures"]} >= {"gt_known_localization", "max_box_acc"}

@@ -1,4 +1,6 @@
-// What was measured: tables, and curves that can be asked for their values.
+// What was measured: tables, each with lines below it that say what is not plain, and curves that can be asked for their values.
+const noted = (made, lines) => make("div", {}, made, ...lines.map(text => make("p", { class: "hint", text })));
+
 function table(caption, columns, rows, onRow = null) {
   const body = rows.map(row => make("tr", {}, ...row.map((cell, place) => {
     const text = typeof cell === "number" && !Number.isInteger(cell) ? cell.toFixed(4) : String(cell ?? "");
@@ -68,16 +70,16 @@ function prepareFigures() {
   const place = element("figures"), { figures, curves, tables } = report;
   if (figures.length) {
     const columns = report.figure_columns;
-    place.append(table(report.figures_title, columns, figures));
+    place.append(noted(table(report.figures_title, columns, figures), report.figure_notes));
   }
   for (const one of curves) place.append(curve(one));
   for (const one of tables) {
     const onRow = one.filter ? row => { filterBy(one, row); } : null;
-    place.append(scrolled(table(one.title, one.columns, one.rows, onRow)));
+    place.append(noted(scrolled(table(one.title, one.columns, one.rows, onRow)), [one.note]));
   }
   element("settings").append(
     ...(report.commands.length ? [make("h2", { text: "Made by" }), make("pre", { text: report.commands.join("\n") })] : []),
-    table("Settings", ["setting", "value"], report.settings));
+    noted(table("Settings", ["setting", "value"], report.settings), ["Options that are at their defaults are not listed."]));
 }
 
 // A row of a table as a choice of pictures: {filter: "class" or "search", place of the value}.
