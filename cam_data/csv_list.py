@@ -21,18 +21,26 @@ PLACES = ("", "images", "pictures")  # where the files lie first, seen from the 
 
 
 def find_list(root):
-    """The one list of a folder, or the file itself; None where there is none.
-
-    Its first line names the columns `file` and `label`; by their other names, it is a list where there are no folders of classes.
-    """
+    """The one list of a folder whose first line names the columns `file` and `label`, or the file itself; None where there is none."""
     if os.path.isfile(root):
         return root if root.lower().endswith(ENDINGS) else None
-    lists = {path: columns for path in list_files(root) if (columns := read_columns(path)) and columns.file and columns.label}
-    own = [path for path, columns in lists.items() if (columns.file, columns.label) == ("file", "label")]
-    found = own or ([] if not lists or has_class_folders(root) else list(lists))
-    if len(found) > 1:
-        raise InputError(f"{root}: {' and '.join(map(os.path.basename, found))} are both lists of pictures: name one by --data")
-    return found[0] if found else None
+    return _only(root, _lists(root, lambda columns: (columns.file, columns.label) == ("file", "label")))
+
+
+def find_list_of_others(root):
+    """The one list of a folder whose columns have other names, where there are no folders of classes; None where there is none."""
+    found = _lists(root, lambda columns: columns.file and columns.label)
+    return None if not found or has_class_folders(root) else _only(root, found)
+
+
+def _lists(root, is_list):
+    return [path for path in list_files(root) if (columns := read_columns(path)) and is_list(columns)]
+
+
+def _only(root, lists):
+    if len(lists) > 1:
+        raise InputError(f"{root}: {' and '.join(map(os.path.basename, lists))} are both lists of pictures: name one by --data")
+    return lists[0] if lists else None
 
 
 def open_list(root, split, path):

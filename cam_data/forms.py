@@ -7,7 +7,7 @@ from cam_base import InputError
 from .cifar import find_cifar, open_cifar
 from .cls_loc import find_cls_loc, open_cls_loc, open_training
 from .coco import find_coco, open_coco
-from .csv_list import find_list, open_list
+from .csv_list import find_list, find_list_of_others, open_list
 from .cub import find_cub, open_cub
 from .ilsvrc import SOLUTION, open_validation
 from .layouts import open_folder
@@ -99,7 +99,8 @@ def _open_kit(root, split, found):
 # (a function of the folder that answers what it recognises, or None; a function of the folder, the split and
 # that answer to the PictureSet). The first that recognises its form opens it.
 FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_metadata), (_kit, _open_kit), (_kaggle, _open_kit),
-         (find_cls_loc, open_cls_loc), (find_cub, open_cub), (find_coco, open_coco), (find_voc, open_voc)]
+         (find_cls_loc, open_cls_loc), (find_cub, open_cub), (find_coco, open_coco), (find_voc, open_voc),
+         (find_list_of_others, open_list)]
 # Endings of the lists that each reads.
 READ = {open_list: (".csv", ".tsv"), open_cifar: (".bin", ".txt", ".html"), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"),
         open_cls_loc: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",), open_voc: (".xml", ".txt")}

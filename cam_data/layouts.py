@@ -199,7 +199,7 @@ def _divided(root, split, name):
     folder = {"train": train, "val": validation}[split]
     if folder is None:
         raise InputError(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
-                         f"for its split {split!r}")
+                         f"for its split {split!r}{unread_lists(root)}")
     # A class without pictures in one split must not shift the numbers of those behind it.
     found = {part: _class_names(os.path.join(root, part)) for part in (train, validation) if part}
     _refuse_parts(root, sorted(set().union(*found.values())))

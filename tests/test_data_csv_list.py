@@ -12,6 +12,7 @@ from cam_data.layouts import is_held_out
 
 from coloured import colour_weights, evaluate, paint
 from small_sets import class_folders
+from test_data_boxes import voc_folder
 
 
 def pictures(folder, count=40):
@@ -177,8 +178,15 @@ def test_a_picture_in_two_folders_and_one_in_none_are_named(tmp_path):
 
 def test_a_list_by_other_names_goes_behind_folders_of_classes(tmp_path):
     class_folders(tmp_path / "set" / "train", {"cat": 2, "dog": 1})
-    (tmp_path / "set" / "birds.csv").write_text("filepaths,labels\ntrain/cat/cat-0.png,bird\n")
+    for name in ("birds", "more birds"):
+        (tmp_path / "set" / f"{name}.csv").write_text("filepaths,labels\ntrain/cat/cat-0.png,bird\n")
     assert [label for _, label in open_set(str(tmp_path / "set"), "train").categories] == ["cat", "dog"]
+
+
+def test_a_list_by_other_names_goes_behind_other_forms(tmp_path):
+    root = voc_folder(tmp_path / "set")
+    (root / "list.csv").write_text("filename,class\na.jpg,toad\n")
+    assert [label for _, label in open_set(str(root), "val").categories] == ["bird", "cat", "dog"]
 
 
 def test_an_evaluation_without_boxes_says_why_it_has_no_figure_of_localization(tmp_path, monkeypatch, capsys):

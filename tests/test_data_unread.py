@@ -70,7 +70,8 @@ def test_other_lists_are_named(tmp_path):
         picture(tmp_path / "kaggle" / "images" / f"{number}.jpg")
     assert "0.json is LabelMe's, whose files are not read" in refused(tmp_path / "labelme")
     (tmp_path / "hf" / "train" / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n")
-    assert "train/metadata.csv is a list: name it by --data" in refused(tmp_path / "hf")
+    for split in ("train", "val"):
+        assert "train/metadata.csv is a list: name it by --data" in refused(tmp_path / "hf", split)
     assert len(open_set(str(tmp_path / "hf" / "train" / "metadata.csv"), "train")) == 1
     (tmp_path / "kaggle" / "labels.csv").write_text("id,breed\n0,cat\n")
     assert "labels.csv has the columns id, breed, and a list those called file and label" in refused(tmp_path / "kaggle")
