@@ -75,6 +75,7 @@ def look(settings, files, standard_output=None):
         with report_page(settings, len(files), dict(zip(localizer.classes, localizer.names))) as page:
             write_all(results_file, outputs, found, tally, page=page)
             page.finish(about_page(settings, localizer, run))
+            tally.written.update(page.beside)
     else:
         write_all(results_file, outputs, found, tally, earlier)
     tally.warn_of_faults()

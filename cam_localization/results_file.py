@@ -153,7 +153,7 @@ def of_other_calls(settings, written):
     found = [name for name, is_others in beside.items() if is_others and os.path.isfile(os.path.join(settings.out, name))]
     places = [f"{folder}/{name}/" for folder in FOLDERS.values() for name in names_in(os.path.join(settings.out, folder))
               if name.isdecimal()]
-    for place in ("", *sorted(places)):
+    for place in ("", "report-pictures/", *sorted(places)):
         left = [name for name in names_in(os.path.join(settings.out, place)) if place + name not in written]
         found += [place + name for name in sorted(left) if is_picture(name) and is_own(os.path.join(settings.out, place, name))
                   or place.startswith(FOLDERS["map"]) and name.endswith(".npy")]

@@ -63,6 +63,7 @@ class PageWriter:
         self.path, self.title = os.path.abspath(path), title
         self.folder = f"{os.path.splitext(self.path)[0]}-pictures" if linked else None
         self.encoder, self.items, self.done = Encoder(names), [], False
+        self.beside = []  # names of pictures that lie beside the page
 
     def __enter__(self):
         self._replacing = replacing(self.path)
@@ -81,10 +82,11 @@ class PageWriter:
     def _picture(self, number, picture):
         if not self.folder or not picture:
             return within_page(picture)
-        name = f"{number + 1:06}.jpg"
-        with replacing(os.path.join(self.folder, name)) as file:
+        name = f"{os.path.basename(self.folder)}/{number + 1:06}.jpg"
+        with replacing(os.path.join(os.path.dirname(self.folder), name)) as file:
             file.write(picture)
-        return quote(f"{os.path.basename(self.folder)}/{name}")
+        self.beside.append(name)
+        return quote(name)
 
     def finish(self, about, serve=0):
         """Write what is known last; `serve`: of a page that asks its server about pictures (`cam_localization.server`), most bytes of one."""

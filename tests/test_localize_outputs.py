@@ -457,6 +457,11 @@ def test_what_other_calls_left_is_said(colours, pictures, tmp_path, capsys):
     written = {f"{kind}/{place}/x.{ending}" for place in (1, 2) for kind, ending in (("maps", "npy"), ("masks", "png"))} | {"x.jpg"}
     assert sorted(cam_localization.of_other_calls(settings, written)) == sorted(left)
     assert set(left) <= set(contents(folder))
+    run(tmp_path / "linked", *pictures, "--weights", colours, "--report", "--report-pictures", "linked")
+    assert "other calls" not in capsys.readouterr().err
+    run(tmp_path / "linked", pictures[0], "--weights", colours, "--report", "--report-pictures", "linked")
+    assert "2 files in {} are of other calls, and not of these results: x-2.jpg, report-pictures/000002.jpg\n".format(
+        tmp_path / "linked") in capsys.readouterr().err
 
 
 def test_two_calls_at_once_into_one_folder(colours, pictures, tmp_path):
