@@ -2,7 +2,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "as_seen": "on_white pixels_of",
     "augmentation": "Augmentation",
     "decoding": "read_picture read_reduced read_values turn_upright",

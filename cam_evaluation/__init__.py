@@ -2,7 +2,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "collector": "class_name",
     "compare": "compare_folders other_settings",
     "statistics": "figures is_error per_class",

@@ -2,7 +2,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "page": "About Encoder PageWriter is_linked within_page",
     "shown": "Shown shown_of small_picture view",
     "slider": "StepBoxes step_boxes",

@@ -2,7 +2,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "checkpoints": "Checkpoints",
     "devices": "open_devices",
     "examples": "Examples next_commands noticing write_training_page",

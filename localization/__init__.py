@@ -9,7 +9,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "boxes": "RULES authors_boxes paper_boxes to_picture",
     "keras_models": "from_keras",
     "loading": "from_weights load",

@@ -10,3 +10,6 @@ from .threshold_boxes import level_boxes
 
 # What an evaluation judges by; each class says the figure's name, and what it needs.
 METRICS = [MaxBoxAcc, MaxBoxAccV2, PxAP]
+
+__all__ = ["METRICS", "MaxBoxAcc", "MaxBoxAccV2", "Metric", "PxAP", "ScoreMap", "THRESHOLDS", "centre_box_baseline", "evaluate_guesses",
+           "ilsvrc_errors", "level_boxes", "scale_boxes", "score_map"]

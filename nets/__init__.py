@@ -2,7 +2,7 @@
 
 from ops.lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "building": "NETWORKS assign build check_outputs check_size class_of is_head named_variables",
     "devices": "prepare_devices",
     "layers": "replicas",

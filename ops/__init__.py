@@ -5,7 +5,7 @@ Nothing here imports anything else of this project.
 
 from .lazy import exports
 
-__getattr__ = exports(__name__, {
+__getattr__, __dir__, __all__ = exports(__name__, {
     "contour_boxes": "author_boxes",
     "boxes": "boxes_from_heat_maps iou",
     "cam": "class_activation_maps heat_maps",

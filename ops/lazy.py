@@ -1,10 +1,12 @@
 """What is loaded, or computed, when it is first asked for."""
 
 import importlib
+import sys
 
 
 def exports(package, modules):
-    """`__getattr__` for a package (PEP 562), which loads its parts then: a program can say `--help` without TensorFlow.
+    """(`__getattr__`, `__dir__`, `__all__`) of a package (PEP 562) that loads its parts when they are asked for: a program can say
+    `--help` without TensorFlow, while `dir`, `help` and tab completion show what there is.
 
     modules  {module of the package: the names that the package has from it}; no name is a module's
     """
@@ -15,7 +17,10 @@ def exports(package, modules):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(f"{package}.{home[name]}"), name)
 
-    return get
+    def listed():
+        return sorted([*home, *(name for name in vars(sys.modules[package]) if name.startswith("__"))])
+
+    return get, listed, sorted(home)
 
 
 class kept_property:

@@ -1,6 +1,10 @@
 """What starts quickly, and what is not imported until it is needed."""
 
+import importlib
+import inspect
 import os
+import pydoc
+import rlcompleter
 import subprocess
 import sys
 
@@ -76,3 +80,37 @@ def test_a_callers_notebook_keeps_its_backend(tmp_path):
             "draw_curves(sys.argv[1], {'accuracy': (['t', 'a'], np.eye(2))})\n"
             "assert matplotlib.get_backend() == 'svg' and 'matplotlib.pyplot' not in sys.modules")
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "curves.png")], cwd=ROOT).returncode == 0
+
+
+ROOMS = sorted(name for name in os.listdir(ROOT) if os.path.isfile(os.path.join(ROOT, name, "__init__.py")) and name != "tests")
+# What is asked for first in each of those that other code imports.
+SOUGHT = {"ops": "class_activation_maps", "localization": "load", "nets": "build", "metrics": "MaxBoxAcc", "weights": "load"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_dir_shows_what_a_room_has_and_imports_nothing_for_it(room):
+    code = (f"import sys, {room} as room\nlisted = [name for name in dir(room) if not name.startswith('_')]\n"
+            "assert set(room.__all__) <= set(listed) and len(room.__all__) > 2, listed\n"
+            "print(*(name.split('.')[0] for name in sys.modules), file=sys.stderr)")
+    assert not imported(code) & (set(HEAVY) - ({"scipy"} if room == "metrics" else set()))
+    module = importlib.import_module(room)
+    assert SOUGHT.get(room, module.__all__[0]) in module.__all__ and all(hasattr(module, name) for name in module.__all__)
+    public = {name for name, value in vars(module).items() if not name.startswith("__") and not inspect.ismodule(value)}
+    assert public - {"exports"} <= set(module.__all__)  # none is forgotten in a list that is written by hand
+
+
+@pytest.mark.parametrize("room", SOUGHT)
+def test_help_describes_what_a_room_has(room):
+    module = importlib.import_module(room)
+    text = pydoc.render_doc(module, renderer=pydoc.plaintext)
+    for name in module.__all__:
+        assert name in text
+        if inspect.isfunction(getattr(module, name)) and inspect.getdoc(getattr(module, name)):
+            assert f"{name}(" in text and inspect.getdoc(getattr(module, name)).splitlines()[0] in text
+
+
+def test_tab_completes_what_is_not_loaded_yet():
+    import localization
+    import ops
+    complete = rlcompleter.Completer({"ops": ops, "localization": localization}).attr_matches
+    assert complete("ops.class_a") == ["ops.class_activation_maps("] and "localization.load(" in complete("localization.lo")

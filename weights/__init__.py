@@ -5,3 +5,5 @@ from .class_names import read_class_names, renamed
 from .formats import load, sha256
 from .published import fetch, resolve
 from .store import Weights, describe, save
+
+__all__ = ["Weights", "describe", "fetch", "load", "load_as_said", "read_class_names", "renamed", "resolve", "save", "sha256"]
