@@ -139,7 +139,7 @@ def _decode(file, header, name, reduce_to, keep_shape):
                 pixels = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE",
                                            acceptable_fraction=1.0)  # for its default, a whole number, TensorFlow goes a longer way
             elif header.deep:
-                pixels = tf.constant(of_numbers(tf.io.decode_png(data, dtype=tf.uint16).numpy(), name))
+                pixels = of_numbers(np.asarray(tf.io.decode_png(data, dtype=tf.uint16)), name)
             else:
                 pixels = tf.io.decode_image(data, channels=3, expand_animations=False)
         except tf.errors.OpError:

@@ -155,7 +155,8 @@ class Page:
         """What keeps it from being shown, in words; None."""
         if self.photometric in RAW:
             return "raw pixels of a camera"
-        if self.compression not in BY_PILLOW and self.compression != OLD_JPEG:
+        # Of old JPEG, parts lie outside of the strips: such a page is none of its own.
+        if self.compression not in BY_PILLOW and not (self.compression == OLD_JPEG and self.is_plain):
             return f"TIFF's compression {self.compression}, which is not read"
         if set(self.integers(SAMPLE_FORMAT).tolist()) & {5, 6}:
             return "complex numbers"

@@ -24,8 +24,6 @@ COPIED = (tiff.WIDTH, tiff.LENGTH, tiff.BITS, tiff.COMPRESSION, tiff.PHOTOMETRIC
 
 def alone(page):
     """A page as a TIFF of its own, not turned: a binary file."""
-    if page.compression == tiff.OLD_JPEG:
-        raise InputError("it has TIFF's old JPEG compression behind its first page, which is not read")
     offsets, counts = page.blocks()
     tiled = tiff.TILE_OFFSETS in page.entries
     entries = {tag: page.data(tag) for tag in COPIED if tag in page.entries}

@@ -330,7 +330,8 @@ def test_of_a_dng_the_largest_preview_is_read(capfd):
     wanted = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
     preview = {254: [1], 256: [W], 257: [H], 258: [8, 8, 8], 259: [7], 262: [6], 273: [jpeg], 277: [3], 278: [H], 530: [2, 2]}
     raw = page(np.zeros((8 * H, 8 * W), "u2"), RAW)
-    contents = tiff(page(values[::4, ::4], t254=[1], t330=[raw, preview], t50706=[1]))
+    old_jpeg = preview | {256: [2 * W], 257: [2 * H], 259: [6]}
+    contents = tiff(page(values[::4, ::4], t254=[1], t330=[raw, old_jpeg, preview], t50706=[1]))
     assert abs(read_picture(contents) - wanted).max() <= 8
     assert f"its preview of {W} x {H}, not its raw pixels of a camera of {8 * W} x {8 * H}" in said(capfd)
     with pytest.raises(InputError, match="it has raw pixels of a camera"):
