@@ -10,7 +10,7 @@ from ops.quiet_tensorflow import tf
 from weights.ilsvrc import categories
 from weights.keras_config import IDENTITIES
 from .keras_pixels import preprocessing_of, refuse_cropping
-from .localizer import Localizer
+from .localizer import Localizer, refuse_other_modes
 
 # Layers and operations that make probabilities of what a Dense gives: the name of what they do, None where they say it themselves.
 ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Activation": None}
@@ -35,6 +35,7 @@ def from_keras(model, classes=None, preprocessing=None, **options):
     options        of `Localizer`
     raises         ValueError when the model is another, or its preprocessing cannot be known
     """
+    refuse_other_modes()
     network = KerasNetwork(model)
     units = network.head.kernel.shape[-1]
     if units == 1 and network.activation == "softmax":

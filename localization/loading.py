@@ -5,7 +5,7 @@ import weights
 from cam_base import InputError
 from cam_base.terminal import warn
 from ops.walking import GRID
-from .localizer import Localizer
+from .localizer import Localizer, refuse_other_modes
 from .settings import PAPER_THRESHOLD
 
 
@@ -40,6 +40,7 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
     options        of `Localizer`
     raises         as `load`
     """
+    refuse_other_modes()
     if not trained.classes:
         raise InputError("these weights have no classes: train a head first, with train_loop.py --init")
     if options.get("centre_crop") and not trained.preprocessing.centre_crop:

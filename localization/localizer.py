@@ -11,12 +11,13 @@ import ops
 from cam_base import InputError, Preprocessing, classes_called, short_names
 from cam_base.threads import grouped, in_order
 from cam_data import LARGEST_PICTURE, prepare, prepare_centre_crop
-from ops.quiet_tensorflow import tf
+from ops.quiet_tensorflow import refuse_fork, tf
 from weights.class_names import categories_of
 from .boxes import RULES
 from .methods import METHODS
 from .one_logit import OneLogit
 from .results import Result
+from .scaling import Scaling
 from .sources import describe, read, take
 from .views import Views
 
@@ -57,7 +58,7 @@ class PictureMaps(NamedTuple):
     state: tuple | None = None
 
 
-class Localizer:
+class Localizer(Scaling):
     """From a picture to its classes, where they are, and boxes.
 
         localizer = localization.load("resnet50-keras")
@@ -91,6 +92,7 @@ class Localizer:
 
     def __init__(self, network, classes, preprocessing, *, precision="float32", crops=1, scales=(), merge="authors",
                  align=False, method="cam", boxes="paper", scale="min-max", refine=0, refine_grid=56, threshold=0.2, multi_label=False, centre_crop=False):
+        refuse_other_modes()
         if isinstance(preprocessing, dict):
             preprocessing = Preprocessing.from_dict(preprocessing)
         for value, known, what in ((method, METHODS, "method"), (boxes, RULES, "rule for boxes"),
@@ -99,8 +101,7 @@ class Localizer:
                 raise ValueError(f"no {what} is called {value!r}; known are {', '.join(known)}")
         self.classes = categories_of(classes)
         self.names = short_names(self.classes)
-        self.method, self.rule = method, boxes
-        self.scale, self.refine, self.refine_grid = scale, refine, refine_grid
+        self.method, self.refine_grid = method, refine_grid
         self.threshold, self.centre_crop = check_threshold(threshold), bool(centre_crop)
         outputs = network.head.kernel.shape[-1]
         if outputs == 1 and len(self.classes) == 2 and not multi_label:
@@ -114,6 +115,7 @@ class Localizer:
         self.views = Views(preprocessing.size, crops, scales, network.grid if align else None, merge)
         # How pictures are prepared for this localizer.
         self.viewing = replace(preprocessing, size=self.views.side)
+        super().__init__(self.views.side, scale, refine, boxes)
         self.precision = tf.as_dtype(precision)
         self._traced, self._tracing = {}, threading.Lock()
         to_input = prepare_centre_crop if centre_crop else prepare
@@ -123,6 +125,10 @@ class Localizer:
                 return to_input(pixels, self.viewing)
 
         self._prepared = tf.function(prepared, autograph=False).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
+
+    def __reduce__(self):
+        raise TypeError("a Localizer cannot be pickled or copied, as its network computes in this process alone: load one in each process, "
+                        "in the initializer= of a pool of multiprocessing.get_context('spawn'), say; results can be")
 
     # ------------------------------------------------------------ pictures in, results out
 
@@ -161,6 +167,7 @@ class Localizer:
         min_probability  classes of which the network is less sure are left out; it may leave none
         others    as of `localizer(...)`. A picture that cannot be read has Result.error, and no classes
         """
+        refuse_other_modes()
         if (isinstance(pictures, (str, os.PathLike, bytes, bytearray, memoryview)) or getattr(pictures, "ndim", 4) < 4
                 or hasattr(pictures, "getexif") or hasattr(pictures, "readline")):
             raise ValueError("stream takes several pictures: a list of them, or an array [N, H, W, 3]; one is localizer(picture)'s"
@@ -204,6 +211,8 @@ class Localizer:
         choose  a function of probabilities [n, K] and the pictures' numbers, int [n], to classes [n, k]
         others  as of `stream`
         """
+        refuse_other_modes()
+
         def look(group):
             readable = [number for number, one in enumerate(group) if one[0].error is None]
             if not readable:
@@ -265,20 +274,6 @@ class Localizer:
         maps = [np.asarray(to_maps(self.network, named, classes)) for _, named in outputs]
         return ClassMaps(probabilities, classes, self.views.merge(maps, [view.shape[1] for view in views]))
 
-    def refined(self, class_maps, colours=None):
-        """What heat maps and boxes are made of, float32 [..., h', w']: class maps [..., h, w], without their negative
-        values where the scale cuts these off, and spread along the picture's colours where `refine` says so."""
-        maps = np.maximum(class_maps, 0) if self.scale == "max" else class_maps
-        return ops.random_walk(maps, colours, self.refine) if self.refine and colours is not None else maps
-
-    def heat_maps(self, refined):
-        """float32 [..., side, side] in [0, 1]: refined maps [..., h, w] as large as the network's input."""
-        return self.scaled(ops.upsample(refined, (self.viewing.size,) * 2))
-
-    def scaled(self, class_maps):
-        """float32 in [0, 1]: class maps [..., h, w] of any size, scaled."""
-        return ops.normalise(class_maps, self.scale)
-
     def _look(self, view, needs=None):
         """What the network makes of one view, by the graph for its shape: TensorFlow warns of several under one name.
 
@@ -295,6 +290,14 @@ class Localizer:
         logits, named = self.network(tf.cast(inputs, self.precision))
         probabilities = (tf.sigmoid if self.multi_label else tf.nn.softmax)(tf.cast(logits, tf.float32))
         return probabilities, {name: named[name] for name in (named if needs is None else needs)}
+
+
+def refuse_other_modes():
+    """RuntimeError where TensorFlow cannot compute for a localizer: in a forked process, or in a graph."""
+    refuse_fork()
+    if not tf.executing_eagerly():
+        raise RuntimeError("TensorFlow builds a graph here instead of computing (tf.Graph, tf.function, or "
+                           "tf.compat.v1.disable_eager_execution): localize outside of it, or in a process of its own")
 
 
 def top_classes(probabilities, count):

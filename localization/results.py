@@ -7,11 +7,12 @@ from cam_base import InputError
 from cam_data import LARGEST_PICTURE
 from ops.lazy import kept_property
 from .boxes import RULES, to_picture
+from .scaling import Scaling
 from .sources import describe, read
 
 
 class Result:
-    """One picture's classes: a sequence of Predictions.
+    """One picture's classes: a sequence of Predictions. It can be kept and pickled: it holds words and small arrays, no network.
 
     source   what was given: a path, an image, an array
     size     (height, width) of the upright picture; None when it could not be read
@@ -25,29 +26,36 @@ class Result:
         self.found = [] if maps.error is not None else [
             Prediction(self, localizer, number, float(maps.probabilities[number]), place, threshold, full_size)
             for place, number in enumerate(maps.classes.tolist()) if maps.probabilities[number] >= least]
-        self._localizer, self._class_maps, self._colours = localizer, maps.maps, maps.colours
+        # Copies: a part of its batch's array would keep all of that.
+        self._class_maps, self._colours = np.array(maps.maps), maps.colours
+        self._scaling = Scaling(localizer.side, localizer.scale, localizer.refine, localizer.rule)
 
     @kept_property
     def _refined(self):
         """Of all classes at once: they share the picture's colours."""
-        return self._localizer.refined(self._class_maps, self._colours)
+        return self._scaling.refined(self._class_maps, self._colours)
 
     @kept_property
-    def _input_heat_maps(self):
-        """float32 [k, side, side]: of all classes at once, which takes less time than one by one."""
-        return self._localizer.heat_maps(self._refined)
+    def _located(self):
+        """{place: (box, peak)}, as a Prediction has them, of all that are left of the classes: together they take less time.
 
-    @kept_property
-    def _boxes(self):
-        """{place: int [4]}, as `Prediction.box` says, of all that are left of the classes: together they take less time."""
-        places, heat_maps, class_maps = [one._place for one in self.found], self._input_heat_maps, self._class_maps
-        if len(places) < len(class_maps):
-            heat_maps, class_maps = heat_maps[places], class_maps[places]
-        return dict(zip(places, RULES[self._localizer.rule](heat_maps, class_maps, self.size, self._threshold).tolist()))
+        The heat maps are not kept, as they are large and made again in less than a millisecond. The authors' boxes are None:
+        they take long, and no others are made than those that are asked for."""
+        places = [one._place for one in self.found]
+        heat_maps, rule = self._scaling.heat_maps(self._refined[places]), self._scaling.rule
+        boxes = [None] * len(places) if rule == "authors" else map(tuple, RULES[rule](
+            heat_maps, self._class_maps[places], self.size, self._threshold).tolist())
+        peaks = [self._pixel(*np.unravel_index(one.argmax(), one.shape)[::-1]) for one in heat_maps]
+        return dict(zip(places, zip(boxes, peaks)))
 
-    @kept_property
+    def _pixel(self, x, y):
+        """The picture's pixel under the middle of one of the input's."""
+        (height, width), side = self.size, self._scaling.side
+        return int((x + 0.5) * width / side), int((y + 0.5) * height / side)
+
+    @property
     def picture(self):
-        """uint8 [H, W, 3], upright RGB: what was kept of it, or read again; InputError for a file that was written over since."""
+        """uint8 [H, W, 3], upright RGB: what was kept of it, or read again each time; InputError for a file that was written over since."""
         if self._kept is not None:
             return self._kept
         again = read(self._taken, self._largest)
@@ -86,7 +94,7 @@ class Result:
 
     def in_picture(self, points):
         """Boxes, or points, in pixels of `picture`, which may show the whole one smaller: float [..., 4], or [..., 2]."""
-        height, width = self.picture.shape[:2]
+        height, width = self.size if self._kept is None else self._kept.shape[:2]
         points = np.array(points)
         return points * np.tile([width / self.size[1], height / self.size[0]], points.shape[-1] // 2)
 
@@ -97,16 +105,17 @@ class Result:
 class Prediction:
     """One class in one picture, and where it is. Boxes and points are pixels of the upright picture.
 
-    number       of the class; label, wnid (None where there is none): its words
-    probability  softmax, 0 to 1
+    number       of the class; label, wnid (None where there is none): its words; category: both
+    name         the first of the label's synonyms, and more where another class of the network is called so, too
+    probability  softmax or, of several labels and of one logit, sigmoid, 0 to 1
     class_map    float32 [h, w], equation 2, unscaled
     threshold    of boxes, segments and mask, as a share of the heat map's maximum
     """
 
     def __init__(self, result, localizer, number, probability, place, threshold, full_size):
-        self._result, self._localizer, self._full_size = result, localizer, full_size
-        self.number, self.probability = number, probability
-        self.wnid, self.label = localizer.classes[number]
+        self._result, self._full_size = result, full_size
+        self.number, self.probability, self.name = number, probability, localizer.names[number]
+        self.wnid, self.label = self.category = localizer.classes[number]
         self._place, self.threshold = place, threshold
 
     @property
@@ -118,19 +127,9 @@ class Prediction:
         return self._result._refined[self._place]
 
     @property
-    def category(self):
-        """The class as a Category: wnid and label."""
-        return self._localizer.classes[self.number]
-
-    @property
     def refined_map(self):
         """float32 [h', w'], unscaled: the class map as heat map and box are made of it, refined where the localizer refines."""
         return self._refined
-
-    @property
-    def name(self):
-        """The first of the label's synonyms, and more where another class of the network is called so, too."""
-        return self._localizer.names[self.number]
 
     @property
     def caption(self):
@@ -140,48 +139,48 @@ class Prediction:
     @property
     def input_heat_map(self):
         """float32 [side, side] in [0, 1]: the class map as large as the network's input, from which the box is drawn."""
-        return self._result._input_heat_maps[self._place]
+        return self._result._scaling.heat_maps(self._refined)
 
-    @kept_property
+    @property
     def heat_map(self):
-        """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid (that of the walk, where maps are refined)."""
+        """float32 in [0, 1]: as large as the picture where that was asked for (`full_size`), else the network's grid (that of the
+        walk, where maps are refined). This, the larger maps and the mask are made anew each time: a result that is kept is small."""
         if self._full_size:
             return self.full_heat_map
-        return self._localizer.scaled(self._refined)
+        return self._result._scaling.scaled(self._refined)
 
-    @kept_property
+    @property
     def full_heat_map(self):
         """float32 [H, W] in [0, 1], as large as the picture."""
-        return self._localizer.scaled(ops.upsample(self._refined, self._result.size))
+        return self._result._scaling.scaled(ops.upsample(self._refined, self._result.size))
 
     @kept_property
     def box(self):
         """(x0, y0, x1, y1), half-open: around the largest segment above the threshold (section 3.2), or as the localizer's rule says.
 
         The peak may lie outside the largest segment; the rule "peak" takes the one that holds it."""
-        if self._localizer.rule != "authors" and self.threshold == self._result._threshold:
-            return tuple(self._result._boxes[self._place])
-        # The authors' take long: no others than this one.
-        (box,) = RULES[self._localizer.rule](self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)
-        return tuple(box.tolist())
+        box, _ = self._result._located[self._place]
+        if box is not None and self.threshold == self._result._threshold:
+            return box
+        rule = RULES[self._result._scaling.rule]
+        return tuple(rule(self.input_heat_map[None], self.class_map[None], self._result.size, self.threshold)[0].tolist())
 
-    @kept_property
+    @property
     def peak(self):
         """(x, y): the pixel where the heat map has its maximum."""
-        y, x = np.unravel_index(self.input_heat_map.argmax(), self.input_heat_map.shape)
-        return self._pixel(x, y)
+        return self._result._located[self._place][1]
 
     @kept_property
     def boxes(self):
         """Every segment above the threshold, largest first: `ops.Segment`s with box, area, peak and value."""
         height, width = self._result.size
-        side = self._localizer.viewing.size
+        side, pixel = self._result._scaling.side, self._result._pixel
         cell = width * height / side ** 2
         return [ops.Segment(tuple(to_picture([one.box], (side, side), height, width)[0].tolist()),
-                            max(1, round(one.area * cell)), self._pixel(*one.peak), one.value)
+                            max(1, round(one.area * cell)), pixel(*one.peak), one.value)
                 for one in ops.segments(self.input_heat_map, self.threshold)]
 
-    @kept_property
+    @property
     def mask(self):
         """bool [H, W], as large as the picture: where the heat map is above the threshold."""
         heat_map = self.full_heat_map
@@ -198,12 +197,6 @@ class Prediction:
         """`boxes`, in pixels of the result's `picture`."""
         shown = self._result.in_picture
         return [one._replace(box=tuple(shown(one.box)), peak=tuple(shown(one.peak))) for one in self.boxes]
-
-    def _pixel(self, x, y):
-        """The picture's pixel under the middle of one of the input's."""
-        height, width = self._result.size
-        side = self._localizer.viewing.size
-        return int((x + 0.5) * width / side), int((y + 0.5) * height / side)
 
     def _repr_png_(self):
         return ops.encode_png(self.overlay())

@@ -39,3 +39,15 @@ def interrupted_without_traceback():
 quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 with interrupted_without_traceback(), nothing_said() if quiet else contextlib.nullcontext():
     import tensorflow as tf  # noqa: F401
+
+_process = None  # that has computed
+
+
+def refuse_fork():
+    """RuntimeError in a process that was forked from one that had computed: TensorFlow would wait for threads that are not there."""
+    global _process
+    _process = _process or os.getpid()
+    if os.getpid() != _process:
+        raise RuntimeError(f"TensorFlow has computed in process {_process}, from which this one was forked, and cannot do so here: start "
+                           "processes by multiprocessing.get_context('spawn') (mp_context= of ProcessPoolExecutor; gunicorn without "
+                           "--preload), and load the network in each")

@@ -1,10 +1,11 @@
 """Tensors that callers give, checked: a ValueError names the argument that cannot be taken."""
 
-from .quiet_tensorflow import tf
+from .quiet_tensorflow import refuse_fork, tf
 
 
 def real_tensor(values, name):
     """The values as a tensor of real numbers."""
+    refuse_fork()
     try:
         tensor = tf.convert_to_tensor(values)
     except Exception as error:  # lists of unequal lengths, None, objects: each has an error of its own

@@ -91,7 +91,8 @@ def _probabilities(colours, deviation):
     for number in range(0, len(OFFSETS), 2):
         here, there = overlaps[number], overlaps[number + 1]
         distance = np.square(scaled[:, *here] - scaled[:, *there]).sum(axis=0)
-        affinities[number, *here] = affinities[number + 1, *there] = np.exp(-distance)
+        with np.errstate(under="ignore"):  # colours that have nothing to do with one another
+            affinities[number, *here] = affinities[number + 1, *there] = np.exp(-distance)
     total = affinities.sum(axis=0)
     lonely = total < LEAST
     if lonely.any():
@@ -99,7 +100,8 @@ def _probabilities(colours, deviation):
         for number, here in enumerate(overlaps):
             affinities[number, *here][lonely[here]] = 1
         total = np.maximum(affinities.sum(axis=0), LEAST)
-    affinities /= total
+    with np.errstate(under="ignore"):
+        affinities /= total
     return affinities
 
 

@@ -104,7 +104,7 @@ class Foreign:
         array = self.left.pop(name)
         if array.dtype.kind != "f":
             raise InputError(f"{name} holds {array.dtype}, not floating-point numbers")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             array = np.array(np.asarray(array).transpose(order), np.float32, order="C")
         check_numbers(name, array)
         return array

@@ -70,8 +70,9 @@ def save(path, weights, dtype="float16"):
     that `load` would refuse: no file is then written over.
     """
     check_name(path)
-    arrays = {name: np.asarray(tensor, dtype if np.ndim(tensor) > 1 else np.float32)
-              for name, tensor in weights.tensors.items()}
+    with np.errstate(over="ignore", under="ignore"):
+        arrays = {name: np.asarray(tensor, dtype if np.ndim(tensor) > 1 else np.float32)
+                  for name, tensor in weights.tensors.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise InputError(f"{name} is not finite as {array.dtype}; {path} was not written")
