@@ -1,5 +1,9 @@
 """Pictures: what they are of, where their boxes are, and how they reach a network."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("metrics", "nets", "ops", "weights")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -1,5 +1,9 @@
 """A network, score maps or guesses on a data set: figures, and how sure they are."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("localization", "metrics", "nets", "ops", "weights")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -1,5 +1,9 @@
 """What `localize.py` is made of."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("localization", "metrics", "nets", "ops", "weights")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

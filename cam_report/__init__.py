@@ -1,5 +1,9 @@
 """report.html: pictures, maps, boxes and figures on one page."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("metrics", "ops")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -1,5 +1,9 @@
 """What `train_loop.py` is made of: a run's settings, folder, data and checkpoints."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("localization", "metrics", "nets", "ops", "weights")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -7,6 +7,10 @@
         print(found.label, found.wnid, found.probability, found.box, found.peak)
 """
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("metrics", "nets", "ops", "weights")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -1,5 +1,7 @@
 """What is found in one picture."""
 
+import os
+
 import numpy as np
 
 import ops
@@ -14,7 +16,7 @@ from .sources import describe, read
 class Result:
     """One picture's classes: a sequence of Predictions. It can be kept and pickled: it holds words and small arrays, no network.
 
-    source   what was given: a path, an image, an array
+    source   what was given: a path, an image, an array; behind a pickle, of all but a path, its pixels or its file's bytes
     size     (height, width) of the upright picture; None when it could not be read
     error    None, or the exception that says why it could not be read
     """
@@ -29,6 +31,11 @@ class Result:
         # Copies: a part of its batch's array would keep all of that.
         self._class_maps, self._colours = np.array(maps.maps), maps.colours
         self._scaling = Scaling(localizer.side, localizer.scale, localizer.refine, localizer.rule)
+
+    def __getstate__(self):
+        """What is pickled: of a source that is no path what was taken of it, since an open file cannot be."""
+        by_path = isinstance(self.source, (str, os.PathLike))
+        return self.__dict__ | ({} if by_path else {"source": describe(self.source) if self._taken is None else self._taken})
 
     @kept_property
     def _refined(self):

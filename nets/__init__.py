@@ -1,5 +1,9 @@
 """The networks: each ends in global average pooling and one linear layer."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("ops")
+
 from ops.lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, {

@@ -16,7 +16,7 @@ from PIL import Image
 import localization
 import nets
 import ops
-from cam_base import InputError, Preprocessing
+from cam_base import Preprocessing
 
 from coloured import CLASSES, Colours
 
@@ -65,7 +65,8 @@ def test_a_forked_process_is_told_to_be_spawned(localizer):
 def test_a_process_that_is_forked_before_tensorflow_computes_may_do_so():
     code = ("import multiprocessing, numpy as np\nfrom ops.quiet_tensorflow import tf\nimport ops\n"
             "def work(): assert (ops.gap(np.ones((1, 2, 2, 3), np.float32)).numpy() == 1).all()\n"
-            "process = multiprocessing.get_context('fork').Process(target=work)\nprocess.start()\nprocess.join(60)\nassert process.exitcode == 0")
+            "process = multiprocessing.get_context('fork').Process(target=work)\nprocess.start()\nprocess.join(60)\n"
+            "assert process.exitcode == 0")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -88,7 +89,12 @@ def everything(found):
 def test_results_and_predictions_come_back_from_a_pickle(rule, touched, tmp_path):
     localizer = localization.Localizer(Colours(), CLASSES, PLAIN, refine=3, refine_grid=20, boxes=rule)
     Image.fromarray(PICTURE).save(tmp_path / "a.png")
-    for source in (PICTURE, tmp_path / "a.png", Image.fromarray(PICTURE)):
+    with open(tmp_path / "a.png", "rb") as file:
+        check_pickled(localizer, [PICTURE, tmp_path / "a.png", Image.fromarray(PICTURE), file], touched)
+
+
+def check_pickled(localizer, sources, touched):
+    for source in sources:
         result = localizer(source, full_size=True)
         if touched:
             list(map(everything, result))
@@ -105,14 +111,17 @@ def test_a_result_is_read_in_a_process_without_a_network(localizer, tmp_path):
     (tmp_path / "result").write_bytes(pickle.dumps(result))
     code = ("import pickle, sys\nwith open(sys.argv[1], 'rb') as file:\n    result = pickle.load(file)\n"
             "print([(found.label, found.probability, found.box, found.peak) for found in result])")
-    printed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "result")], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "result")], cwd=ROOT, capture_output=True, text=True,
+                             check=True).stdout
     assert printed.strip() == str([(found.label, found.probability, found.box, found.peak) for found in result])
 
 
 def test_an_error_comes_back_from_a_pickle(localizer, tmp_path):
-    (result,) = localizer.stream([tmp_path / "none.png"])
-    again = pickle.loads(pickle.dumps(result))
-    assert isinstance(again.error, InputError) and str(again.error) == str(result.error) and len(again) == 0
+    (tmp_path / "no_picture").write_bytes(b"none")
+    with open(tmp_path / "no_picture", "rb") as file:
+        for result in localizer.stream([tmp_path / "none.png", np.zeros((3, 4)) - 1, file]):
+            again = pickle.loads(pickle.dumps(result))
+            assert type(again.error) is type(result.error) and str(again.error) == str(result.error) and len(again) == 0
 
 
 def test_kept_results_are_small(tmp_path):
@@ -159,7 +168,8 @@ def raising():
     np.seterr(**before)
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": "max", "refine": 20}, {"crops": 10}, {"boxes": "authors"}, {"boxes": "peak"}, {"crops": 2}])
+@pytest.mark.parametrize("options", [{}, {"scale": "max", "refine": 20}, {"crops": 10}, {"boxes": "authors"}, {"boxes": "peak"},
+                                     {"crops": 2}])
 def test_numpy_may_raise_at_every_rounding(raising, options, tmp_path):
     config = {"name": "resnet", "depth": 26, "width": 8, "stem": "3x3/2", "output_stride": 8}
     localizer = localization.Localizer(nets.build(config, 3), CLASSES, PLAIN, **options)

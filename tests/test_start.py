@@ -114,3 +114,35 @@ def test_tab_completes_what_is_not_loaded_yet():
     import ops
     complete = rlcompleter.Completer({"ops": ops, "localization": localization}).attr_matches
     assert complete("ops.class_a") == ["ops.class_activation_maps("] and "localization.load(" in complete("localization.lo")
+
+
+@pytest.mark.parametrize("room", ["localization", "metrics", "nets", "weights", "cam_data", "cam_report", "cam_evaluation",
+                                  "cam_localization", "cam_training"])
+@pytest.mark.parametrize("imported_before", [False, True])
+def test_a_users_file_that_bears_a_rooms_name_is_named_before_it_is_run(room, imported_before, tmp_path):
+    (tmp_path / "ops.py").write_text("print('theirs')\n")
+    before = "import ops\n" if imported_before else ""
+    (tmp_path / "program.py").write_text(f"import sys\n{before}sys.path.append(sys.argv[1])\n"
+                                         f"try:\n    import {room}\nexcept ImportError as error:\n    print(error)\n")
+    ran = subprocess.run([sys.executable, tmp_path / "program.py", ROOT], capture_output=True, text=True, check=True)
+    wanted = f"`import ops` finds {tmp_path / 'ops.py'}, where {os.path.join(ROOT, 'ops')} is needed: give that file another name"
+    assert ran.stdout.removeprefix("theirs\n" * imported_before).startswith(wanted) and ran.stdout.count("\n") == 1 + imported_before
+
+
+@pytest.mark.parametrize("name", ["nets", "weights", "metrics"])
+def test_rooms_that_are_imported_late_are_looked_for_at_once(name, tmp_path):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('theirs')\n")
+    ran = subprocess.run([sys.executable, "-c", "import localization"], cwd=tmp_path, capture_output=True, text=True,
+                         env=os.environ | {"PYTHONPATH": ROOT})
+    assert f"ImportError: `import {name}` finds {tmp_path / name}.py" in ran.stderr
+
+
+def test_folders_and_files_that_bear_names_of_parts_do_no_harm(tmp_path):
+    """A folder of the user's without code, and files called as the parts of the rooms are."""
+    for name in ("weights", "ops"):
+        (tmp_path / name).mkdir()
+    for name in ("boxes", "cam", "layers", "formats", "results", "rooms", "errors", "settings"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('theirs')\n")
+    code = (f"import sys; sys.path.append({ROOT!r}); import localization, metrics, cam_evaluation, weights\n"
+            "localization.Localizer, metrics.PxAP, cam_evaluation.Records")
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True).returncode == 0

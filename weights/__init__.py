@@ -1,5 +1,9 @@
 """Trained networks as files: this project's own, and the published ones it reads. No TensorFlow."""
 
+from cam_base import rooms
+
+rooms.refuse_namesakes("nets", "ops")
+
 from .as_said import load_as_said
 from .class_names import read_class_names, renamed
 from .formats import load, sha256
