@@ -9,6 +9,7 @@ import numpy as np
 import cam_base
 import cam_data
 import cam_evaluation
+import cam_localization
 import cam_report
 import localization
 import nets
@@ -16,7 +17,8 @@ import weights
 from cam_base import InputError, check_folder, check_new_file
 from cam_base.terminal import Table, counted, printable, progress, run_program, say, show, warn
 from cam_evaluation.settings import AUTO, CROSSFIT, parse_evaluate
-from localization.settings import PAPER_THRESHOLD
+from localization.boxes import RULES
+from localization.settings import PAPER_THRESHOLD, SCALES
 
 # Pictures of the training split by whose boxes --threshold auto chooses.
 THRESHOLD_ROWS = 1000
@@ -28,6 +30,8 @@ def main(arguments):
     settings = parse_evaluate(arguments)
     if settings.compare:
         return compare(settings, *settings.compare)
+    if settings.scores and not os.path.isdir(settings.scores):
+        raise InputError(f"--scores {settings.scores}: no such folder")
     nets.prepare_devices()  # before the data, of which some are decoded to be opened
     pictures = open_data(settings)
     check_folder(settings.out)
@@ -128,14 +132,32 @@ def evaluate_guesses(settings, pictures):
 
 
 def evaluate_scores(settings, pictures):
-    threshold = PAPER_THRESHOLD if settings.threshold is None else settings.threshold
-    scale = settings.scale or "min-max"
+    threshold, scale = boxes_of_scores(settings)
     notice = cam_evaluation.notice_scores(pictures, settings.report, threshold) if keeps_maps(settings, pictures) else None
     records, warnings, noticed = cam_evaluation.evaluate_score_maps(
         settings.scores, pictures, settings.boxes, threshold, scale, progress(len(pictures)), notice=notice)
     return Judged(records, warnings, [], {"weights": None, "scores": settings.scores} | about_boxes(settings.boxes, threshold, scale),
                   lambda folder, rows: cam_evaluation.draw_score_maps(
                       folder, records, rows, pictures, settings.scores, settings.boxes, threshold, scale), noticed)
+
+
+def boxes_of_scores(settings):
+    """(threshold, scale) of score maps: those that were given, else those of localize.py where it wrote them, else the usual ones; it is said."""
+    made, path = cam_localization.options_of_maps(settings.scores)
+    usual = {"threshold": PAPER_THRESHOLD, "scale": "min-max"}
+    good = {"threshold": lambda value: isinstance(value, float) and 0 <= value < 1, "scale": lambda value: value in SCALES}
+    found, said = {}, []
+    for name, called in (("threshold", "threshold"), ("scale", "map scale")):
+        given, own = getattr(settings, name), made.get(name)
+        found[name] = given if given is not None else own if good[name](own) else usual[name]
+        said.append(f"{called} {found[name]}" + (f" (of {path})" if given is None and good[name](own) else " (the usual one)" if given is None else ""))
+    if settings.boxes == "authors":
+        say(f"judging score maps of {settings.scores} by the authors' boxes")
+    else:
+        say(f"judging score maps of {settings.scores}: {', '.join(said)}")
+    if made.get("boxes") in RULES and made["boxes"] != settings.boxes:
+        say(f"their boxes in {path} are those of --boxes {made['boxes']}")
+    return found["threshold"], found["scale"]
 
 
 def evaluate_network(settings, pictures):

@@ -104,4 +104,4 @@ FORMS = [(find_list, open_list), (find_cifar, open_cifar), (_metadata, _open_met
 # Endings of the lists that each reads.
 READ = {open_list: (".csv", ".tsv"), open_cifar: (".bin", ".txt", ".html"), _open_metadata: (".txt",), _open_kit: (".txt", ".csv", ".mat", ".xml"),
         open_cls_loc: (".txt", ".csv", ".mat", ".xml"), open_cub: (".txt", "README"), open_coco: (".json",), open_voc: (".xml", ".txt")}
-LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")
+LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini", "README.md")

@@ -126,6 +126,51 @@ class PictureSet:
         return np.sort(np.lexsort((self.labels, places_in_class(self.labels)))[:count])
 
 
+def joined(parts, name):
+    """One PictureSet of several, {split: PictureSet}, in their order; names that stand in more than one begin with their split.
+
+    Raises InputError where some have boxes, or masks, and others none.
+    """
+    first, *others = parts.values()
+    for what in ("boxes", "masks", "draw"):
+        if len({getattr(part, what) is None for part in parts.values()}) > 1:
+            has, lacks = ([split for split, part in parts.items() if (getattr(part, what) is None) == none] for none in (False, True))
+            raise InputError(f"{name}: its split {has[0]} has {what} and its split {lacks[0]} has none: judge one of them")
+    categories = list(first.categories)
+    for part in others:
+        numbers = match_classes(categories, part.categories)
+        categories += [category for category, number in zip(part.categories, numbers) if number < 0]
+    every = [part.of_classes(categories) for part in parts.values()]
+    names = [own for part in every for own in part.names]
+    if len(set(names)) < len(names):
+        names = [f"{split}/{own}" for split, part in zip(parts, every) for own in part.names]
+    ends = np.cumsum([len(part) for part in every])
+
+    def part_of(row):
+        number = int(np.searchsorted(ends, row, side="right"))
+        return every[number], row - (ends[number] - len(every[number]))
+
+    def draw(row, epoch):
+        part, place = part_of(row)
+        return part.draw(place, epoch)
+
+    def masks(row):
+        part, place = part_of(row)
+        return part.masks(place)
+
+    def array(what, blank):
+        """A field of all rows: None where none has it, and `blank` where one has it not, or None where all must have it."""
+        found = [getattr(part, what) for part in every]
+        if all(one is None for one in found) or blank is None and any(one is None for one in found):
+            return None
+        return np.concatenate([np.full(len(part), blank) if one is None else one for one, part in zip(found, every)])
+
+    return replace(first, name=name, categories=categories, labels=np.concatenate([part.labels for part in every]),
+                   files=[file for part in every for file in part.files], ids=names, draw=first.draw and draw, masks=first.masks and masks,
+                   boxes=first.boxes and [boxes for part in every for boxes in part.boxes],
+                   excluded=array("excluded", False), sizes=array("sizes", None), clipped=array("clipped", 0))
+
+
 def places_in_class(labels):
     """Of each row, how many of its class are in front of it: int [rows]."""
     by_class = np.argsort(labels, kind="stable")

@@ -33,7 +33,7 @@ class EvaluateSettings(Looking):
                                "which is best on the other half", kind=threshold, least=0, below=1)
     data: str = option(None, "folder of a data set, whose form is seen by looking, or of the pictures of --kit or "
                        "--metadata; or 'synthetic'", metavar="FOLDER", group="data to judge by")
-    split: str = option("val", "which part of --data", choices=("train", "val"), group="data to judge by")
+    split: str = option("val", "which part of --data; all: whatever is there", choices=("train", "val", "all"), group="data to judge by")
     kit: str = option(None, "ILSVRC's CLS-LOC development kit, with --annotations, or Kaggle's lists (LOC_val_solution.csv), without", metavar="FOLDER",
                       group="data to judge by")
     annotations: str = option(None, "of --kit's validation pictures, ILSVRC2012_val_00000001.xml ...", metavar="FOLDER",
@@ -119,7 +119,7 @@ def _check(settings):
              "--data is needed, too: the folder of the pictures"),
             (settings.threshold in (AUTO, CROSSFIT) and (not judging or without_network or settings.boxes != "paper"),
              f"--threshold {settings.threshold} needs --data with boxes to choose by, a network, and --boxes paper"),
-            (auto and (settings.split == "train" or same(settings.metadata, settings.threshold_metadata)),
+            (auto and (settings.split != "val" or same(settings.metadata, settings.threshold_metadata)),
              "--threshold auto never chooses by the pictures that it judges: judge others, or give a number"),
             (auto and other_set and not settings.threshold_metadata,
              "--threshold auto needs pictures to choose by that are not judged: --threshold-metadata"),

@@ -11,7 +11,7 @@ from cam_base.files import OWN_MARK, is_utf8
 from cam_base.terminal import counted, say
 
 # Beside overlays; and what says what the pictures are, as that of the samples.
-NO_NEWS = ("localizations.json", "localizations.csv", "report.html", ".npy", "README.md")
+NO_NEWS = ("localizations.json", "localizations.csv", "report.html", ".npy", "README.md", "labels.csv")
 HEAD = 256  # bytes of a file, in which OWN_MARK is
 
 

@@ -22,6 +22,7 @@ CSV = "localizations.csv"
 REPORT = "report.html"
 LOCK = ".localize.lock"
 BETWEEN, END = b",\n", b"\n]}\n"
+LARGEST_HEAD = 1 << 20  # of what it says of how its entries were made
 LARGEST = 1 << 31  # bytes of a file that is gone on in
 COLUMNS = ("image", "width", "height", "error", "class", "wnid", "label", "probability", "x0", "y0", "x1", "y1",
            "peak_x", "peak_y")
@@ -158,6 +159,24 @@ def of_other_calls(settings, written):
         found += [place + name for name in sorted(left) if is_picture(name) and is_own(os.path.join(settings.out, place, name))
                   or place.startswith(FOLDERS["map"]) and name.endswith(".npy")]
     return found
+
+
+def options_of_maps(folder):
+    """(the options by which localize.py wrote the maps of a folder, its results file); ({}, None) where no results file says it.
+
+    folder  `<out>/maps/<k>`, beside whose `maps` localizations.json lies
+    """
+    above, name = os.path.split(os.path.dirname(os.path.realpath(folder)))
+    path = os.path.join(above, JSON)
+    if name != FOLDERS["map"] or not os.path.isfile(path):
+        return {}, None
+    try:
+        with open_regular(path) as file:
+            head = file.read(LARGEST_HEAD).decode(errors="replace")
+        run, _ = json.JSONDecoder().raw_decode(head.removeprefix('{"run": '))
+        return (run["options"], path) if isinstance(run["options"], dict) else ({}, None)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}, None
 
 
 def sweep(folders):
