@@ -71,7 +71,7 @@ def diverged(what, trainer, checkpoints):
 
 
 def validate(trainer, source, stop):
-    """Top-1 and top-5 accuracy of the network as it stands; None where it is asked to stop."""
+    """Top-1 accuracy of the network as it stands and, of more than five classes, top-5; None where it is asked to stop."""
     top1 = top5 = count = 0
     k = min(5, len(source.pictures.categories))
     for inputs, labels in source.viewing_batches(100):
@@ -82,7 +82,8 @@ def validate(trainer, source, stop):
             return None
     if not count:
         raise InputError(f"{source.pictures.name}: none of its pictures could be read")
-    return {"validation_top1": float(top1 / count), "validation_top5": float(top5 / count)}
+    found = {"validation_top1": float(top1 / count), "validation_top5": float(top5 / count)}
+    return found if len(source.pictures.categories) > k else {"validation_top1": found["validation_top1"]}
 
 
 def figures_of_epoch(trainer, seconds, before):

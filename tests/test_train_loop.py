@@ -471,3 +471,12 @@ def test_the_curves_of_a_run_are_those_of_its_log(finished, monkeypatch, tmp_pat
     cam_evaluation.report.draw_curves(str(tmp_path / "again.png"), curves)
     assert Image.open(tmp_path / "again.png").width == 600 * 2
     assert cam_training.training_curves(b"") == {}
+
+
+@pytest.mark.parametrize("classes, expected", [(2, {"validation_top1"}), (5, {"validation_top1"}), (6, {"validation_top1", "validation_top5"})])
+def test_of_five_classes_and_fewer_the_first_five_are_no_figure(classes, expected):
+    labels = np.zeros(4, int)
+    trainer = types.SimpleNamespace(guesses=lambda inputs, k: np.tile(np.arange(k), (4, 1)))
+    source = types.SimpleNamespace(pictures=types.SimpleNamespace(categories=list(range(classes))), viewing_batches=lambda batch: [(None, tf.constant(labels))])
+    found = train_loop.validate(trainer, source, types.SimpleNamespace(status=None))
+    assert set(found) == expected and found["validation_top1"] == 1
