@@ -14,6 +14,8 @@ from .picture_set import PictureSet, cut_box
 from .upright import upright_boxes
 
 FARTHEST = 1 << 20  # pixels from the corner of a picture
+# Of corners that were read as x, y, width, height far more boxes stick out than of any set of careless ones, and as corners hardly any do.
+TOO_MANY, HARDLY_ANY = 1 / 4, 1 / 50
 
 
 class Boxed(NamedTuple):
@@ -31,7 +33,7 @@ class Boxed(NamedTuple):
     size: tuple | None = None
 
 
-def boxed_set(source, name, pictures, categories, outside="refuse"):
+def boxed_set(source, name, pictures, categories, outside="refuse", sized=False):
     """A PictureSet with a row for each picture and each class that is on it, with all boxes of that class.
 
     Of a picture with one class the id is its name; of one with several, the name with the class in front of
@@ -41,11 +43,13 @@ def boxed_set(source, name, pictures, categories, outside="refuse"):
     source      what messages name
     pictures    Boxed, the classes of their objects indices into the categories
     outside     what is done with a box that is empty, or lies outside of its picture: "refuse" or "count"
-    raises      InputError for such a box, and where no picture has a box
+    sized       whether the data set says x, y, width and height of a box, and not its corners
+    raises      InputError for such a box, where no picture has a box, and where the boxes are in another unit or form than they are read in
     """
     files, labels, boxes, ids, sizes, clipped, lost = [], [], [], [], [], [], 0
     upright = upright_boxes(source, [picture.file for picture in pictures], [picture.size for picture in pictures],
                             [[box for _, box, _ in picture.objects] for picture in pictures])
+    _refuse_other_forms(source, *upright, sized)
     for picture, of_picture, size in zip(pictures, *upright):
         inside = {}
         for (label, _, was_cut), box in zip(picture.objects, np.asarray(of_picture).tolist()):
@@ -75,6 +79,23 @@ def boxed_set(source, name, pictures, categories, outside="refuse"):
     known = np.array(sizes, np.int64)[:, ::-1] if all(sizes) else None
     return PictureSet(name, categories, np.array(labels, np.int32), files, boxes, ids=_different(ids), sizes=known,
                       clipped=np.array(clipped, np.int64))
+
+
+def _refuse_other_forms(source, boxes, sizes, sized):
+    """InputError where the boxes are shares of the pictures' sides, or corners that were read as a corner and a size."""
+    found = [(*box, *(size or (0, 0))) for of_one, size in zip(boxes, sizes) for box in np.asarray(of_one).tolist()]
+    if not found:
+        return
+    x0, y0, x1, y1, width, height = np.array(found).T
+    if min(x0.min(), y0.min()) >= -1 and max(x1.max(), y1.max()) <= 2:  # shares, rounded outward, which miss 0 and 1 a little
+        raise InputError(f"{source}: its boxes are fractions of the pictures' sides: write them in pixels")
+    known = width > 0
+    out = known & ((x1 > width + 1) | (y1 > height + 1))
+    no_corners = known & ((x1 - x0 <= x0) | (y1 - y0 <= y0) | (x1 - x0 > width + 1) | (y1 - y0 > height + 1))
+    if sized and out.sum() > max(1, TOO_MANY * known.sum()) and no_corners.sum() <= HARDLY_ANY * known.sum():
+        raise InputError(f"{source}: of {counted(known.sum(), 'box')}, read as x, y, width and height, {out.sum()} stick out of their "
+                         "pictures, and read as the corners x0, y0, x1, y1 they fit: write their width and height, or, in a list, "
+                         "call four columns x0, y0, x1, y1")
 
 
 def outward(x0, y0, x1, y1):

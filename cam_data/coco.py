@@ -69,7 +69,7 @@ def open_coco(root, split, found):
     if crowds:
         say(f"{path}: left out {counted(crowds, 'crowd')} (iscrowd)")
     name = f"{os.path.basename(os.path.abspath(root))}/{split}"
-    return boxed_set(path, name, list(pictures.values()), categories, outside="count")
+    return boxed_set(path, name, list(pictures.values()), categories, outside="count", sized=True)
 
 
 def _json_files(root, folder):

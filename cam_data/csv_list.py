@@ -54,14 +54,12 @@ def open_list(root, split, path):
         say_once(f"{path}: columns that are not read: {', '.join(columns.not_read)}")
     names, numbers = classes_of(path, sorted({row[columns.label] for _, row in rows}))
     _refuse_several(path, columns, rows, names)
-    if columns.box:
-        _refuse_fractions(path, columns, rows)
     pictures, parts = _by_picture(path, columns, rows, numbers)
     find = _Finder(path)
     chosen = [pictures[file]._replace(file=find(file)) for file in _of_split(path, parts, split)]
     name, categories = f"{os.path.basename(folder)}/{split}", [Category(None, name) for name in names]
     if columns.box:
-        return boxed_set(path, name, chosen, categories)
+        return boxed_set(path, name, chosen, categories, sized=columns.sized)
     if not any(os.path.exists(picture.file) for picture in chosen):
         raise InputError(f"{chosen[0].file}: no such picture, nor any other of {path}")
     return PictureSet(name, categories, np.array([picture.objects[0][0] for picture in chosen], np.int32),
@@ -130,38 +128,21 @@ def _plain(path, number, file):
     return plain
 
 
-def _numbers(row, columns):
-    """The four numbers of a row's box; ValueError where they are none."""
-    cells = [row[name] for name in columns.box]
-    if len(cells) == 1:
-        cells = re.sub(r"[\[\](){},;]", " ", cells[0]).split()
-    values = [float(cell) for cell in cells]
-    if len(values) != 4:
-        raise ValueError
-    return values
-
-
 def _box(path, number, row, columns):
+    cells = [row[name] for name in columns.box]
+    if not "".join(cells).strip():
+        raise InputError(f"{path}, line {number}: {row[columns.file]} has no box: in a list with boxes every row has one, so leave out "
+                         "this row, or the columns of boxes")
     try:
-        x0, y0, x1, y1 = _numbers(row, columns)
+        if len(cells) == 1:
+            cells = re.sub(r"[\[\](){},;]", " ", cells[0]).split()
+        x0, y0, x1, y1 = map(float, cells)
         x0, y0, x1, y1 = outward(x0, y0, x0 + x1, y0 + y1) if columns.sized else outward(x0, y0, x1, y1)
     except ValueError:  # far away, too
         raise InputError(f"{path}, line {number}: {', '.join(row[name] for name in columns.box)[:80]} are no box") from None
     if not (x0 < x1 and y0 < y1):
         raise InputError(f"{path}, line {number}: the box {x0}, {y0}, {x1}, {y1} is empty")
     return [x0, y0, x1, y1]
-
-
-def _refuse_fractions(path, columns, rows):
-    """InputError where boxes are shares of the picture's sides: as pixels, each would be the picture's first."""
-    values = []
-    for _, row in rows:
-        try:
-            values += _numbers(row, columns)
-        except ValueError:
-            return  # `_box` names the line
-    if all(0 <= value <= 1 for value in values) and any(value % 1 for value in values):
-        raise InputError(f"{path}: {', '.join(columns.box)} are fractions of the pictures' sides: write them in pixels")
 
 
 def _size(path, number, row, columns):

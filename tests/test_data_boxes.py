@@ -210,7 +210,10 @@ def test_what_is_wrong_is_one_line(tmp_path, write, message):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"images": 3}, "no list of images"), ({"images": []}, "annotation 1 is of an image"), ({"annotations": [{"image_id": 7, "category_id": 18}]}, "no bbox"),
+    ({"images": 3}, "no list of images"),
+    ({"annotations": [{"image_id": 7, "category_id": 18, "bbox": [0.25, 0.5, 0.5, 0.50001]}]}, "its boxes are fractions of the pictures' sides"),
+    ({"annotations": [{"image_id": 7, "category_id": 18, "bbox": box} for box in ([24, 2, 36, 20], [3, 14, 12, 28], [1, 2, 3, 4])]},
+     "of 3 boxes, read as x, y, width and height, 2 stick out of their pictures, and read as the corners x0, y0, x1, y1 they fit"), ({"images": []}, "annotation 1 is of an image"), ({"annotations": [{"image_id": 7, "category_id": 18}]}, "no bbox"),
     ({"annotations": [{"image_id": 7, "category_id": 18, "bbox": [1, 2, float("nan"), 3]}]}, "no bbox"),
     ({"annotations": [{"image_id": 7, "category_id": 18, "bbox": [1, 2, -3, 3]}]}, "no bbox"),
     ({"annotations": [{"image_id": [7], "category_id": 18, "bbox": [1, 2, 3, 3]}]}, "annotation 1 is of an image"),

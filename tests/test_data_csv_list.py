@@ -1,5 +1,6 @@
 """Lists of pictures: file,label, with boxes and splits or without."""
 
+import csv
 import unicodedata
 
 import numpy as np
@@ -63,7 +64,9 @@ def test_decimals_of_a_box_are_rounded_outward(tmp_path):
     ("file,label,x0,y0,x1,y1\na.png,cat,a,5,5,9\n", "are no box"), ("file,label,x0,y0,x1,y1\na.png,cat,nan,5,5,9\n", "are no box"),
     ("file,label,split\na.png,cat,whatever\n", "of the split 'whatever'"), ("file,label,x0,y0,x1,y1,split\n00.png,cat,90,90,99,99,train\n", "lies outside of its 40 x 30"),
     ("file," + "a" * 4085 + ",labels\na.png,b,cat\n", "must name the columns file and label"), ("file,breed\na.png,cat\n", "must name the columns file and label; it names file, breed"),
-    ("file,label,xmin,ymin,xmax,ymax\na.png,cat,0.1,0.2,0.5,1\n", "xmin, ymin, xmax, ymax are fractions of the pictures' sides"),
+    ("file,label,xmin,ymin,xmax,ymax\na.png,cat,0.1,0.2,0.5,1\n", "its boxes are fractions of the pictures' sides"),
+    ("file,label,x0,y0,x1,y1\na.png,cat,-0.0002,0.2,0.5,1.0004\na.png,cat,0,0,1,1\n", "its boxes are fractions of the pictures' sides"),
+    ("file,label,x,y,width,height\na.png,cat,10,10,5,5\na.png,dog, , ,,\n", "line 3: a.png has no box"),
     ("file,label,bbox\na.png,cat,1 2 3\n", "1 2 3 are no box"), ("file,label,x,y,w,h\na.png,cat,1,2,0,4\n", "is empty"),
     ("file,label,x0,y0,x1,y1,width,height\na.png,cat,1,2,3,4,a,5\n", "a x 5 is no picture's size"),
     ("file,label,split\na.png,cat,train\na.png,cat,val\n", "line 3: a.png is of another split"), ("name,class\na.png,cat\n", "must name the columns file and label")])
@@ -111,6 +114,29 @@ def test_boxes_by_every_name_that_their_columns_are_known_by(tmp_path, capsys, h
     found = open_set(str(tmp_path / "set"), "train")
     assert [box.tolist() for box in found.boxes] == [[[1, 2, 10, 20]]] and found.ids == ["00.png"] and found.categories[0].label == "cat"
     assert "not read" not in capsys.readouterr().out
+
+
+# As x, y, width and height, 24 + 36 is beyond 40, as corners all fit.
+CORNERS = [[24, 2, 36, 20], [3, 14, 12, 28], [22, 16, 39, 30], [1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("head", ["file,label,bbox", "file,label,x,y,width,height"])
+def test_corners_in_columns_of_width_and_height_are_refused(tmp_path, head):
+    pictures(tmp_path / "set", len(CORNERS))
+    rows = [(f"{number:02}.png", "cat", *([str(box)] if head.endswith("bbox") else box), "train") for number, box in enumerate(CORNERS)]
+    with open(tmp_path / "set" / "boxes.csv", "w", newline="") as file:
+        csv.writer(file).writerows([[*head.split(","), "split"], *rows])
+    with pytest.raises(InputError, match="of 4 boxes, read as x, y, width and height, 3 stick out of their pictures, and read as the corners"):
+        open_set(str(tmp_path / "set"), "train")
+
+
+def test_boxes_of_width_and_height_that_stick_out_are_cut(tmp_path):
+    """Most do, but as corners they are none: 30 is less than 35."""
+    pictures(tmp_path / "set", 3)
+    (tmp_path / "set" / "boxes.csv").write_text("file,label,split,x,y,w,h\n00.png,cat,train,35,2,30,20\n01.png,cat,train,36,2,12,20\n"
+                                                "02.png,cat,train,1,2,3,4\n")
+    found = open_set(str(tmp_path / "set"), "train")
+    assert [box.tolist() for box in found.boxes] == [[[35, 2, 40, 22]], [[36, 2, 40, 22]], [[1, 2, 4, 6]]]
 
 
 def test_other_columns_are_named_and_an_index_is_none(tmp_path, capsys):
