@@ -5,6 +5,7 @@ output size. Keep the batch size fixed: fill the last batch up.
 """
 
 from .arguments import height_width
+from .compiled import compiled
 from .heatmap import (
     extremes,
     interpolation_matrix,
@@ -47,7 +48,7 @@ def heat_maps(features, kernel, classes, size):
     returns   [N, k, H, W], float32 in [0, 1]; all NaN for a map that is not finite
     raises    ValueError when shapes or the size do not fit, or a class is out of range
     """
-    return _compiled_heat_maps(*_checked(features, kernel, classes), height_width(size))
+    return _compiled_heat_maps(*_checked(features, kernel, classes), size=height_width(size))
 
 
 def _checked(features, kernel, classes):
@@ -59,7 +60,7 @@ def _checked(features, kernel, classes):
         raise ValueError(f"features of {features.shape[3]} channels do not fit "
                          f"a kernel for {kernel.shape[0]}")
     if classes is None:
-        return features, kernel, None
+        return features, kernel
     classes = real_tensor(classes, "classes")
     if not classes.dtype.is_integer or not classes.shape.is_compatible_with([features.shape[0], None]):
         raise ValueError(f"classes must be integers [{features.shape[0]}, k]; "
@@ -72,7 +73,7 @@ def _checked(features, kernel, classes):
     return features, kernel, tf.cast(classes, tf.int32)
 
 
-def _class_maps(features, kernel, classes):
+def _class_maps(features, kernel, classes=None):
     features, kernel = tf.cast(features, tf.float32), tf.cast(kernel, tf.float32)
     if classes is None:
         return tf.einsum("nyxc,ck->nkyx", features, kernel)
@@ -81,14 +82,12 @@ def _class_maps(features, kernel, classes):
     return tf.einsum("nyxc,cnk->nkyx", features, tf.gather(kernel, classes, axis=1))
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _compiled_maps(features, kernel, classes):
-    return _class_maps(features, kernel, classes)
+_compiled_maps = compiled(_class_maps)
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _compiled_heat_maps(features, kernel, classes, size):
-    maps = _class_maps(features, kernel, classes)
+@compiled
+def _compiled_heat_maps(*tensors, size):
+    maps = _class_maps(*tensors)
     # Minimum and maximum are found among the few samples where they can lie,
     # and the small map is scaled by them: the large one is written only once.
     rows, columns = (interpolation_matrix(old, new)[interval_ends(old, new)]

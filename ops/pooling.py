@@ -1,5 +1,6 @@
 """From a map of features to one number per channel."""
 
+from .compiled import compiled
 from .quiet_tensorflow import tf
 from .tensors import features_tensor
 
@@ -20,7 +21,7 @@ def gap(features):
     return _compiled_gap(features_tensor(features))
 
 
-@tf.function(jit_compile=True, autograph=False)
+@compiled
 def _compiled_gap(features):
     return tf.reduce_mean(tf.cast(features, tf.float32), axis=(1, 2))
 

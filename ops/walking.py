@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from .arguments import real, real_array, shown, whole
+from .compiled import compiled
 from .heatmap import upsample
 from .overlays import rgb
 from .quiet_tensorflow import tf
@@ -69,8 +70,8 @@ def random_walk(maps, colours, steps=STEPS, deviation=DEVIATION):
         raise ValueError(f"maps must be [k, h, w], none of them zero; their shape is {maps.shape}")
     # Hundreds of small steps for one picture: a GPU would be asked for each of them.
     with tf.device("CPU:0"):
-        return _walk_of(len(maps), side)(tf.constant(upsample(maps, side)), tf.constant(_probabilities(_lab(colours) / 100, deviation)),
-                                         tf.constant(steps, tf.int32)).numpy()
+        return _walk(tf.constant(upsample(maps, side)), tf.constant(_probabilities(_lab(colours) / 100, deviation)),
+                     tf.constant(steps, tf.int32)).numpy()
 
 
 def _lab(colours):
@@ -111,13 +112,7 @@ def _overlaps(side):
     return [tuple(slice(max(0, -step), max(0, side - max(0, step))) for step in offset) for offset in OFFSETS]
 
 
-@functools.lru_cache(maxsize=64)
-def _walk_of(count, side):
-    """`_walk` for so many maps of that side, called without TensorFlow's search for it, which takes a tenth of the walk."""
-    return _walk.get_concrete_function(*(tf.TensorSpec([number, side, side]) for number in (count, len(OFFSETS))), tf.TensorSpec([], tf.int32))
-
-
-@tf.function(jit_compile=True, autograph=False)
+@compiled
 def _walk(maps, probabilities, steps):
     # Loops, not 32 terms written out: XLA takes half a minute to compile those, and saves a few milliseconds.
     offsets = tf.constant(np.array(OFFSETS) + REACH, tf.int32)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops import class_activation_maps, gap, heat_maps, normalise, upsample
-from ops.cam import _compiled_heat_maps, _compiled_maps
+from ops import cam, class_activation_maps, gap, heat_maps, normalise, upsample
 
 DTYPES = (tf.float32, tf.bfloat16, tf.float16)
 CLASSES = [[0, 3], [6, 6], [2, 5]]
@@ -119,25 +118,17 @@ def test_works_inside_a_function_of_unknown_batch_size(dtype):
         assert tf.convert_to_tensor(by_kernel).shape == kernel.shape
 
 
-def test_is_compiled_by_xla_once_per_shape():
+def test_is_compiled_once_per_shape(monkeypatch):
+    traced, class_maps = [], cam._class_maps
+    monkeypatch.setattr(cam, "_class_maps", lambda *tensors: traced.append(1) or class_maps(*tensors))
     features, kernel, _ = random_layer(channels=11)
-
-    def traces():
-        return np.array([compiled.experimental_get_tracing_count()
-                         for compiled in (_compiled_maps, _compiled_heat_maps)])
-
-    before = traces()
     for call, kind in enumerate((np.int32, np.int64, np.int32)):
         classes = (np.array(CLASSES) + call).astype(kind) % 7
-        class_activation_maps(features + call, kernel * call, classes)
         heat_maps(features + call, kernel * call, classes, [np.int64(15), 15])
-    assert (traces() - before).tolist() == [1, 1]
+    assert len(traced) == 1
     heat_maps(features[:2], kernel, CLASSES[:2], (15, 15))
     heat_maps(features, kernel, CLASSES, (15, 16))
-    assert (traces() - before).tolist() == [1, 3]
-    for compiled, rest in ((_compiled_maps, ()), (_compiled_heat_maps, ((4, 4),))):
-        concrete = compiled.get_concrete_function(features, tf.constant(kernel), None, *rest)
-        assert concrete.function_def.attr["_XlaMustCompile"].b
+    assert len(traced) == 3
 
 
 @pytest.mark.parametrize("change, message", [

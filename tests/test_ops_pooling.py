@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from ops import gap, gmp
-from ops.pooling import _compiled_gap
 
 DTYPES = (tf.float32, tf.bfloat16, tf.float16)
 # Two channels of one picture, 2 x 2 positions.
@@ -48,11 +47,6 @@ def test_gmp_sends_its_gradient_to_the_maximum_and_shares_it_between_equals():
         tape.watch(features)
         loss = tf.reduce_sum(gmp(features))
     np.testing.assert_array_equal(tape.gradient(loss, features), [[[[0, 0.5], [1, 0.5]]]])
-
-
-def test_gap_is_compiled_by_xla():
-    concrete = _compiled_gap.get_concrete_function(tf.TensorSpec([2, 3, 3, 4]))
-    assert concrete.function_def.attr["_XlaMustCompile"].b
 
 
 @pytest.mark.parametrize("pool", (gap, gmp))
