@@ -1,4 +1,4 @@
-"""Kernels that XLA compiles, each combination of shapes for itself: how often, from where they may be called, and that TensorFlow is content."""
+"""Kernels that XLA compiles, each combination of shapes for itself: how often, from where they are called, and without a warning."""
 
 import logging
 import threading
