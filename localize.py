@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import sys
 
 import numpy as np
@@ -15,7 +14,7 @@ import ops
 import weights
 from cam_base import InputError, classes_called, nearest_names
 from cam_base.settings import without_defaults
-from cam_base.terminal import Table, Terminated, counted, progress, run_program, say, show, warn
+from cam_base.terminal import Table, Terminated, command_line, counted, progress, run_program, say, show, warn
 from cam_base.threads import in_order
 from cam_localization.settings import JSON, STANDARD_OUTPUT, parse_localize
 
@@ -101,7 +100,7 @@ def serve(settings):
     localizer = localization.load(settings.weights, **settings.localizer_options())
     classes = asked_classes(localizer, settings.classes)
     localizer(np.zeros((64, 64, 3), np.uint8), settings.top, classes)  # compiles: nobody waits for it later
-    about = cam_report.About(rules=[settings.rule], commands=[shlex.join(sys.argv)],
+    about = cam_report.About(rules=[settings.rule], commands=[command_line(*sys.argv)],
                              settings=[("weights", weights.resolve(settings.weights)), ("classes", len(localizer.classes)), ("device", device)])
     page = cam_localization.page_to_serve("Where a network sees its classes", about)
     cam_localization.serve(cam_localization.Server(
@@ -119,7 +118,7 @@ def report_page(settings, pictures, names):
 def about_page(settings, localizer, run):
     """What that page says besides its pictures."""
     options = run["options"]
-    return cam_report.About(rules=[settings.rule], commands=[shlex.join(sys.argv)],
+    return cam_report.About(rules=[settings.rule], commands=[command_line(*sys.argv)],
                             settings=list(without_defaults({name: value for name, value in (run | options).items() if name != "options"}, type(settings)).items()))
 
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 import sys
 import time
 
@@ -16,7 +15,7 @@ import localization
 import nets
 import weights
 from cam_base import InputError, check_folder
-from cam_base.terminal import counted, run_program, say, warn
+from cam_base.terminal import command_line, counted, run_program, say, warn
 from cam_training import parse
 
 # The network after the last epoch, and after that whose validation top-1 accuracy is highest, of equals the first.
@@ -241,7 +240,7 @@ def run_on(devices, device, settings, resumed, dry_run):
         examples = cam_training.Examples(settings, validation)
         stopped = train(trainer, *sources, checkpoints, log, examples, devices)
         if stopped:
-            say(f"stopped; go on with: python train_loop.py --resume {shlex.quote(settings.out)}")
+            say(f"stopped; go on with: python train_loop.py --resume {command_line(settings.out)}")
             return stopped
         report(settings, validation, cam_training.training_curves(trainer.log.numpy()) | cam_training.schedule(trainer), examples)
         say_what_next(settings)

@@ -75,6 +75,10 @@ def locked(path, taken, stays=True):
                                 os.unlink(path)
                     return
     finally:
+        if not stays and not fcntl:
+            # Windows removes no file that is open, be it another process's that holds it by now.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         _remove_empty(made)
 
 
@@ -166,7 +170,7 @@ def check_folder(path):
 def _missing(path):
     """The folder `path` and those above it, as far as they are not there yet, the innermost first."""
     folders, folder = [], os.path.abspath(path)
-    while not os.path.lexists(folder):
+    while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # there may be no drive Z:
         folders.append(folder)
         folder = os.path.dirname(folder)
     return folders

@@ -1,5 +1,6 @@
 """Files on disk that grow, and are whole at every moment."""
 
+import codecs
 import json
 import os
 
@@ -71,11 +72,15 @@ class Growing:
 
 
 class Printed:
-    """As Growing, on a stream of text: what is behind the entries comes at the end, whatever ends them."""
+    """As Growing, of JSON on a stream of text: what is behind the entries comes at the end, whatever ends them.
+
+    A stream of another encoding than UTF-8, as pipes are on Windows, gets ASCII, with other letters as JSON's \\uXXXX.
+    """
 
     def __init__(self, stream, begin=b"", between=b"", end=b""):
         self.begin, self.between, self.end, self.begun = begin, between, end, False
         self.stream = stream
+        self.utf_8 = codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
 
     def __enter__(self):
         return self
@@ -86,7 +91,8 @@ class Printed:
             self.begun = True
 
     def _print(self, data):
-        self.stream.write(data.decode(errors="replace"))
+        text = data.decode(errors="replace")
+        self.stream.write(text if self.utf_8 else "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text))
         self.stream.flush()
 
     def __exit__(self, *_):

@@ -4,7 +4,9 @@ import argparse
 import difflib
 import errno
 import os
+import shlex
 import signal
+import subprocess
 import sys
 import unicodedata
 
@@ -17,6 +19,10 @@ from .version import VERSION
 
 INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 TERMINATED = 143   # and for SIGTERM
+# What asks a program to end: SIGTERM and, where Windows has no other, Ctrl-Break.
+TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name))
+# Of a stream that nobody reads; Windows has EINVAL for a pipe whose other end is closed.
+BROKEN = (errno.EPIPE, errno.EBADF, *[errno.EINVAL] * (os.name == "nt"))
 # In files and pipes, tables are as wide as their lines ask for. Names of files may hold brackets, which are no markup.
 console = Console(width=None if sys.stdout and sys.stdout.isatty() else 1000, markup=False, emoji=False, highlight=False)
 
@@ -95,6 +101,11 @@ def counted(count, what):
     return f"{count:,} {what}" + ("" if count == 1 else "es" if what.endswith(("s", "x")) else "s")
 
 
+def command_line(*words):
+    """Words as this system's shell takes them: on Windows in double quotes, which cmd and PowerShell both know."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
 def say(text):
     """A line on standard output."""
     print(printable(text), flush=True)
@@ -167,7 +178,7 @@ class Stream:
         try:
             return call(*arguments)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EBADF):
+            if error.errno not in BROKEN:
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._number)
@@ -175,7 +186,7 @@ class Stream:
 
 
 class Terminated(BaseException):
-    """SIGTERM, where a program has not asked for it otherwise."""
+    """SIGTERM or Ctrl-Break, where a program has not asked for it otherwise."""
 
 
 def _terminated(*_):
@@ -190,7 +201,8 @@ def no_memory(error):
 def run_program(program, main, refused=(OSError,)):
     """Exit with main's status; 2 and one line for the user's mistakes and what the system refuses (a full disk)."""
     sys.stdout, sys.stderr = Stream(sys.stdout, 1), Stream(sys.stderr, 2)
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in TERMINATING:
+        signal.signal(number, _terminated)
     try:
         sys.exit(main(sys.argv[1:]))
     except InputError as error:

@@ -11,7 +11,7 @@ from .folder_index import indexed
 from .ilsvrc import CLASSES, kit_wnids
 from .picture_set import PictureSet
 from .upright import upright_boxes
-from .walking import is_picture, walk_pictures
+from .walking import below, is_picture, walk_pictures
 
 PICTURES, ANNOTATIONS = os.path.join("Data", "CLS-LOC"), os.path.join("Annotations", "CLS-LOC", "val")
 
@@ -50,8 +50,8 @@ def _training(folder, wnids):
                 labels += [label] * len(names)
     if not files:
         raise InputError(f"{folder}: has no pictures in folders of the kit's classes, such as {', '.join(wnids[:1]) or 'n01440764'}")
-    inside = len(os.path.join(folder, ""))
-    return PictureSet("ILSVRC CLS-LOC/train", _categories(wnids), np.array(labels, np.int32), files, ids=[file[inside:] for file in files])
+    inside = os.path.join(folder, "")
+    return PictureSet("ILSVRC CLS-LOC/train", _categories(wnids), np.array(labels, np.int32), files, ids=[below(inside, file) for file in files])
 
 
 def _validation(base, wnids):

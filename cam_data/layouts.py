@@ -14,7 +14,7 @@ from .decoding import read_picture
 from .folder_index import indexed
 from .picture_set import PictureSet, cut_box
 from .unread import masks_beside, unread_lists
-from .walking import ENDINGS, is_picture, walk_pictures
+from .walking import ENDINGS, below, is_picture, walk_pictures
 
 SPLITS = ("train", "val")
 # What people call the parts of a data set, in any case: as classes they would be labels that mean nothing.
@@ -287,8 +287,8 @@ def _class_folders(folder, numbers):
 
 def _below(folder, files):
     """The pictures' names: their paths below the folder that holds their split."""
-    inside = os.path.join(folder, "")  # a million calls of relpath take a quarter of a minute
-    return [file[len(inside):] if file.startswith(inside) else os.path.relpath(file, folder) for file in files]
+    inside = os.path.join(folder, "")
+    return [below(inside, file) for file in files]
 
 
 def _unknown_layout(root):

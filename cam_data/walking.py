@@ -44,15 +44,21 @@ def _is_file(entry):
         return True
 
 
+def below(folder, file):
+    """A file's path below a folder, which ends in a separator, with forward slashes on every system: names are compared between them."""
+    name = file[len(folder):] if file.startswith(folder) else os.path.relpath(file, folder)  # relpath takes long for a million of them
+    return name.replace(os.sep, "/")
+
+
 def pictures_below(folder):
-    """{path below the folder, without ending: path} of all its pictures; InputError when there are none."""
+    """{path below the folder, with forward slashes and without ending: path} of all its pictures; InputError when there are none."""
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
-    found = {}
+    found, inside = {}, os.path.join(folder, "")
     for path, names in walk_pictures(folder):
         for name in names:
             file = os.path.join(path, name)
-            found.setdefault(os.path.splitext(os.path.relpath(file, folder))[0], file)
+            found.setdefault(os.path.splitext(below(inside, file))[0], file)
     if not found:
         raise InputError(f"{folder}: no pictures in this folder")
     return found

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import shlex
 import sys
 from collections import Counter
 from dataclasses import replace
 
 from cam_base import InputError, short_names
-from cam_base.terminal import counted
+from cam_base.terminal import command_line, counted
 from cam_report import About, PageWriter, Shown, is_linked, small_picture, view
 from cam_report.kept import read_kept, write_kept
 from .collector import class_name
@@ -98,7 +97,7 @@ def about_evaluation(shown, records, pictures, metrics):
     if confused["rows"]:
         tables.append(confused)
     return About(rules=[metrics.get("boxes")], figures=figure_rows(metrics), figure_notes=figure_notes(metrics), curves=curves_to_show(curves_of(records)), tables=tables,
-                 settings=setting_rows(metrics), commands=[shlex.join(sys.argv)])
+                 settings=setting_rows(metrics), commands=[command_line(*sys.argv)])
 
 
 def curves_to_show(panels):
@@ -122,7 +121,7 @@ def write_comparison(folder, first, second, differences, notes, settings, where=
                "rows": rows[:MOST_ROWS], "filter": "picture", "note": "right: the true class's box, at the threshold of its evaluation, has an IoU "
                f"of at least 1/2 with a true box; the largest changes first, at most {MOST_ROWS}; a name opens its picture"}]
     about = About(RUNS, [(settings_of(folder) or {}).get("boxes") for folder in (first, second)], figures=differences, figure_notes=notes, figure_columns=["figure", "A", "B", "A - B", "95 % interval", "beyond chance"],
-                  figures_title="Differences", tables=tables, commands=[shlex.join(sys.argv)],
+                  figures_title="Differences", tables=tables, commands=[command_line(*sys.argv)],
                   settings=[("A", first), ("B", second), *((name, f"{a}   and   {b}") for name, (a, b) in settings.items())])
     return save_page(os.path.join(folder, REPORT), f"{first} and {second}", shown, about, where)
 

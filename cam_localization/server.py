@@ -48,6 +48,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = WAITING
+    # Elsewhere it lets a server begin again at once; on Windows it would let two have one port.
+    allow_reuse_address = not hasattr(socket, "SO_EXCLUSIVEADDRUSE")
 
     def __init__(self, host, port, look, page, pixels=PIXELS, allowed=()):
         self.look, self.page, self.pixels = look, page, pixels

@@ -11,7 +11,7 @@ import numpy as np
 
 import cam_data
 from cam_base import InputError, first_line
-from cam_base.terminal import INTERRUPTED, TERMINATED, counted, say
+from cam_base.terminal import INTERRUPTED, TERMINATED, TERMINATING, counted, say
 from ops.quiet_tensorflow import tf
 from .fingerprint import without_names
 
@@ -141,7 +141,7 @@ def open_devices(settings, dry_run=False):
 def _worker(tasks, number):
     say(f"worker {number} of {len(tasks)}, at {tasks[number]}: waiting until all of them are there")
     # TensorFlow waits where Python hears of no signal.
-    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, *TERMINATING)}
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=_communication())
     except (tf.errors.OpError, RuntimeError) as error:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 
 import numpy as np
 
@@ -10,6 +9,7 @@ import cam_data
 import ops
 from cam_base import Preprocessing, open_regular, replacing
 from cam_base.settings import without_defaults
+from cam_base.terminal import command_line
 from cam_evaluation.page import REPORT, about_evaluation, completed, curves_to_show, notice_network, save_page
 from cam_report import Shown, small_picture, view
 from ops.quiet_tensorflow import tf
@@ -128,8 +128,8 @@ def write_training_page(settings, localizer, examples, curves, records, noticed,
 
 def next_commands(settings):
     """The commands that use what was trained: to localize, and to judge it again."""
-    run = shlex.quote(settings.out)
-    commands = [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {shlex.quote(settings.data)} --weights {run}"]
+    run = command_line(settings.out)
+    commands = [f"python localize.py PICTURES --weights {run}", f"python evaluate.py --data {command_line(settings.data)} --weights {run}"]
     return commands[:1] if settings.hold_out else commands  # what was held out is no split that evaluate.py knows
 
 

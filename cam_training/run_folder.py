@@ -3,11 +3,10 @@
 import glob
 import json
 import os
-import shlex
 import shutil
 
 from cam_base import InputError, locked, open_regular, replacing
-from cam_base.terminal import say
+from cam_base.terminal import command_line, say
 from .checkpoints import FILE
 from .fingerprint import difference
 
@@ -32,7 +31,7 @@ def begin(settings, data):
 
     data  its fingerprint
     """
-    _refuse_taken(settings, data, f"go on with it by --resume {shlex.quote(settings.out)}, or choose another folder by --out")
+    _refuse_taken(settings, data, f"go on with it by --resume {command_line(settings.out)}, or choose another folder by --out")
     if os.path.lexists(os.path.join(settings.out, SETTINGS)):
         say(f"{settings.out}: a run that was begun here has no checkpoint; it is begun again")
         _clear(settings.out)

@@ -2,9 +2,9 @@
 
 import signal
 
-from cam_base.terminal import INTERRUPTED, TERMINATED
+from cam_base.terminal import INTERRUPTED, TERMINATED, TERMINATING
 
-STATUS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+STATUS = {signal.SIGINT: INTERRUPTED} | dict.fromkeys(TERMINATING, TERMINATED)
 
 
 class StopAfterStep:

@@ -12,7 +12,11 @@ import threading
 @contextlib.contextmanager
 def nothing_said():
     """Standard error goes nowhere."""
-    before = os.dup(2)
+    try:
+        before = os.dup(2)
+    except OSError:  # it is closed, as it is for pythonw.exe: nothing can be said there
+        yield
+        return
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)

@@ -1,10 +1,8 @@
 """Fetching against a server on the loopback address that does everything that servers do wrong."""
 
-import fcntl
 import hashlib
 import http.server
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +21,7 @@ from weights.catalogue import CATALOGUE, Published
 
 import python2_pickle
 
+fcntl, resource = (pytest.importorskip(name, reason="Windows has none") for name in ("fcntl", "resource"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CONTENT = np.random.default_rng(0).bytes(400_000)
 OLD = b"what was here before"

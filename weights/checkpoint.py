@@ -1,7 +1,9 @@
 """`tf.train.Checkpoint`s of this project's training; the only reader that imports TensorFlow."""
 
 import contextlib
+import glob
 import os
+import shutil
 import tempfile
 
 from cam_base import InputError
@@ -18,7 +20,12 @@ def readable(prefix):
         return
     with tempfile.TemporaryDirectory() as folder:
         link = os.path.join(folder, "checkpoints")
-        os.symlink(os.path.abspath(os.path.dirname(prefix)), link, target_is_directory=True)
+        try:
+            os.symlink(os.path.abspath(os.path.dirname(prefix)), link, target_is_directory=True)
+        except OSError:  # Windows lets few users make links
+            os.mkdir(link)
+            for file in glob.glob(glob.escape(prefix) + ".*"):
+                shutil.copy(file, link)
         yield os.path.join(link, os.path.basename(prefix))
 
 

@@ -25,13 +25,14 @@ def download(address, target, size, check, progress=lambda done, total: None):
     Range request. Proxies are those of the environment (HTTPS_PROXY).
     Raises InputError; `target` is then as it was.
     """
-    part = target + ".part"
+    part, held = target + ".part", False
     if address.partition(":")[0] not in ("http", "https", "file"):
         raise InputError(f"{address} is not an address that begins with http:, https: or file:")
     try:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
         with open(part, "ab") as file:
             lock(file, f"{target} is being fetched by another process")
+            held = True
             file.seek(0, os.SEEK_END)
             _receive(address, file, size, progress)
     except InputError:
@@ -48,14 +49,13 @@ def download(address, target, size, check, progress=lambda done, total: None):
         _remove(part)  # a full disk is not helped by half a file
         raise InputError(f"{target} could not be written: {error.strerror or error}") from None
     finally:
-        if os.path.exists(part) and not os.path.getsize(part):
+        if held and os.path.exists(part) and not os.path.getsize(part):
             os.unlink(part)
     try:
-        check(part)
+        if wrong := _problem(check, part):
+            _remove(part)
+            raise InputError(f"what came from {address} is wrong and was thrown away: {wrong}")
         os.replace(part, target)
-    except InputError as error:
-        _remove(part)
-        raise InputError(f"what came from {address} is wrong and was thrown away: {error}") from None
     except OSError as error:
         raise InputError(f"{target} could not be written: {error.strerror or error}") from None
 
@@ -108,6 +108,15 @@ def _refuse_full_disk(file, needed):
     free = shutil.disk_usage(os.path.dirname(os.path.abspath(file.name))).free
     if needed and needed > free:
         raise OSError(28, f"{needed / 1e6:.0f} MB are needed, and {free / 1e6:.0f} MB are free on this disk")
+
+
+def _problem(check, path):
+    """What is wrong with a file, or None. The error is gone then, and what it kept of the file: Windows removes no file that is in memory."""
+    try:
+        check(path)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _remove(path):
