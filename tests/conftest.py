@@ -23,13 +23,13 @@ LONGEST = ("test_train_loop.py", "test_training_devices.py", "test_package.py", 
 
 
 # In a test's source; Windows has none of them, and lets few users make links.
-NOT_ON_WINDOWS = re.compile(r"\b(mkfifo|symlink|send_signal|umask|SIGKILL|SIGALRM|AF_UNIX|preexec_fn|resource|/dev/\w+|/proc/\w+)\b")
+NOT_ON_WINDOWS = re.compile(r"\b(mkfifo|symlink|send_signal|umask|SIGKILL|SIGALRM|AF_UNIX|preexec_fn|resource)\b|/(dev|proc)/\w+")
 
 
 def pytest_collection_modifyitems(items):
     for item in items if os.name == "nt" else ():
         if found := NOT_ON_WINDOWS.search(inspect.getsource(item.function)):
-            item.add_marker(pytest.mark.skip(reason=f"Windows has no {found[1]}"))
+            item.add_marker(pytest.mark.skip(reason=f"Windows has no {found[0]}"))
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 

@@ -26,7 +26,7 @@ def play(patch):
         def refuse(*paths, **options):
             for path in paths:
                 if not isinstance(path, int) and os.path.isfile(path) and is_open(path):
-                    raise PermissionError(errno.EACCES, "The process cannot access the file because it is being used by another process", path)
+                    raise PermissionError(errno.EACCES, "It is being used by another process", path)
             return call(*paths, **options)
         return refuse
 

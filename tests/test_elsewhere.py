@@ -167,7 +167,8 @@ terminal.run_program("x", lambda _: signal.raise_signal(signal.SIGUSR1) if {sent
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="SIGUSR1 plays Ctrl-Break")
 @pytest.mark.parametrize("change, sent, status", [
-    ("signal.SIGBREAK = signal.SIGUSR1", True, 143), ("del signal.SIGTERM; signal.SIGBREAK = signal.SIGUSR1", True, 143), ("del signal.SIGTERM", False, 0)])
+    ("signal.SIGBREAK = signal.SIGUSR1", True, 143), ("del signal.SIGTERM; signal.SIGBREAK = signal.SIGUSR1", True, 143),
+    ("del signal.SIGTERM", False, 0)])
 def test_ctrl_break_is_what_sigterm_is_and_neither_is_needed(change, sent, status):
     done = python(SIGNALLED.format(change=change, sent=sent))
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
@@ -254,7 +255,7 @@ def test_where_the_system_does_not_say_it_no_memory_is_said(monkeypatch):
 # ---------------------------------------------------------------- the tests' own line, and commands without make
 
 def test_features_are_those_that_linux_lists(tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx avx2 avx512f amx_tile amx_bf16\nbugs\t: x\n\nflags\t\t: avx512_bf16\n")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512f amx_tile amx_bf16\nbugs\t: x\n\nflags\t\t: avx512_bf16\n")
     assert conftest.cpu_features(tmp_path / "cpuinfo") == "AVX2, AVX-512, AMX"
     (tmp_path / "cpuinfo").write_text("flags : sse avx\n")
     assert conftest.cpu_features(tmp_path / "cpuinfo") == "none of AVX2, AVX-512, AVX512_BF16, AMX"
@@ -272,7 +273,8 @@ def test_where_there_is_no_such_list_the_processor_is_named(monkeypatch, tmp_pat
 PORT = """
 import os, sys, types
 def test_x():
-    sys.modules["tensorflow.python.util._pywrap_util_port"] = types.SimpleNamespace(IsMklEnabled=lambda: os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0")
+    enabled = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    sys.modules["tensorflow.python.util._pywrap_util_port"] = types.SimpleNamespace(IsMklEnabled=lambda: enabled)
 def test_y(): test_x()
 """
 
@@ -318,9 +320,13 @@ def test_what_no_other_system_has_is_not_asked_of_it(monkeypatch):
     def makes_a_pipe():
         os.mkfifo("x")
 
-    items = [Item(function=function, path=types.SimpleNamespace(name="x")) for function in (makes_a_pipe, test_two_servers_never_have_one_port)]
+    def reads_a_device():
+        open("/dev/zero", "rb").close()
+
+    items = [Item(function=function, path=types.SimpleNamespace(name="x"))
+             for function in (makes_a_pipe, reads_a_device, test_two_servers_never_have_one_port)]
     conftest.pytest_collection_modifyitems(items)
     assert not any(hasattr(item, "skipped") for item in items)
     monkeypatch.setattr(conftest, "os", types.SimpleNamespace(name="nt"))
     conftest.pytest_collection_modifyitems(items)
-    assert [hasattr(item, "skipped") for item in items] == [True, False] and "mkfifo" in items[0].skipped
+    assert [getattr(item, "skipped", None) for item in items] == ["Windows has no mkfifo", "Windows has no /dev/zero", None]

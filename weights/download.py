@@ -111,7 +111,7 @@ def _refuse_full_disk(file, needed):
 
 
 def _problem(check, path):
-    """What is wrong with a file, or None. The error is gone then, and what it kept of the file: Windows removes no file that is in memory."""
+    """What is wrong with a file, or None. What the error held of the file is gone with it: Windows removes no file that is in memory."""
     try:
         check(path)
     except InputError as error:
