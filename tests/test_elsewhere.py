@@ -255,7 +255,7 @@ def test_where_the_system_does_not_say_it_no_memory_is_said(monkeypatch):
 # ---------------------------------------------------------------- the tests' own line, and commands without make
 
 def test_features_are_those_that_linux_lists(tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512f amx_tile amx_bf16\nbugs\t: x\n\nflags\t\t: avx512_bf16\n")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: avx2 avx512f amx_tile amx_bf16\nbugs\t: x\n\nflags\t\t: avx512_bf16\n")
     assert conftest.cpu_features(tmp_path / "cpuinfo") == "AVX2, AVX-512, AMX"
     (tmp_path / "cpuinfo").write_text("flags : sse avx\n")
     assert conftest.cpu_features(tmp_path / "cpuinfo") == "none of AVX2, AVX-512, AVX512_BF16, AMX"
