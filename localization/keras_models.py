@@ -29,7 +29,7 @@ def from_keras(model, classes=None, preprocessing=None, **options):
     classes        names in the order of the Dense's units; None: ILSVRC's for 1000 units, else numbers.
                    Of one unit, whose sigmoid is taken, one name, or two: first the class that it speaks against.
                    Several units with a sigmoid are several labels (`multi_label` of `Localizer`)
-    preprocessing  None: that of keras.applications for a model of its names; pixels of 0 to 255 for
+    preprocessing  None: that of keras.applications for a model of its names and layers; pixels of 0 to 255 for
                    a model that begins with Rescaling or Normalization layers. Pictures are resized as
                    `image_dataset_from_directory` does
     options        of `Localizer`

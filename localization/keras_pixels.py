@@ -13,11 +13,14 @@ from weights.keras_preparing import RESIZED
 CAFFE = {"channels": "BGR", "scale": 1.0, "mean": (103.939, 116.779, 123.68), "deviation": (1.0, 1.0, 1.0)}
 TENSORFLOW = {"scale": 1 / 127.5, "mean": (1.0, 1.0, 1.0), "deviation": (1.0, 1.0, 1.0)}
 TORCH = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "deviation": (0.229, 0.224, 0.225)}
-KINDS = {"resnet50": CAFFE, "resnet101": CAFFE, "resnet152": CAFFE, "vgg16": CAFFE, "vgg19": CAFFE,
-         "resnet50v2": TENSORFLOW, "resnet101v2": TENSORFLOW,
-         "resnet152v2": TENSORFLOW, "xception": TENSORFLOW, "inception_v3": TENSORFLOW, "inception_resnet_v2": TENSORFLOW,
-         "mobilenet": TENSORFLOW, "mobilenetv2": TENSORFLOW, "nasnet_mobile": TENSORFLOW, "NASNet": TENSORFLOW,
-         "densenet121": TORCH, "densenet169": TORCH, "densenet201": TORCH}
+# Each with a layer that it has: a network of one's own may be called resnet50, too. (Keras 2 has a / where Keras 3 has a _.)
+KINDS = {name: (values, layer) for values, layer, names in (
+    (CAFFE, "conv1_conv", ("resnet50", "resnet101", "resnet152")), (CAFFE, "block1_conv1", ("vgg16", "vgg19")),
+    (TENSORFLOW, "conv1_conv", ("resnet50v2", "resnet101v2", "resnet152v2")), (TENSORFLOW, "block1_conv1", ("xception",)),
+    (TENSORFLOW, "mixed0", ("inception_v3",)), (TENSORFLOW, "mixed_5b", ("inception_resnet_v2",)),
+    (TENSORFLOW, "conv1", ("mobilenet",)), (TENSORFLOW, "Conv1", ("mobilenetv2",)),
+    (TENSORFLOW, "stem_conv1", ("nasnet_mobile", "nasnet_large", "NASNet")),
+    (TORCH, "conv1[_/]conv", ("densenet121", "densenet169", "densenet201"))) for name in names}
 PIXELS = {"scale": 1.0, "mean": (0.0, 0.0, 0.0), "deviation": (1.0, 1.0, 1.0)}
 # Layers that leave pixels as they are once a network is trained; others than these are not passed over.
 HARMLESS = IDENTITIES | {"InputLayer", "ZeroPadding2D", "Identity"}
@@ -44,17 +47,19 @@ def preprocessing_of(model):
     if size is None:
         raise ValueError(f"the model takes pictures of any size: say which it is to see by {said}")
     first, models = parts[len(front)]
-    computing = [part for part, _ in itertools.takewhile(lambda pair: _computes(pair[0]), parts[len(front):])]
+    computing = [part for part, _ in itertools.takewhile(lambda pair: _computes(pair[0]), parts[len(front):])
+                 if not _leaves_pixels(part)]
     # keras.applications appends a width and a size to some names, as in mobilenetv2_1.00_224.
-    kinds = [values for one in reversed(models) for name, values in KINDS.items()
-             if one == name or re.fullmatch(rf"{name}_[\d.]+_\w+", one)]
+    kinds = [values for one in reversed(models) for name, (values, layer) in KINDS.items()
+             if (one == name or re.fullmatch(rf"{name}_[\d.]+_\w+", one))
+             and any(one in within and re.fullmatch(layer, part.name) for part, within in parts)]
     if computing and not _takes_bytes(first):
         raise ValueError(f"{model.name!r} computes with its pixels first ({', '.join(map(_called, computing))}): say what it expects "
                          f"by {said}")
     if not computing and not kinds:
         raise ValueError(f"how {model.name!r} wants its pixels cannot be seen (it has no Rescaling or Normalization layer in front, "
-                         "and no model of keras.applications by its name, as base(inputs) leaves it and base.output does not): say it by "
-                         f"{said}")
+                         "and is no model of keras.applications by its name and layers, as base(inputs) leaves it and base.output "
+                         f"does not): say it by {said}")
     return Preprocessing(size=int(size), **RESIZED, **PIXELS if computing else kinds[0])
 
 

@@ -306,8 +306,8 @@ def top_classes(probabilities, count):
 
 
 def check_threshold(threshold):
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold is {threshold}; it must be at least 0 and less than 1")
+    if not isinstance(threshold, (int, float, np.integer, np.floating)) or not 0 <= threshold < 1:
+        raise ValueError(f"threshold is {threshold!r}; it must be a number of at least 0 and less than 1")
     return float(threshold)
 
 

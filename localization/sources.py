@@ -115,8 +115,11 @@ def _from_file(file, most):
 def _from_array(source):
     if source is None or isinstance(source, (list, tuple, dict, set)):
         raise ValueError(f"a picture is a path, a file's bytes, a PIL image or an array; this one is a {type(source).__name__}"
-                         + (": `stream` takes several pictures" if isinstance(source, (list, tuple)) else ""))
+                         + (": `stream` takes several pictures, and without their labels" if isinstance(source, (list, tuple)) else ""))
     array = np.asarray(source)
+    if array.dtype.kind in "SU" or array.dtype == object and isinstance(next(iter(array.flat), None), (bytes, str)):
+        raise ValueError("a picture is a path, a file's bytes, a PIL image or an array; this one is a tensor or array of strings: "
+                         "give tensor.numpy().decode() for a path, tensor.numpy() for a file's bytes")
     shape = array.shape
     if array.ndim == 3 and shape[2] == 1:
         array, shape = array[..., 0], shape[:2]

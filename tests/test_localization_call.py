@@ -102,6 +102,8 @@ def test_what_is_transparent_is_seen_on_white(localizer, picture, kind):
     (np.zeros((3, 8, 9), np.uint8), "channels last"), (np.zeros((4, 4, 2), np.uint8), "channels last"),
     (np.zeros((4, 4, 3), int), "int64: convert it first"), (np.zeros(3, np.uint8), r"\[H, W\]"),
     (np.zeros((0, 4, 3), np.uint8), r"\[H, W\]"), (7, r"\[H, W\]"), (None, "this one is a NoneType$"),
+    (tf.constant("a.jpg"), r"strings: give tensor.numpy\(\).decode\(\) for a path"), (np.array(["a.jpg", "b.jpg"]), "array of strings"),
+    ((np.zeros((4, 4, 3), np.uint8), 1), "several pictures, and without their labels"),
     ({}, "this one is a dict$"), (["a.jpg", "b.jpg"], "this one is a list: `stream` takes several pictures"),
     (np.full((4, 4), np.nan), "some of its values are no numbers"), (np.full((4, 4, 3), -0.5), "undo its normalisation")])
 def test_what_is_no_picture_is_refused_with_the_cure(localizer, source, message):
@@ -203,7 +205,7 @@ def test_a_higher_threshold_draws_a_smaller_box(localizer, picture):
     low, high = (localizer(picture, threshold=threshold)[0] for threshold in (0.05, 0.95))
     assert low.box[0] <= high.box[0] and low.box[2] >= high.box[2] and low.box != high.box
     assert low.mask.sum() > high.mask.sum()
-    for threshold in (1, -0.1, np.nan):
+    for threshold in (1, -0.1, np.nan, "auto", [0.2, 0.3]):
         with pytest.raises(ValueError, match="threshold"):
             localizer(picture, threshold=threshold)
 

@@ -75,7 +75,7 @@ def test_a_keras_model_whose_maps_are_not_defined_is_refused():
 
 
 def test_what_a_keras_model_computes_outside_of_layers_is_not_overlooked():
-    base = keras.Sequential([L.Conv2D(6, 3)], name="mobilenetv2_1.00_32")
+    base = keras.Sequential([L.Conv2D(6, 3, name="Conv1")], name="mobilenetv2_1.00_32")
     pixels = keras.Input((32, 32, 3))
     pooled = L.GlobalAveragePooling2D()
     model = keras.Model(pixels, L.Dense(4)(pooled(base(pixels / 127.5 - 1))))
@@ -93,10 +93,11 @@ def test_what_a_keras_model_computes_outside_of_layers_is_not_overlooked():
 
 def test_preprocessing_of_keras_applications_is_known():
     pixels = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-    for name, applications in (("resnet50", keras.applications.resnet), ("mobilenetv2_0.35_96", keras.applications.mobilenet_v2),
-                               ("densenet121", keras.applications.densenet)):
+    for name, first, applications in (("resnet50", "conv1_conv", keras.applications.resnet),
+                                      ("mobilenetv2_0.35_96", "Conv1", keras.applications.mobilenet_v2),
+                                      ("densenet121", "conv1_conv", keras.applications.densenet)):
         inputs = keras.Input([96, 96, 3])
-        maps = L.Conv2D(4, 3, strides=2)(inputs)
+        maps = L.Conv2D(4, 3, strides=2, name=first)(inputs)
         model = keras.Model(inputs, L.Dense(1000)(L.GlobalAveragePooling2D()(maps)), name=name)
         localizer = localization.from_keras(model)
         wanted = applications.preprocess_input(pixels.astype(np.float32))
@@ -247,7 +248,7 @@ def test_any_size_behind_a_resizing_layer(either):
 # ---------------------------------------------------------------- pixels
 
 def named_base(keras):
-    return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(6, 3)], name="resnet50")
+    return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(6, 3, name="conv1_conv")], name="resnet50")
 
 
 def on_base(keras, prepare):
@@ -258,6 +259,27 @@ def on_base(keras, prepare):
 def advised(error):
     """What a message says that `preprocessing` is to be, as it stands there."""
     return eval(re.search(r"preprocessing=(cam_base\.Preprocessing\(.*? antialias=False\))", str(error))[1], {"cam_base": cam_base})
+
+
+def test_names_of_keras_applications_alone_say_nothing_of_pixels(either):
+    """A network of one's own may be called resnet50, too: what its pixels were is not known."""
+    for name in ("resnet50", "mobilenetv2_1.00_32", "densenet121", "inception_v3"):
+        pixels = either.Input((32, 32, 3))
+        pooled = either.layers.GlobalAveragePooling2D()(convolved(either, pixels))
+        with pytest.raises(ValueError, match="no model of keras.applications by its name and layers"):
+            localization.from_keras(either.Model(pixels, either.layers.Dense(3)(pooled), name=name), list("abc"))
+
+
+def test_models_of_keras_applications_are_known_by_name_and_layers(either):
+    applications = either.applications
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    for build, prepare in ((applications.MobileNet, applications.mobilenet.preprocess_input),
+                           (applications.MobileNetV2, applications.mobilenet_v2.preprocess_input),
+                           (applications.VGG16, applications.vgg16.preprocess_input)):
+        base = build(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg")
+        model = either.Sequential([either.Input((32, 32, 3)), base, either.layers.Dense(3)])
+        localizer = localization.from_keras(model, list("abc"))
+        np.testing.assert_allclose(localizer._prepare(picture), prepare(picture.astype(np.float32)), atol=1e-4)
 
 
 def test_what_changes_pixels_in_front_of_a_named_base_is_not_applied_twice(either):
