@@ -47,7 +47,7 @@ def main():
 
 
 def ways_of(network, batch, precision):
-    settings, _ = parse(["--network", network, "--precision", precision])
+    settings = parse(["--network", network, "--precision", precision]).settings
     settings.epochs = settings.epochs or 1
     size = settings.preprocessing["size"]
     rng = np.random.default_rng(0)

@@ -43,7 +43,8 @@ class Trainer(tf.Module):
         # On a CPU, XLA makes this step four times slower; it has no gamma variates, which mixing draws.
         compiled = bool(tf.config.list_physical_devices("GPU")) and not settings.mixup and not settings.cutmix
         shared = devices is not None and devices.replicas > 1
-        self.step = _shared(self._step, devices) if shared else tf.function(self._step, jit_compile=compiled, autograph=False)
+        self.step = (_shared(self._step, devices) if shared
+                     else _of_many_sizes(tf.function(self._step, jit_compile=compiled, autograph=False)))
         self.classify = tf.function(lambda inputs: self._logits(self.judged, inputs, False), autograph=False)
 
     def _make_variables_of_steps(self):
@@ -180,6 +181,12 @@ class Trainer(tf.Module):
         part = tf.clip_by_value((step - self.warm_up) / (self.last_step - self.warm_up), 0, 1)
         falling = 1 - part if self.settings.schedule == "one-cycle" else 0.5 * (1 + tf.cos(math.pi * part))
         return self.settings.learning_rate * tf.minimum(rising, falling)
+
+
+def _of_many_sizes(step):
+    """`step`, a tf.function, called by its graph for the tensors' shapes: called itself, it warns of many of them within a few steps,
+    which are what `--first-size` makes of a small set."""
+    return lambda *tensors: step.get_concrete_function(*tensors)(*tensors)
 
 
 def _shared(step, devices):

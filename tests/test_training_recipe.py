@@ -343,3 +343,13 @@ def test_a_rehearsal_is_at_full_size_and_judges_once_where_that_is_asked(tmp_pat
         one = found[validate]
         assert one.total == pytest.approx(one.first_step + 10 * (one.steps * one.step + one.saving) + times * one.judging)
         assert one.saving > 0
+
+
+def test_a_step_of_many_sizes_is_nothing_that_tensorflow_warns_of(caplog):
+    """Each size has one graph, and the weights move in each."""
+    trainer = Trainer(TinyNet(3), settings_of_a_step(), 2, b"")
+    for side in range(16, 56, 8):
+        before = trainer.net.head.kernel.numpy()
+        trainer.step(tf.ones([4, side, side, 3]), tf.constant([0, 1, 2, 1]))
+        assert (trainer.net.head.kernel.numpy() != before).any()
+    assert int(trainer.step_number) == 5 and not caplog.records
