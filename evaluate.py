@@ -17,7 +17,6 @@ import weights
 from cam_base import InputError, check_folder, check_new_file
 from cam_base.terminal import Table, counted, printable, progress, run_program, say, show, warn
 from cam_evaluation.settings import AUTO, CROSSFIT, parse_evaluate
-from localization.boxes import RULES
 from localization.settings import PAPER_THRESHOLD, SCALES
 
 # Pictures of the training split by whose boxes --threshold auto chooses.
@@ -155,7 +154,7 @@ def boxes_of_scores(settings):
         say(f"judging score maps of {settings.scores} by the authors' boxes")
     else:
         say(f"judging score maps of {settings.scores}: {', '.join(said)}")
-    if made.get("boxes") in RULES and made["boxes"] != settings.boxes:
+    if made.get("boxes") in localization.RULES and made["boxes"] != settings.boxes:
         say(f"their boxes in {path} are those of --boxes {made['boxes']}")
     return found["threshold"], found["scale"]
 
