@@ -13,6 +13,7 @@ from cam_base import InputError, Preprocessing, open_regular
 from cam_base.files import is_utf8
 from cam_base.settings import check_bounds, flag, option
 from weights.store import checked_looking
+from .precision import automatic_precision
 from .presets import PRESETS, chosen
 
 # With --init the file says which network it is of; a new head and another stride can be chosen.
@@ -87,7 +88,7 @@ class Common:
                           below=1.001, group=TRAINING)
     first_size: int | None = option(None, "side of the input in the first epoch; it grows to --size over two thirds of all", kind=int, least=16,
                                     below=4097, group=TRAINING)
-    precision: str = option("auto", "to compute in; auto: bfloat16 where it is faster",
+    precision: str = option("auto", "to compute in; auto: bfloat16 where it is faster, which is tried once on each machine",
                             choices=("auto", "float32", "bfloat16", "float16"), group=TRAINING)
     seed: int = option(0, "of the weights, the order and the crops", least=0, below=WHOLE, group=TRAINING)
 
@@ -260,13 +261,13 @@ def resolved(init):
 
 
 def resolved_precision(precision, network):
-    return nets.fastest_precision(network) if precision == "auto" else precision
+    return automatic_precision(network["name"]) if precision == "auto" else precision
 
 
 def refuse_changes(options, given, settings):
     """InputError for the first of the options `given` whose value is not the one that the run has."""
     known = {"data": lambda: full_path(options.data), "init": lambda: resolved(options.init),
-             "precision": lambda: resolved_precision(options.precision, settings.network)}
+             "precision": lambda: settings.precision if options.precision == "auto" else options.precision}
     had = vars(settings) | {"size": settings.preprocessing["size"], "network": settings.network.get("name")}
     for name in sorted(given):
         asked = known[name]() if name in known else getattr(options, name)

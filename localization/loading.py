@@ -72,4 +72,5 @@ def from_weights(trained, *, output_stride=None, scale=None, refine=None, refine
         nets.check_outputs(network, trained.preprocessing)
     except ValueError as error:
         raise InputError(f"the weights do not fit: {error}") from None
-    return Localizer(network, trained.classes, trained.preprocessing, threshold=threshold, multi_label=trained.multi_label, **chosen, **options)
+    return Localizer(network, trained.classes, trained.preprocessing, threshold=threshold, multi_label=trained.multi_label, constant_weights=True,
+                     **chosen, **options)

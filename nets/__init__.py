@@ -10,6 +10,6 @@ __getattr__, __dir__, __all__ = exports(__name__, {
     "building": "NETWORKS assign build check_outputs check_size class_of is_head named_variables",
     "devices": "prepare_devices",
     "layers": "replicas",
-    "precision": "fastest_precision hardware_has_bfloat16",
+    "precision": "faster_precision measure_precisions",
     "tables": "NAMES",
 })

@@ -7,7 +7,9 @@ Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientn
 
 from ops import gap
 from ops.quiet_tensorflow import tf
-from .layers import BatchNorm, Conv, DepthwiseConv, Linear, dropout, initial_numbers, same_padding
+
+from .convolution import same_padding
+from .layers import BatchNorm, Conv, DepthwiseConv, Linear, conv_norm, dropout, initial_numbers
 from .tables import LITE_EPSILON, LITE_FEATURES, LITE_STEM, LITE_VARIANTS, lite_stages
 
 STEM_KERNEL, STEM_STRIDE = 3, 2
@@ -34,9 +36,9 @@ class InvertedBottleneck(tf.Module):
         self.adds = in_channels == out_channels
 
     def __call__(self, x, training):
-        y = x if self.expand is None else tf.nn.relu6(self.expand_norm(self.expand(x), training))
-        y = tf.nn.relu6(self.depthwise_norm(self.depthwise(y), training))
-        y = self.project_norm(self.project(y), training)
+        y = x if self.expand is None else tf.nn.relu6(conv_norm(self.expand, self.expand_norm, x, training))
+        y = tf.nn.relu6(conv_norm(self.depthwise, self.depthwise_norm, y, training))
+        y = conv_norm(self.project, self.project_norm, y, training)
         return x + y if self.adds else y
 
 
@@ -51,7 +53,6 @@ class EfficientNetLite(tf.Module):
     publication also leaves out whole blocks at random, and this one does not.
     """
 
-    depthwise = True  # its convolutions are: see `nets.fastest_precision`
     frozen = "pooled"  # the intermediate behind which transfer trains anew
     head_layers = ("head",)
     defaults = {"variant": 0, "output_stride": 32}
@@ -94,13 +95,13 @@ class EfficientNetLite(tf.Module):
         weights ask. The intermediates are "stem", "stage1" to "stage7",
         "features" (from 0 to 6, [N, h, w, 1280]) and "pooled" (float32 [N, 1280]).
         """
-        named = {"stem": tf.nn.relu6(self.stem_norm(self.stem(pictures), training))}
+        named = {"stem": tf.nn.relu6(conv_norm(self.stem, self.stem_norm, pictures, training))}
         x = named["stem"]
         for number, blocks in enumerate(self.stages, 1):
             for block in blocks:
                 x = block(x, training)
             named[f"stage{number}"] = x
-        named["features"] = tf.nn.relu6(self.top_norm(self.top(x), training))
+        named["features"] = tf.nn.relu6(conv_norm(self.top, self.top_norm, x, training))
         named["pooled"] = gap(named["features"])
         return self.behind_frozen(named["pooled"], training), named
 
@@ -120,6 +121,12 @@ class EfficientNetLite(tf.Module):
             first += step * ((kernel - 1) / 2 - before)
             step, size = step * stride, -(-size // stride)
         return first, step
+
+    @staticmethod
+    def trial_block():
+        """(a function of x, its variables, the shape of x): a block in training, by which `nets.precision` decides."""
+        block = InvertedBottleneck(40, 40, 5, stride=1, dilation=1, expansion=6, rng=initial_numbers(0))
+        return lambda x: block(x, True), block.trainable_variables, (32, 16, 16, 40)
 
     @staticmethod
     def usual_size(variant=0, **_):

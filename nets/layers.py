@@ -10,6 +10,8 @@ import numpy as np
 from ops import gap, gmp
 from ops.quiet_tensorflow import tf
 
+from .convolution import add_bias, conv2d
+
 
 def initial_numbers(seed):
     """Where initial weights are drawn from; with the seed None they are zeros, for a network that a file will fill."""
@@ -52,19 +54,22 @@ class Conv(tf.Module):
         self.border = border if padding == "CENTRED" and stride > 1 else 0
 
     def __call__(self, x):
-        kernel = tf.cast(self.kernel, x.dtype)
+        return self.convolve(x, self.kernel, self.bias)
+
+    def convolve(self, x, kernel, bias=None):
+        """The layer of `x` with another kernel and bias, float32, in place of its own."""
+        kernel = tf.cast(kernel, x.dtype)
         if self.border:
             x = tf.pad(x, [[0, 0], [self.border] * 2, [self.border] * 2, [0, 0]])
-        if self.groups == 1:
-            y = self._convolve(x, kernel)
-        else:
-            # The CPU has no gradient for a grouped convolution.
-            pairs = zip(tf.split(x, self.groups, axis=3), tf.split(kernel, self.groups, axis=3))
-            y = tf.concat([self._convolve(*pair) for pair in pairs], axis=3)
-        return y if self.bias is None else tf.nn.bias_add(y, tf.cast(self.bias, x.dtype))
+        # The CPU has no gradient for a grouped convolution.
+        pairs = zip(tf.split(x, self.groups, axis=3), tf.split(kernel, self.groups, axis=3)) if self.groups > 1 else [(x, kernel)]
+        parts = [conv2d(*pair, self.stride, self.padding, self.dilation) for pair in pairs]
+        y = parts[0] if self.groups == 1 else tf.concat(parts, axis=3)
+        return y if bias is None else add_bias(y, bias)
 
-    def _convolve(self, x, kernel):
-        return tf.nn.conv2d(x, kernel, self.stride, self.padding, dilations=self.dilation)
+    def scaled_kernel(self, factors):
+        """The kernel whose outputs are multiplied by `factors`, float32 [out_channels]."""
+        return self.kernel * factors
 
 
 class DepthwiseConv(tf.Module):
@@ -81,14 +86,17 @@ class DepthwiseConv(tf.Module):
         self.stride, self.dilation = stride, dilation
 
     def __call__(self, x):
-        return tf.nn.depthwise_conv2d(x, tf.cast(self.kernel, x.dtype), [1, self.stride, self.stride, 1], "SAME",
-                                      dilations=[self.dilation] * 2)
+        return self.convolve(x, self.kernel)
 
+    def convolve(self, x, kernel, bias=None):
+        """The layer of `x` with another kernel and bias, float32, in place of its own."""
+        y = tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, self.stride, self.stride, 1], "SAME",
+                                   dilations=[self.dilation] * 2)
+        return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, x.dtype))
 
-def same_padding(size, kernel, stride):
-    """(before, behind): the zeros that TensorFlow's SAME puts around `size` pixels, for ceil(size / stride) windows."""
-    zeros = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return zeros // 2, zeros - zeros // 2
+    def scaled_kernel(self, factors):
+        """The kernel whose outputs are multiplied by `factors`, float32 [channels]."""
+        return self.kernel * factors[:, tf.newaxis]
 
 
 class BatchNorm(tf.Module):
@@ -118,6 +126,11 @@ class BatchNorm(tf.Module):
         self.variance.assign_sub((1 - self.momentum) * (self.variance - variance))
         return y
 
+    def scale_and_shift(self):
+        """(a, b), float32 [channels] each: in inference, y = a x + b."""
+        scale = self.gamma * tf.math.rsqrt(self.variance + self.epsilon)
+        return scale, self.beta - self.mean * scale
+
     def _normalise(self, x, mean, variance, is_training):
         return tf.compat.v1.nn.fused_batch_norm(
             x, self.gamma, self.beta, mean, variance, self.epsilon, is_training=is_training)
@@ -134,6 +147,18 @@ class BatchNorm(tf.Module):
         variance = tf.maximum(tf.math.divide_no_nan(second, number) - shift ** 2, 0)
         y = tf.nn.batch_normalization(deviation, shift, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(y, x.dtype), self.mean + shift, variance * number / tf.maximum(number - 1, 1)
+
+
+def conv_norm(conv, norm, x, training):
+    """norm(conv(x)), where the convolution has no bias.
+
+    In inference it is one convolution, its kernel scaled and a bias added: batch normalisation apart takes as long
+    as the convolutions do (TensorFlow fuses it with some of them only).
+    """
+    if training:
+        return norm(conv(x), training)
+    scale, shift = norm.scale_and_shift()
+    return conv.convolve(x, conv.scaled_kernel(scale), shift)
 
 
 def replicas():

@@ -1,31 +1,60 @@
-"""Which dtype a network is fastest in."""
+"""Which dtype a network is fastest in on this machine, found by trying."""
+
+import time
 
 from ops.quiet_tensorflow import tf
+
 from .building import class_of
 
+PRECISIONS = ("float32", "bfloat16")
+ROUNDS, SECONDS = 5, 1.5  # of trials, in turn; and after how many seconds no more are begun
+# bfloat16 has to be worth its rounding: below this share of float32's time.
+WORTHWHILE = 0.95
 
-def fastest_precision(config):
-    """"bfloat16" or "float32", for the network of `nets.build`'s arguments.
 
-    TensorFlow has no fast depthwise convolution in bfloat16 on CPUs, nor its gradient: a
-    network that is made of them takes twice the time (bench/precision.py).
+def measure_precisions(config):
+    """{"float32": seconds, "bfloat16": seconds} of a training step of one block of the network of `nets.build`'s arguments.
+
+    bfloat16 is missing where this machine cannot compute such a block in it. It takes one to two seconds. No list of
+    CPU's features is asked: which of them TensorFlow makes use of depends on its version and its settings.
     """
-    try:
-        depthwise = getattr(class_of(config), "depthwise", False)
-    except ValueError:  # whoever builds it will say why
-        depthwise = False
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return "bfloat16" if hardware_has_bfloat16() and (on_gpu or not depthwise) else "float32"
+    seconds = {}
+    steps = {precision: _step(class_of(config), precision) for precision in PRECISIONS}
+    start = time.perf_counter()
+    for number in range(ROUNDS + 1):
+        for precision in list(steps):
+            begun = time.perf_counter()
+            try:
+                steps[precision]().numpy()
+            except tf.errors.OpError:
+                if precision == "float32":
+                    raise
+                del steps[precision]
+                seconds.pop(precision, None)
+                continue
+            if number:  # the first traces
+                seconds[precision] = min(time.perf_counter() - begun, seconds.get(precision, float("inf")))
+        if number and time.perf_counter() - start > SECONDS:
+            break
+    return seconds
 
 
-def hardware_has_bfloat16():
-    """Whether bfloat16 products are native: an NVIDIA GPU of compute capability 8, or a CPU that says so."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0,))[0] >= 8
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = file.read(8192).split()
-        return "amx_bf16" in flags or "avx512_bf16" in flags
-    except OSError:
-        return False
+def faster_precision(seconds):
+    """"bfloat16" or "float32", by what `measure_precisions` found."""
+    return "bfloat16" if seconds.get("bfloat16", float("inf")) < WORTHWHILE * seconds["float32"] else "float32"
+
+
+def _step(network, precision):
+    block, variables, shape = network.trial_block()
+    inputs = tf.random.stateless_normal(shape, [0, 0])
+
+    @tf.function(autograph=False)
+    def step():
+        with tf.GradientTape() as tape:
+            x = tf.cast(inputs, precision)
+            tape.watch(x)
+            loss = tf.reduce_mean(tf.cast(block(x), tf.float32) ** 2)
+        gradients = tape.gradient(loss, [x, *variables])
+        return tf.add_n([tf.cast(tf.reduce_sum(gradient), tf.float32) for gradient in gradients])
+
+    return step

@@ -1,7 +1,7 @@
 """ResNet (He et al., CVPR 2016, table 1), also with wide bottlenecks (Zagoruyko and Komodakis, BMVC 2016)."""
 
 from ops.quiet_tensorflow import tf
-from .layers import BatchNorm, Conv, Linear, initial_numbers, pooling_of
+from .layers import BatchNorm, Conv, Linear, conv_norm, initial_numbers, pooling_of
 from .tables import BASIC_BLOCKS, RESNET_BLOCKS
 
 # Kernel, stride, and whether a 3x3 max-pool of stride 2 follows.
@@ -33,10 +33,10 @@ class Bottleneck(tf.Module):
             if in_channels != out_channels or stride > 1 else (None, None))
 
     def __call__(self, x, training):
-        shortcut = x if self.project is None else self.project_norm(self.project(x), training)
-        y = tf.nn.relu(self.norm1(self.conv1(x), training))
-        y = tf.nn.relu(self.norm2(self.conv2(y), training))
-        return tf.nn.relu(self.norm3(self.conv3(y), training) + shortcut)
+        shortcut = x if self.project is None else conv_norm(self.project, self.project_norm, x, training)
+        y = tf.nn.relu(conv_norm(self.conv1, self.norm1, x, training))
+        y = tf.nn.relu(conv_norm(self.conv2, self.norm2, y, training))
+        return tf.nn.relu(conv_norm(self.conv3, self.norm3, y, training) + shortcut)
 
 
 class Basic(tf.Module):
@@ -57,9 +57,9 @@ class Basic(tf.Module):
             unit(in_channels, width, 1, stride=stride) if in_channels != width or stride > 1 else (None, None))
 
     def __call__(self, x, training):
-        shortcut = x if self.project is None else self.project_norm(self.project(x), training)
-        y = tf.nn.relu(self.norm1(self.conv1(x), training))
-        return tf.nn.relu(self.norm2(self.conv2(y), training) + shortcut)
+        shortcut = x if self.project is None else conv_norm(self.project, self.project_norm, x, training)
+        y = tf.nn.relu(conv_norm(self.conv1, self.norm1, x, training))
+        return tf.nn.relu(conv_norm(self.conv2, self.norm2, y, training) + shortcut)
 
 
 def _strides_and_dilations(stem_stride, output_stride, stride_on):
@@ -143,7 +143,7 @@ class ResNet(tf.Module):
         weights ask. The intermediates are "stem", "stage1" to "stage4",
         "features" (the last stage, [N, h, w, C]) and "pooled" (float32 [N, C]).
         """
-        x = tf.nn.relu(self.stem_norm(self.stem(pictures), training))
+        x = tf.nn.relu(conv_norm(self.stem, self.stem_norm, pictures, training))
         if self.pool_stem:
             # XLA has no max-pool with explicit padding. Behind a ReLU, zeros never win.
             x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
@@ -164,6 +164,12 @@ class ResNet(tf.Module):
         """Where the map's cells lie in an input of any size, as `ops.upsample` takes it."""
         # Every stride keeps the samples that lie at its multiples, from the first on.
         return 0.5, self.output_stride
+
+    @staticmethod
+    def trial_block():
+        """(a function of x, its variables, the shape of x): a block in training, by which `nets.precision` decides."""
+        block = Bottleneck(128, 32, stride=1, dilation=1, stride_on="3x3", rng=initial_numbers(0), epsilon=1e-5)
+        return lambda x: block(x, True), block.trainable_variables, (32, 16, 16, 128)
 
     @staticmethod
     def usual_size(**_):

@@ -40,9 +40,13 @@ def interrupted_without_traceback():
         signal.signal(signal.SIGINT, handler)
 
 
-quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
-with interrupted_without_traceback(), nothing_said() if quiet else contextlib.nullcontext():
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+chosen = os.environ.get(LEVEL)
+os.environ[LEVEL] = chosen or "3"
+with interrupted_without_traceback(), nothing_said() if os.environ[LEVEL] == "3" else contextlib.nullcontext():
     import tensorflow as tf  # noqa: F401
+if chosen is None:
+    del os.environ[LEVEL]  # which is the caller's
 
 _process = None  # that has computed
 

@@ -9,9 +9,12 @@ import os
 import platform
 import re
 import sys
+import tempfile
 
 import pytest
 
+# What is remembered for the user's machine is none of the tests' business; for the tests of one machine it is.
+os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), "cam-localization-tests")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

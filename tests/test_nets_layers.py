@@ -5,7 +5,8 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, local_response_norm, same_padding
+from nets.convolution import same_padding
+from nets.layers import BatchNorm, Conv, DepthwiseConv, Linear, local_response_norm
 
 
 def rng():

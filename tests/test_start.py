@@ -146,3 +146,17 @@ def test_folders_and_files_that_bear_names_of_parts_do_no_harm(tmp_path):
     code = (f"import sys; sys.path.append({ROOT!r}); import localization, metrics, cam_evaluation, weights\n"
             "localization.Localizer, metrics.PxAP, cam_evaluation.Records")
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("set_by_user, wanted", [(None, "1"), ("0", "0")])
+def test_programs_ask_for_onednn_and_what_is_imported_does_not(set_by_user, wanted):
+    """TensorFlow reads the variable when it is loaded."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL")}
+    if set_by_user:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = set_by_user
+    imported = "import os, ops; ops.gap; import tensorflow; print([os.environ.get(name) for name in ('TF_ENABLE_ONEDNN_OPTS', 'TF_CPP_MIN_LOG_LEVEL')])"
+    program = ("import os, sys; from cam_base.terminal import run_program; assert 'tensorflow' not in sys.modules; "
+               "run_program('one', lambda arguments: print(os.environ['TF_ENABLE_ONEDNN_OPTS']))")
+    for code, printed in ((imported, str([set_by_user, None])), (program, wanted)):
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=environment)
+        assert (ran.stdout.strip(), ran.stderr) == (printed, "")

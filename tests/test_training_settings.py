@@ -118,7 +118,7 @@ def test_a_setting_edited_to_another_good_value_is_refused(tmp_path, monkeypatch
         assert said in one_line(train_loop.main, ["--resume", str(run)])
         (run / "settings.json").write_text(before)
     edit(run, precision="auto")  # a good value, but no precision to compute in
-    monkeypatch.setattr("nets.precision.hardware_has_bfloat16", lambda: True)
+    monkeypatch.setattr("cam_training.settings.automatic_precision", lambda name: "bfloat16")
     assert "settings.json says precision bfloat16" in one_line(train_loop.main, ["--resume", str(run)])
     edit(run, precision="float32")
     assert train_loop.main(["--resume", str(run)]) == 0
