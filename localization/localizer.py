@@ -310,7 +310,7 @@ def refuse_other_modes():
 def with_constant_weights(concrete):
     """A concrete function that computes the same, with the present values of its variables."""
     constant = convert_variables_to_constants_v2(concrete)
-    return lambda *inputs: tf.nest.pack_sequence_as(concrete.structured_outputs, tf.nest.flatten(constant(*inputs)))
+    return lambda *inputs: tf.nest.pack_sequence_as(concrete.structured_outputs, tf.nest.flatten(constant(*map(tf.convert_to_tensor, inputs))))
 
 
 def top_classes(probabilities, count):

@@ -79,12 +79,6 @@ class AlexNet(tf.Module):
         return (33.5, 16) if self.star else (17.5, 16)
 
     @staticmethod
-    def trial_block():
-        """(a function of x, its variables, the shape of x): a layer, by which `nets.precision` decides."""
-        conv = Conv(384, 256, 3, groups=2, bias=True, rng=initial_numbers(0))
-        return lambda x: tf.nn.relu(conv(x)), conv.trainable_variables, (32, 13, 13, 384)
-
-    @staticmethod
     def usual_size(**_):
         """Side of the input in pixels."""
         return 227

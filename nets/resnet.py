@@ -166,12 +166,6 @@ class ResNet(tf.Module):
         return 0.5, self.output_stride
 
     @staticmethod
-    def trial_block():
-        """(a function of x, its variables, the shape of x): a block in training, by which `nets.precision` decides."""
-        block = Bottleneck(128, 32, stride=1, dilation=1, stride_on="3x3", rng=initial_numbers(0), epsilon=1e-5)
-        return lambda x: block(x, True), block.trainable_variables, (32, 16, 16, 128)
-
-    @staticmethod
     def usual_size(**_):
         """Side of the input, in pixels, where a network is trained from nothing."""
         return 64

@@ -28,4 +28,4 @@ def test_a_steps_gradients_are_the_same_with_dilated_gradients_of_tensorflows_an
     largest = max(np.abs(one).max() for one in theirs)
     for own, other in zip(gradients(), theirs):
         assert np.abs(own - other).max() < 1e-5 * largest
-    assert len(called) > 1
+    assert called

@@ -80,7 +80,7 @@ KINDS = ["toronto", "keras", "pth", "old pth", "safetensors", "npz"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_truncated_at_every_tenth(kind, narrow_networks, tmp_path):
-    path = tmp_path / "whole"
+    path = tmp_path / "whole.npz"
     write_narrow(kind, path)
     weights.load(path)
     content = path.read_bytes()
@@ -92,7 +92,7 @@ def test_truncated_at_every_tenth(kind, narrow_networks, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["toronto", "npz", "safetensors", "pth", "old pth", "keras"])
 def test_flipped_bytes_are_refused_or_load_with_the_declared_shapes(kind, narrow_networks, tmp_path):
-    path = tmp_path / "whole"
+    path = tmp_path / "whole.npz"
     write_narrow(kind, path)
     wanted = shapes(weights.load(path))
     flip_and_read(path, 1000, lambda: shapes(weights.load(path)) == wanted)
@@ -362,9 +362,9 @@ def test_zip_entries_that_lie_about_their_size(lie, tmp_path):
 
 def test_a_small_file_of_a_huge_network_is_refused_before_it_is_built(tmp_path):
     network = {"name": "resnet", "depth": 152, "width": 512}
-    weights.save(tmp_path / "x", weights.Weights(network, {"head/bias": np.zeros(2, np.float32)}, [("n1", "a"), ("n2", "b")],
+    weights.save(tmp_path / "x.npz", weights.Weights(network, {"head/bias": np.zeros(2, np.float32)}, [("n1", "a"), ("n2", "b")],
                                                  cam_base.Preprocessing(size=64)))
-    assert "convolutions have 3,7" in refusal(tmp_path / "x")
+    assert "convolutions have 3,7" in refusal(tmp_path / "x.npz")
 
 
 def test_zip_entries_that_share_their_bytes_are_no_bomb(tmp_path):
