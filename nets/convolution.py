@@ -1,6 +1,7 @@
 """Convolutions that TensorFlow's CPU kernels lack, or do slowly: dilated ones with gradients, and of one picture."""
 
 import functools
+import time
 
 from ops.quiet_tensorflow import tf
 
@@ -72,18 +73,36 @@ def _dilated_valid(dilation):
 
 
 def add_bias(y, bias):
-    """y + bias, of an output of `conv2d`.
-
-    TensorFlow fuses an addition, and the activation behind it, with oneDNN's convolution, and of one picture hands that the
-    kernel in an order that its fast ways do not take: on CPUs without AVX-512, 2 to 20 times slower. A subtraction is not fused.
-    """
+    """y + bias, of an output of `conv2d`: in one with the convolution, as TensorFlow fuses it, unless that is slow."""
     bias = tf.cast(bias, y.dtype)
-    return y - -bias if y.shape[0] == 1 and _is_onednns(y.dtype) else tf.nn.bias_add(y, bias)
+    return y - -bias if y.shape[0] == 1 and fuses_slowly(y.dtype) else tf.nn.bias_add(y, bias)
 
 
-def _is_onednns(dtype):
-    """Whether oneDNN convolves here: it alone has dilated gradients on a CPU."""
-    return not tf.config.list_physical_devices("GPU") and has_dilated_gradient(dtype)
+@functools.cache
+def fuses_slowly(dtype):
+    """Whether, of one picture, a convolution fused with bias and ReLU6 takes longer than of two pictures.
+
+    With oneDNN it does on CPUs without AVX-512: of one picture TensorFlow hands it the kernel in an order that its fast ways do
+    not take, and what follows is then computed value by value. It is tried, since no flag says so. A subtraction is never fused.
+    """
+    with tf.init_scope():
+        if not tf.executing_eagerly() or not has_dilated_gradient(dtype) or tf.config.list_physical_devices("GPU"):
+            return False
+        kernel, bias = tf.ones([1, 1, 16, 96], dtype), tf.ones([96], dtype)
+
+        def fused(x):
+            return tf.nn.relu6(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias))
+
+        def seconds(pictures):
+            x = tf.ones([pictures, 112, 112, 16], dtype)
+            run, times = tf.function(fused, autograph=False).get_concrete_function(tf.TensorSpec(x.shape, dtype)), []
+            for _ in range(8):
+                start = time.perf_counter()
+                run(x).numpy()
+                times.append(time.perf_counter() - start)
+            return min(times)
+
+        return seconds(1) > seconds(2)
 
 
 def same_padding(size, kernel, stride):
