@@ -16,6 +16,8 @@ from .upright import upright_boxes
 FARTHEST = 1 << 20  # pixels from the corner of a picture
 # Of corners that were read as x, y, width, height far more boxes stick out than of any set of careless ones, and as corners hardly any do.
 TOO_MANY, HARDLY_ANY = 1 / 4, 1 / 50
+# Percent end at 100, and of several objects one reaches nearly as far; boxes in pixels do not all end there in pictures with longer sides.
+NEARLY_100, MUCH_LONGER, FEWEST = 90, 150, 4
 
 
 class Boxed(NamedTuple):
@@ -82,7 +84,7 @@ def boxed_set(source, name, pictures, categories, outside="refuse", sized=False)
 
 
 def _refuse_other_forms(source, boxes, sizes, sized):
-    """InputError where the boxes are shares of the pictures' sides, or corners that were read as a corner and a size."""
+    """InputError where the boxes are shares or percent of the pictures' sides, or corners that were read as a corner and a size."""
     found = [(*box, *(size or (0, 0))) for of_one, size in zip(boxes, sizes) for box in np.asarray(of_one).tolist()]
     if not found:
         return
@@ -90,6 +92,13 @@ def _refuse_other_forms(source, boxes, sizes, sized):
     if min(x0.min(), y0.min()) >= -1 and max(x1.max(), y1.max()) <= 2:  # shares, rounded outward, which miss 0 and 1 a little
         raise InputError(f"{source}: its boxes are fractions of the pictures' sides: write them in pixels")
     known = width > 0
+    large = (width > MUCH_LONGER) & (height > MUCH_LONGER)
+    right, bottom = x1[large].max(initial=0), y1[large].max(initial=0)
+    if (large.sum() >= max(FEWEST, known.sum() / 2) and min(x0.min(), y0.min()) >= -1 and max(x1.max(), y1.max()) <= 101
+            and min(right, bottom) >= NEARLY_100):
+        raise InputError(f"{source}: its {counted(len(found), 'box')} all lie within 0 to 100, and reach x = {right} and y = {bottom}, "
+                         f"though {large.sum()} of them are of pictures with sides of {min(width[large].min(), height[large].min())} pixels and "
+                         "more: they are taken for percent of the sides: write them in pixels")
     out = known & ((x1 > width + 1) | (y1 > height + 1))
     no_corners = known & ((x1 - x0 <= x0) | (y1 - y0 <= y0) | (x1 - x0 > width + 1) | (y1 - y0 > height + 1))
     if sized and out.sum() > max(1, TOO_MANY * known.sum()) and no_corners.sum() <= HARDLY_ANY * known.sum():

@@ -231,6 +231,20 @@ def test_wrong_coco_is_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_coco_in_percent_is_refused(tmp_path):
+    """x, y, width and height in percent of the sides; the file has pixels of the pictures' sizes, and one picture is small."""
+    images, annotations = [], []
+    for number, (size, box) in enumerate([((90, 80), [5, 5, 20, 20]), ((400, 300), [10, 20, 50.5, 70]), ((400, 300), [0, 0, 100, 99.5]),
+                                          ((180, 600), [60, 40, 38.2, 60]), ((500, 375), [30, 8.25, 12, 12])]):
+        picture(tmp_path / "set" / f"{number}.jpg", *size)
+        images.append({"id": number, "file_name": f"{number}.jpg", "width": size[0], "height": size[1]})
+        annotations.append({"image_id": number, "category_id": 18, "bbox": box})
+    (tmp_path / "set" / "my.json").write_text(json.dumps(coco_contents() | {"images": images, "annotations": annotations}))
+    with pytest.raises(InputError, match="its 5 boxes all lie within 0 to 100, and reach x = 100 and y = 100, though 4 of them are of pictures "
+                                         "with sides of 180 pixels and more: they are taken for percent of the sides: write them in pixels$"):
+        open_set(str(tmp_path / "set" / "my.json"), "train")
+
+
 @pytest.mark.parametrize("contents", ["[" * 200_000, '{"images": [' + "9" * 5000 + "]}", '{"images": [], "annotations": [], "categories": []', "[]", "\xff"])
 def test_json_made_to_harm_is_one_line(tmp_path, contents):
     (tmp_path / "my.json").write_text(contents + ' "images" "annotations" "categories"', encoding="latin-1")

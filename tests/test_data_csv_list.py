@@ -130,6 +130,37 @@ def test_corners_in_columns_of_width_and_height_are_refused(tmp_path, head):
         open_set(str(tmp_path / "set"), "train")
 
 
+# Corners in percent of the sides: the whole picture and three parts of it.
+PERCENT = [[12.5, 20, 62.5, 70], [0, 0, 100, 100], [40, 5, 97.5, 55], [3, 61, 30, 99.9]]
+
+
+def list_of_boxes(folder, boxes, size):
+    """A list with a picture of size (width, height) for each box, all of the split train."""
+    folder.mkdir()
+    for number in range(len(boxes)):
+        Image.new("RGB", size).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.png,cat,train,{','.join(map(str, box))}\n" for number, box in enumerate(boxes))
+    (folder / "boxes.csv").write_text(f"file,label,split,x0,y0,x1,y1\n{rows}")
+    return str(folder)
+
+
+def test_boxes_in_percent_are_refused(tmp_path):
+    with pytest.raises(InputError, match="its 4 boxes all lie within 0 to 100, and reach x = 100 and y = 100, though 4 of them are of pictures "
+                                         "with sides of 240 pixels and more: they are taken for percent of the sides: write them in pixels$"):
+        open_set(list_of_boxes(tmp_path / "set", PERCENT, (320, 240)), "train")
+
+
+@pytest.mark.parametrize("boxes, size", [
+    (PERCENT, (100, 100)), (PERCENT, (140, 120)),  # where pixels reach as far
+    (PERCENT[:3], (320, 240)),  # too few to tell
+    ([*PERCENT, [150, 100, 200, 160]], (320, 240)),  # one that percent cannot be
+    ([[10, 10, 40, 30], [5, 60, 25, 80], [50, 2, 70, 45], [33, 33, 60, 60]], (320, 240)),  # small, and far from 100
+    ([[10, 10, 100, 30], [5, 20, 25, 30], [50, 2, 70, 45], [33, 33, 60, 60]], (320, 240))])  # near 100 in one direction
+def test_small_boxes_in_pixels_are_not_taken_for_percent(tmp_path, boxes, size):
+    found = open_set(list_of_boxes(tmp_path / "set", boxes, size), "train")
+    assert [box[0].tolist() for box in found.boxes] == [[*map(int, box[:2]), *(-int(-one // 1) for one in box[2:])] for box in boxes]
+
+
 def test_boxes_of_width_and_height_that_stick_out_are_cut(tmp_path):
     """Most do, but as corners they are none: 30 is less than 35."""
     pictures(tmp_path / "set", 3)
