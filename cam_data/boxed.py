@@ -10,7 +10,7 @@ import numpy as np
 from cam_base import InputError
 from cam_base.terminal import counted, say
 from .layouts import CALLED, HOLD_OUT, is_held_out
-from .picture_set import PictureSet, cut_box
+from .picture_set import MissingSplit, PictureSet, cut_box
 from .upright import upright_boxes
 
 FARTHEST = 1 << 20  # pixels from the corner of a picture
@@ -48,6 +48,8 @@ def boxed_set(source, name, pictures, categories, outside="refuse", sized=False)
     sized       whether the data set says x, y, width and height of a box, and not its corners
     raises      InputError for such a box, where no picture has a box, and where the boxes are in another unit or form than they are read in
     """
+    if not pictures:
+        raise MissingSplit(f"{source}: has no pictures of {name}")
     files, labels, boxes, ids, sizes, clipped, lost = [], [], [], [], [], [], 0
     upright = upright_boxes(source, [picture.file for picture in pictures], [picture.size for picture in pictures],
                             [[box for _, box, _ in picture.objects] for picture in pictures])
@@ -96,9 +98,10 @@ def _refuse_other_forms(source, boxes, sizes, sized):
     right, bottom = x1[large].max(initial=0), y1[large].max(initial=0)
     if (large.sum() >= max(FEWEST, known.sum() / 2) and min(x0.min(), y0.min()) >= -1 and max(x1.max(), y1.max()) <= 101
             and min(right, bottom) >= NEARLY_100):
+        shortest = min(width[large].min(), height[large].min())
         raise InputError(f"{source}: its {counted(len(found), 'box')} all lie within 0 to 100, and reach x = {right} and y = {bottom}, "
-                         f"though {large.sum()} of them are of pictures with sides of {min(width[large].min(), height[large].min())} pixels and "
-                         "more: they are taken for percent of the sides: write them in pixels")
+                         f"though {large.sum()} of them are of pictures with sides of {shortest} pixels and more: they are taken for percent "
+                         "of the sides: write them in pixels")
     out = known & ((x1 > width + 1) | (y1 > height + 1))
     no_corners = known & ((x1 - x0 <= x0) | (y1 - y0 <= y0) | (x1 - x0 > width + 1) | (y1 - y0 > height + 1))
     if sized and out.sum() > max(1, TOO_MANY * known.sum()) and no_corners.sum() <= HARDLY_ANY * known.sum():
@@ -125,8 +128,8 @@ def undivided(source, names, split):
     """The names that fall to the split; InputError where none does."""
     found = [name for name in names if is_held_out(name) == (split == "val")]
     if not found:
-        raise InputError(f"{source}: none of its {counted(len(names), 'picture')} falls to the split {split!r} (one in "
-                         f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or divide them")
+        raise MissingSplit(f"{source}: none of its {counted(len(names), 'picture')} falls to the split {split!r} (one in "
+                           f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or divide them")
     return found
 
 

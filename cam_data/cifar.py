@@ -10,7 +10,7 @@ import numpy as np
 
 from cam_base import Category, InputError, open_regular
 from cam_base.terminal import counted
-from .picture_set import PictureSet
+from .picture_set import MissingSplit, PictureSet
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
@@ -54,6 +54,8 @@ def open_cifar(root, split, found):
     """The `split` ("train" or "val") as a PictureSet of pictures held in memory; InputError for files that are not whole."""
     kind, folder = found
     categories = [Category(None, name) for name in _names(os.path.join(folder, kind.names), kind.classes)]
+    if not any(os.path.exists(os.path.join(folder, file)) for file in kind.files[split]):
+        raise MissingSplit(f"{folder}: has no {' nor '.join(kind.files[split])} for the split {split!r}")
     parts = [_rows(os.path.join(folder, file), kind) for file in kind.files[split]]
     labels = np.concatenate([part[:, kind.label_bytes - 1] for part in parts]).astype(np.int32)
     starts = np.cumsum([0] + [len(part) for part in parts])

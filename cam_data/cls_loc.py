@@ -9,7 +9,7 @@ from weights.ilsvrc import categories
 from .annotations import read_annotation
 from .folder_index import indexed
 from .ilsvrc import CLASSES, kit_wnids
-from .picture_set import PictureSet
+from .picture_set import MissingSplit, PictureSet
 from .upright import upright_boxes
 from .walking import below, is_picture, walk_pictures
 
@@ -38,7 +38,8 @@ def open_training(root, kit):
     for folder in (os.path.join(os.path.dirname(os.path.abspath(validation)), "train"), os.path.join(root, "train")):
         if os.path.isdir(folder):
             return _training(folder, kit_wnids(lists))
-    raise InputError(f"{root}: of ILSVRC's kit only the validation pictures can be judged (split 'val'): there is no folder train beside them")
+    raise MissingSplit(f"{root}: of ILSVRC's kit only the validation pictures can be judged (split 'val'): there is "
+                       "no folder train beside them")
 
 
 def _training(folder, wnids):
@@ -59,7 +60,8 @@ def _validation(base, wnids):
     try:
         files = sorted(entry.name for entry in os.scandir(folder) if is_picture(entry.name))
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; is the data set complete?") from None
+        kind = MissingSplit if isinstance(error, FileNotFoundError) else InputError
+        raise kind(f"{folder}: {error.strerror}; is the data set complete?") from None
     labels, boxes, sizes, clipped = [], [], [], []
     for file in files:
         path = os.path.join(base, ANNOTATIONS, os.path.splitext(file)[0] + ".xml")

@@ -13,6 +13,7 @@ from .alike import called
 from .boxed import Boxed, boxed_set, outward, part_called
 from .layouts import is_held_out
 from .paths import plain_path
+from .picture_set import MissingSplit
 
 # Bytes. instances_val2017.json has 20 million, instances_train2017.json 448 million; in memory a file made to harm takes twenty times as much.
 LARGEST = 64 << 20
@@ -58,7 +59,7 @@ def open_coco(root, split, found):
     """
     part = split if split in found.parts else "test" if split == "val" and "test" in found.parts else None
     if part not in found.parts:
-        raise InputError(f"{found.root}: has no JSON in COCO's form for the split {split!r}")
+        raise MissingSplit(f"{found.root}: has no JSON in COCO's form for the split {split!r}")
     path, folders = found.parts[part]
     contents = _read(path)
     categories, numbers = _categories(path, contents["categories"])

@@ -14,7 +14,7 @@ from .boxed import Boxed, boxed_set, outward, undivided
 from .layouts import CALLED, has_class_folders
 from .list_columns import ENDINGS, LARGEST, list_files, read_columns
 from .paths import plain_path
-from .picture_set import PictureSet
+from .picture_set import MissingSplit, PictureSet
 from .walking import is_picture
 
 PLACES = ("", "images", "pictures")  # where the files lie first, seen from the list
@@ -163,7 +163,7 @@ def _of_split(path, parts, split):
     wanted = "test" if split == "val" and "val" not in parts.values() else split
     found = [file for file, part in parts.items() if part == wanted]
     if not found:
-        raise InputError(f"{path}: none of its {counted(len(parts), 'picture')} is of the split {split!r}")
+        raise MissingSplit(f"{path}: none of its {counted(len(parts), 'picture')} is of the split {split!r}")
     return found
 
 

@@ -13,6 +13,7 @@ from .ilsvrc import SOLUTION, open_validation
 from .layouts import open_folder
 from .not_taken import files_not_taken
 from .pascal_voc import find_voc, open_voc
+from .picture_set import MissingSplit
 from .walking import ENDINGS
 from .wsol_metadata import IDS, open_metadata
 
@@ -63,7 +64,7 @@ def _open_metadata(root, split, metadata):
         folder = os.path.join(metadata, place)
         if os.path.exists(os.path.join(folder, IDS)):
             return open_metadata(folder, os.path.join(root, "images"), masks if os.path.isdir(masks) else None, labels_will_do=split == "train")
-    raise InputError(f"{metadata}: has no {IDS} for the split {split!r} (looked into {', '.join(places)})")
+    raise MissingSplit(f"{metadata}: has no {IDS} for the split {split!r} (looked into {', '.join(places)})")
 
 
 def _kit(root):

@@ -12,7 +12,7 @@ from cam_base.terminal import counted, say_once
 from .alike import classes_of
 from .decoding import read_picture
 from .folder_index import indexed
-from .picture_set import PictureSet, cut_box
+from .picture_set import MissingSplit, PictureSet, cut_box
 from .unread import masks_beside, unread_lists
 from .walking import ENDINGS, below, is_picture, walk_pictures
 
@@ -91,6 +91,8 @@ def _part(root, part):
 
 def _tiny_imagenet(root, split, name):
     wnids = _names(os.path.join(root, "wnids.txt"))
+    if not os.path.exists(os.path.join(root, split)):
+        raise MissingSplit(f"{root} has no folder {split} for its split {split!r}")
     rows = []
     if split == "train":
         for label, wnid in enumerate(wnids):
@@ -198,8 +200,8 @@ def _divided(root, split, name):
     train, validation = _part(root, "train"), _part(root, "val") or _part(root, "test")
     folder = {"train": train, "val": validation}[split]
     if folder is None:
-        raise InputError(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
-                         f"for its split {split!r}{unread_lists(root)}")
+        raise MissingSplit(f"{root} has no folder {'train' if split == 'train' else 'val or test'} "
+                           f"for its split {split!r}{unread_lists(root)}")
     # A class without pictures in one split must not shift the numbers of those behind it.
     found = {part: _class_names(os.path.join(root, part)) for part in (train, validation) if part}
     _refuse_parts(root, sorted(set().union(*found.values())))
@@ -230,8 +232,8 @@ def _undivided(root, split, name):
     held_out = np.array([is_held_out(name) for name in ids])
     rows = np.flatnonzero(held_out == (split == "val"))
     if not len(rows):
-        raise InputError(f"{root}: none of its {counted(len(files), 'picture')} falls to the split {split!r} (one in "
-                         f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or make train/ and val/")
+        raise MissingSplit(f"{root}: none of its {counted(len(files), 'picture')} falls to the split {split!r} (one in "
+                           f"{HOLD_OUT} is held out, by a checksum of its name); add pictures, or make train/ and val/")
     return PictureSet(name, _categories(root, classes), np.array(labels, np.int32), files, ids=ids).rows(rows)
 
 

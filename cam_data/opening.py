@@ -4,7 +4,7 @@ from cam_base import InputError
 from cam_base.terminal import say
 from .forms import open_form
 from .layouts import SPLITS
-from .picture_set import joined
+from .picture_set import MissingSplit, joined
 from .synthetic import open_synthetic
 
 ALL = "all"
@@ -13,8 +13,8 @@ ALL = "all"
 def open_set(place, split):
     """The PictureSet "synthetic", or the one in folder `place`; split is "train", "val" or "all".
 
-    Of all, a split that the set has not is said. Raises InputError for a set of which no split can be opened, or whose
-    splits are not judged by the same.
+    Of all, a split that the set has not is said. Raises InputError for a set that has none, of which a split that is there
+    cannot be opened, or whose splits are not judged by the same.
     """
     if split != ALL:
         return open_synthetic(split) if place == "synthetic" else open_form(place, split)
@@ -24,7 +24,7 @@ def open_set(place, split):
     for one in SPLITS:
         try:
             parts[one] = open_form(place, one)
-        except InputError as error:
+        except MissingSplit as error:
             lacking[one] = error
     if not parts:
         raise lacking["val"]

@@ -10,6 +10,7 @@ from weights.ilsvrc import categories
 from .alike import classes_of
 from .annotations import read_annotation
 from .boxed import Boxed, boxed_set, part_called, undivided
+from .picture_set import MissingSplit
 from .walking import is_picture
 
 LARGEST_LIST = 16 << 20  # bytes of a list in ImageSets/Main
@@ -51,7 +52,7 @@ def open_voc(root, split, found):
     """
     divided = {part: _names(found, part) for part in ("train", "val")}
     if divided[split] is None:
-        raise InputError(f"{found.root}: has no part for the split {split!r} (looked for {' and '.join(LISTS[split])})")
+        raise MissingSplit(f"{found.root}: has no part for the split {split!r} (looked for {' and '.join(LISTS[split])})")
     annotated = {part: _annotated(found, names) for part, names in divided.items() if names}
     classes, numbers = classes_of(found.root, sorted({label for rows in annotated.values() for row in rows for label, *_ in row.objects}))
     words = dict(categories(1000)) if any(map(WNID.fullmatch, classes)) else {}

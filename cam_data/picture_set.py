@@ -11,6 +11,10 @@ from .decoding import read_picture
 from .headers import LARGEST_PICTURE
 
 
+class MissingSplit(InputError):
+    """The set has no such split, and nothing else is known to be wrong with it."""
+
+
 @dataclass(frozen=True)
 class PictureSet:
     """Rows of pictures with one class each.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -84,6 +85,42 @@ def test_all_of_a_set_is_both_of_its_splits(tmp_path, capsys):
     capsys.readouterr()
     assert len(cam_data.open_set(str(tmp_path / "one"), "all")) == 3
     assert "without the split 'val': " in capsys.readouterr().out
+
+
+def test_of_all_a_split_that_is_damaged_is_an_error(tmp_path):
+    # A list of boxes that is there and broken, in either split.
+    tiny_imagenet(tmp_path / "tiny")
+    (tmp_path / "tiny" / "val" / "val_annotations.txt").write_text("val_0.JPEG\n")
+    with pytest.raises(InputError, match="val_annotations.txt, line 1"):
+        cam_data.open_set(str(tmp_path / "tiny"), "all")
+    # Pictures in no folders of classes.
+    class_folders(tmp_path / "flat" / "train", {"cat": 2, "dog": 1})
+    class_folders(tmp_path / "flat", {"val": 2})
+    with pytest.raises(InputError, match="the pictures of its folder val are in no folders of classes"):
+        cam_data.open_set(str(tmp_path / "flat"), "all")
+    # A box of one split that is none.
+    class_folders(tmp_path / "list", {"images": 2})
+    rows = ["file,label,split,x0,y0,x1,y1", "images-0.png,cat,train,1,2,9,9", "images-1.png,cat,val,90,90,99,99"]
+    (tmp_path / "list" / "boxes.csv").write_text("\n".join(rows))
+    with pytest.raises(InputError, match="90, 90, 99, 99 of images-1.png lies outside"):
+        cam_data.open_set(str(tmp_path / "list"), "all")
+
+
+def test_of_all_a_split_that_is_absent_is_passed_over(tmp_path, capsys):
+    def ids(folder):
+        return cam_data.open_set(str(tmp_path / folder), "all").ids
+
+    for lacking, kept in (("train", "val"), ("val", "train")):
+        tiny_imagenet(tmp_path / lacking)
+        shutil.rmtree(tmp_path / lacking / lacking)
+        assert ids(lacking) == cam_data.open_set(str(tmp_path / lacking), kept).ids
+        assert f"without the split {lacking!r}: {tmp_path / lacking} has no folder {lacking}" in capsys.readouterr().out
+    class_folders(tmp_path / "list", {"images": 1})
+    (tmp_path / "list" / "boxes.csv").write_text("file,label,split,x0,y0,x1,y1\nimages-0.png,cat,val,1,2,9,9\n")
+    assert ids("list") == ["images-0.png"] and "without the split 'train': " in capsys.readouterr().out
+    # Of so few pictures none may be held out.
+    few = class_folders(tmp_path / "few", {"cat": 1, "dog": 1})
+    assert ids("few") == ["cat/cat-0.png", "dog/dog-0.png"] and f"without the split 'val': {few}: none of its 2" in capsys.readouterr().out
 
 
 def test_splits_that_differ_are_joined_by_their_classes_or_refused(tmp_path):
