@@ -100,8 +100,8 @@ def _refuse_other_forms(source, boxes, sizes, sized):
             and min(right, bottom) >= NEARLY_100):
         shortest = min(width[large].min(), height[large].min())
         raise InputError(f"{source}: its {counted(len(found), 'box')} all lie within 0 to 100, and reach x = {right} and y = {bottom}, "
-                         f"though {large.sum()} of them are of pictures with sides of {shortest} pixels and more: they are taken for percent "
-                         "of the sides: write them in pixels")
+                         f"though {large.sum()} of them are of pictures with sides of {shortest} pixels and more: they are taken for "
+                         "percent of the sides: write them in pixels")
     out = known & ((x1 > width + 1) | (y1 > height + 1))
     no_corners = known & ((x1 - x0 <= x0) | (y1 - y0 <= y0) | (x1 - x0 > width + 1) | (y1 - y0 > height + 1))
     if sized and out.sum() > max(1, TOO_MANY * known.sum()) and no_corners.sum() <= HARDLY_ANY * known.sum():
