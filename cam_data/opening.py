@@ -28,6 +28,8 @@ def open_set(place, split):
             lacking[one] = error
     if not parts:
         raise lacking["val"]
+    if len({tuple(part.files) for part in parts.values()}) == 1:  # a list that has no splits is whole in each
+        parts = {"val": parts.popitem()[1]}
     for one, error in lacking.items():
         say(f"without the split {one!r}: {error}")
     return joined(parts, f"{next(iter(parts.values())).name.rpartition('/')[0] or place}/{ALL}")

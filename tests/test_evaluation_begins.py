@@ -157,3 +157,11 @@ def test_all_is_judged(tmp_path, monkeypatch):
     network = ["--weights", colour_weights(monkeypatch, tmp_path)]
     assert [evaluate(tmp_path / split, "--data", tmp_path / "set", "--split", split, *network)["pictures"] for split in ("train", "val", "all")] == [6, 4, 10]
     assert json.loads((tmp_path / "all" / "metrics.json").read_text())["data"] == "set/all"
+
+
+def test_of_all_a_list_without_splits_is_judged_once(tmp_path):
+    class_folders(tmp_path, {"images": 2})
+    images = [{"id": number, "file_name": f"images/images-{number}.png", "width": 24, "height": 24} for number in (0, 1)]
+    boxes = [{"id": number, "image_id": number, "category_id": 1, "bbox": [1, 2, 8, 7]} for number in (0, 1)]
+    (tmp_path / "boxes.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]}))
+    assert len(cam_data.open_set(str(tmp_path / "boxes.json"), "all")) == 2
