@@ -506,7 +506,8 @@ def test_a_port_that_is_taken_is_one_line(server):
 def test_ctrl_c_ends_the_server(tmp_path):
     """The program as it is started, and asked once."""
     running = subprocess.Popen([sys.executable, os.path.join(ROOT, "localize.py"), "--serve", "0", "--weights", "tiny-imagenet-100"],
-                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # where a shell's & ignores it
     said = running.stdout.readline()
     port = int(re.search(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)", said)[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
