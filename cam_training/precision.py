@@ -16,7 +16,7 @@ MOST_BYTES = 1 << 16
 
 @cache
 def automatic_precision(name):
-    """"bfloat16" or "float32" for a network of `nets.NAMES`. It says what was measured, where it is not remembered."""
+    """"bfloat16" or "float32" for a network of `nets.NAMES`, by what was measured now or is remembered; which it says, once in a process."""
     path = os.path.join(cache_folder("cam-localization"), f"precision-{_machine(name)}.json")
     seconds = _remembered(path)
     if seconds is None:

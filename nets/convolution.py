@@ -75,7 +75,9 @@ def _dilated_valid(dilation):
 def add_bias(y, bias):
     """y + bias, of an output of `conv2d`: in one with the convolution, as TensorFlow fuses it, unless that is slow."""
     bias = tf.cast(bias, y.dtype)
-    return y - -bias if y.shape[0] == 1 and fuses_slowly(y.dtype) else tf.nn.bias_add(y, bias)
+    # Nothing is fused where each operation is computed at once, as in a network that is only tried: it need not wait for the trial.
+    slow = y.shape[0] == 1 and not tf.executing_eagerly() and fuses_slowly(y.dtype)
+    return y - -bias if slow else tf.nn.bias_add(y, bias)
 
 
 @functools.cache
